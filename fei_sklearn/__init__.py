@@ -1,0 +1,37 @@
+"""Self-supervised embeddings of time series behind scikit-learn's API.
+
+:class:`FEIEmbedder` pretrains FEI (Frequency-masked Embedding Inference, AAAI 2025) inside `fit`;
+its `transform` gives one vector a series.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fei_sklearn._embedder import CollapseWarning, FEIEmbedder
+
+try:
+    __version__ = version("fei-sklearn")
+except PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0+unknown"
+
+#: Public name -> module. Loaded on first use: torch takes a second or two to import.
+_PUBLIC = {
+    "CollapseWarning": "fei_sklearn._embedder",
+    "FEIEmbedder": "fei_sklearn._embedder",
+}
+
+__all__ = ["CollapseWarning", "FEIEmbedder", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

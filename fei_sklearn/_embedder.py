@@ -1,0 +1,497 @@
+"""FEIEmbedder: pretrain in fit, embed in transform."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from fei_sklearn import _persistence, _state
+from fei_sklearn._atomic import all_or_nothing
+from fei_sklearn._callbacks import (
+    CallbackSupportMixin,
+    EpochCallbacks,
+    ProgressPrinter,
+    Watchers,
+    with_callbacks,
+)
+from fei_sklearn._panel import Scaler, check_panel, to_panel
+
+# torch is imported with fei_sklearn._network, in the methods that compute.
+
+
+#: Relative spread of the embeddings below which `fit` warns of collapse.
+COLLAPSE_SPREAD = 1e-4
+
+
+class CollapseWarning(UserWarning):
+    """Pretraining gave all series nearly the same embedding."""
+
+
+class FEIEmbedder(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Embeddings of time series by Frequency-masked Embedding Inference.
+
+    `fit` pretrains an encoder without labels: from the embedding of a series and a prompt that says
+    which frequencies were removed it learns to infer the embedding of what is left, and from both
+    embeddings the prompt. `transform` gives one vector a series.
+
+    Parameters
+    ----------
+    encoder : {"tiny", "small", "norm", "big"}, int or callable, default="small"
+        The published sizes, of width 128, 256, 512 and 1024; a width of your own, a multiple of 8;
+        or a callable that takes the number of channels and returns a torch module from
+        (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
+    mask_ratio : float or pair of float, default=(0.0, 0.7)
+        Lowest and highest share of the frequencies that is removed, in [0, 1); a number r means
+        (0, r).
+    mask_kind : {"discrete", "continuous", "temporal"}, default="discrete"
+        Remove single frequencies, a band of them, or time points.
+    n_targets : int, default=1
+        Masked versions of each series in a step.
+    momentum : float, default=0.995
+        Momentum of the target encoder at the start; it grows linearly to 1 over the run.
+    stride : {1, 2}, default=2
+        Stride of the encoder's stages.
+    channels : {"mix", "independent"}, default="mix"
+        Whether the encoder's first convolution mixes the channels of a multivariate series, or
+        one univariate encoder embeds each channel and the embeddings stand side by side.
+    scaling : {"series", "channel", None}, default="series"
+        Centre and scale each channel of each series by its own mean and standard deviation, or by
+        those of the training panel, or not at all.
+    pooling : {"mean", "max", "std"} or tuple of these, default="mean"
+        Statistics over time that `transform` gives; the paper's is "mean".
+    layers : {"last", "all"}, default="last"
+        Pool the last stage of the encoder, as the paper does, or all four side by side.
+    max_epochs : int, default=100
+        Most epochs; 0 gives an untrained encoder with calibrated batch norm, or `pretrained` as it
+        is.
+    min_epoch_steps : int, default=10
+        Optimiser steps that an epoch has at least: a small panel is passed over several times in an
+        epoch. 1 makes an epoch one pass, as in the paper.
+    batch_size : int, default=512
+        Series in a step of pretraining.
+    learning_rate : float, default=2e-4
+        Peak learning rate of AdamW.
+    lr_decay : float or "cosine", default="cosine"
+        Half a cosine over the run after a short warm-up, or a factor after each epoch (0.9 in the
+        paper).
+    validation_fraction : float or None, default=0.1
+        Share of the series that early stopping watches. None, 0 and panels of fewer than 8 series
+        train on all of them to the end.
+    n_iter_no_change : int or None, default=5
+        Epochs without improvement after which to stop. The best weights are restored in any case.
+    warm_start : bool, default=False
+        Go on from the weights of the last fit.
+    pretrained : str, path-like or None, default=None
+        Start from this model: a folder that `save` wrote, the name of a bundled checkpoint, or
+        "owner/name" on the Hugging Face hub. `encoder`, `stride`, `channels` and `scaling` are then
+        the model's. With ``max_epochs=0`` it is used as it is.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", "mps"; "auto" takes CUDA where there is one.
+    precision : {"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}, default="auto"
+        Precision of pretraining. "auto" is float32 on the CPU and mixed with bfloat16 on CUDA.
+    n_jobs : int or None, default=None
+        Torch's CPU threads during fit and transform; None leaves their number alone, -1 is one for
+        each core.
+    random_state : int, RandomState instance or None, default=None
+        Source of all randomness. The same integer gives the same embeddings, bit by bit on one CPU
+        thread.
+    verbose : int, default=0
+        Print a line every `verbose` epochs; 0 prints nothing.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        Encoder, prompts and heads.
+    history_ : list of dict
+        A record for each epoch: losses on training and validation series, learning rate, momentum,
+        seconds.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        Epoch, counted from 1, whose weights were kept.
+    n_features_in_ : int
+        Time points of a 2-D panel, channels of a 3-D one.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X was a frame with string names.
+    n_channels_in_ : int
+        Channels of the panel seen in `fit`.
+    n_timepoints_in_ : int
+        Time points of the longest series seen in `fit`.
+    input_ndim_ : {2, 3}
+        Dimensions of the panel seen in `fit`.
+
+    References
+    ----------
+    E. Fu and Y. Hu, "Frequency-Masked Embedding Inference: A Non-Contrastive Approach for Time
+    Series Representation Learning", AAAI 2025, 39(16), 16639-16647.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_unit_test
+    >>> from fei_sklearn import FEIEmbedder
+    >>> X, y = load_unit_test(split="train", return_type="numpy3d")
+    >>> embedder = FEIEmbedder("tiny", max_epochs=2, random_state=0)
+    >>> embedder.fit_transform(X).shape
+    (20, 128)
+    """
+
+    _doc_link_module = "fei_sklearn"
+    _doc_link_template = (
+        "https://fei-sklearn.readthedocs.io/en/stable/api.html#fei_sklearn.{estimator_name}"
+    )
+
+    _parameter_constraints = {
+        "encoder": [
+            StrOptions({"tiny", "small", "norm", "big"}),
+            Interval(Integral, 8, None, closed="left"),
+            callable,
+        ],
+        "mask_ratio": [Interval(Real, 0, 1, closed="left"), tuple, list],
+        "mask_kind": [StrOptions({"discrete", "continuous", "temporal"})],
+        "n_targets": [Interval(Integral, 1, None, closed="left")],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "stride": [Interval(Integral, 1, 2, closed="both")],
+        "channels": [StrOptions({"mix", "independent"})],
+        "scaling": [StrOptions({"series", "channel"}), None],
+        "pooling": [StrOptions({"mean", "max", "std"}), tuple, list],
+        "layers": [StrOptions({"last", "all"})],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "min_epoch_steps": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_decay": [StrOptions({"cosine"}), Interval(Real, 0, 1, closed="right")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "warm_start": ["boolean"],
+        "pretrained": [str, os.PathLike, None],
+        "device": [str],
+        "precision": [
+            StrOptions({"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}),
+        ],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        encoder="small",
+        *,
+        mask_ratio=(0.0, 0.7),
+        mask_kind="discrete",
+        n_targets=1,
+        momentum=0.995,
+        stride=2,
+        channels="mix",
+        scaling="series",
+        pooling="mean",
+        layers="last",
+        max_epochs=100,
+        min_epoch_steps=10,
+        batch_size=512,
+        learning_rate=2e-4,
+        lr_decay="cosine",
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        pretrained=None,
+        device="auto",
+        precision="auto",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.encoder = encoder
+        self.mask_ratio = mask_ratio
+        self.mask_kind = mask_kind
+        self.n_targets = n_targets
+        self.momentum = momentum
+        self.stride = stride
+        self.channels = channels
+        self.scaling = scaling
+        self.pooling = pooling
+        self.layers = layers
+        self.max_epochs = max_epochs
+        self.min_epoch_steps = min_epoch_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.lr_decay = lr_decay
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.pretrained = pretrained
+        self.device = device
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    @all_or_nothing
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Pretrain the encoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints) or \
+(n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
+            Series of at least 2 time points; NaN where a value is missing. Frames are wide, a row a
+            series.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : FEIEmbedder
+            The fitted embedder.
+
+        Raises
+        ------
+        ValueError
+            For parameters or a panel out of bounds, or a loss that is not finite any more. The
+            embedder stays as it was.
+
+        Warns
+        -----
+        CollapseWarning
+            If all series have nearly the same embedding.
+        """
+        from fei_sklearn import _network
+
+        self._statistics()
+        start = self._start()
+        values = check_panel(self, X, reset=True)
+        model = self._model(values, start)
+        panel = to_panel(values, Scaler(model["offset_"], model["scale_"]))
+        model["n_timepoints_in_"] = panel.max_length
+        earlier = list(self.history_) if start is self else []
+        callbacks = EpochCallbacks(self, self.max_epochs, X)
+        watchers = [callbacks]
+        if self.verbose:
+            name = type(self).__name__
+            watchers.append(ProgressPrinter(name, self.max_epochs, int(self.verbose)))
+        result = _network.pretrain(
+            self,
+            _network.univariate(panel) if model["separate_channels_"] else panel,
+            None if start is None else _network.Start.of(start),
+            int(check_random_state(self.random_state).randint(2**31 - 1)),
+            Watchers(watchers),
+        )
+        model |= {
+            "weights_": result.weights,
+            "stage_widths_": result.stage_widths,
+            "stride_": result.stride,
+            "reference_length_": result.reference_length,
+            "history_": earlier + result.history,
+            "best_epoch_": len(earlier) + result.best_epoch,
+            "n_iter_": len(earlier) + len(result.history),
+        }
+        vars(self).update(model)
+        if result.spread < COLLAPSE_SPREAD:
+            warnings.warn(
+                f"The embeddings of the training series differ by {result.spread:.1e} of their "
+                "size only: pretraining collapsed. Lower learning_rate or max_epochs, or raise "
+                "mask_ratio.",
+                CollapseWarning,
+                stacklevel=2,
+            )
+        callbacks.end()
+        return self
+
+    def _model(self, values, start):
+        """Fitted attributes that are known before training: scaling and channels."""
+        n_channels = values.shape[1]
+        if start is None:
+            scaler, separate = Scaler.fit(values, self.scaling), self.channels == "independent"
+        else:
+            scaler, separate = Scaler(start.offset_, start.scale_), start.separate_channels_
+            if n_channels != start.n_channels_in_ and not separate:
+                raise ValueError(
+                    f"X has {n_channels} channels, but the weights to start from were trained on "
+                    f"{start.n_channels_in_}: give as many, or start from a model that was trained "
+                    "with channels='independent'."
+                )
+        return {
+            "n_channels_in_": n_channels,
+            "separate_channels_": separate,
+            "offset_": scaler.offset,
+            "scale_": scaler.scale,
+        }
+
+    def _start(self):
+        """The fitted embedder to start from, or None."""
+        if self.warm_start and hasattr(self, "weights_"):
+            return self
+        if self.pretrained is None:
+            return None
+        own = self.encoder if callable(self.encoder) else None
+        return type(self).from_pretrained(self.pretrained, encoder=own)
+
+    def _statistics(self):
+        """Pooling statistics as a tuple."""
+        from fei_sklearn.pooling import STATISTICS
+
+        chosen = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
+        if not chosen or not set(chosen) <= set(STATISTICS):
+            raise ValueError(
+                f"pooling must be one or several of {list(STATISTICS)}, got {self.pooling!r}."
+            )
+        return chosen
+
+    def transform(self, X):
+        """Embed series.
+
+        The embedding of a series does not depend on the others in `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints) or \
+(n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
+            Series. A 3-D panel may have other lengths than in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+            Embeddings; with ``layers="last"`` and one statistic, `n_features_out` is the width of
+            the encoder.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            If `X` has other dimensions or channels than in `fit`, or holds infinities.
+        """
+        check_is_fitted(self)
+        values = check_panel(self, X, reset=False)
+        from fei_sklearn import _network
+
+        return _network.embed_panel(self, to_panel(values, Scaler(self.offset_, self.scale_)))
+
+    @property
+    def _n_features_out(self):
+        widths = self.stage_widths_ if self.layers == "all" else self.stage_widths_[-1:]
+        n_encoded = self.n_channels_in_ if self.separate_channels_ else 1
+        return n_encoded * len(self._statistics()) * sum(widths)
+
+    @property
+    def encoder_(self):
+        """The fitted encoder: a new torch module on the CPU, in evaluation mode."""
+        check_is_fitted(self)
+        from fei_sklearn import _network
+
+        return _network.restore_encoder(self)
+
+    def save(self, path):
+        """Write the fitted embedder to a folder, as safetensors and JSON.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder. It is made if it does not exist; a model in it is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            If the folder cannot be written.
+        """
+        check_is_fitted(self)
+        config, weights = _state.to_folder(self)
+        _persistence.write_folder(path, config, weights)
+
+    @classmethod
+    def load(cls, path, *, device="auto", encoder=None):
+        """Read an embedder that `save` wrote. No code in the folder is executed.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder.
+        device : str, default="auto"
+            Device of the loaded embedder.
+        encoder : callable, default=None
+            The builder of the encoder, if the embedder was fitted with one: code is not saved.
+
+        Returns
+        -------
+        FEIEmbedder
+            The fitted embedder.
+
+        Raises
+        ------
+        ValueError
+            If there is no model, or one that is damaged, of another kind, or of a newer format.
+        """
+        embedder = _state.from_folder(cls, *_persistence.read_folder(path), encoder=encoder)
+        return embedder.set_params(device=device)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path, *, device="auto", encoder=None):
+        """Load a model by folder, by the name of a bundled checkpoint, or from a model hub.
+
+        Parameters
+        ----------
+        name_or_path : str or path-like
+            A folder that `save` wrote, a bundled checkpoint, or "owner/name" on the Hugging Face
+            hub (needs the extra ``hub``).
+        device, encoder
+            As in `load`.
+
+        Returns
+        -------
+        FEIEmbedder
+            The fitted embedder.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model, or a damaged one.
+        """
+        return cls.load(_persistence.locate(name_or_path), device=device, encoder=encoder)
+
+    def push_to_hub(self, repo_id, *, private=False, token=None):
+        """Upload the fitted embedder to the Hugging Face hub (needs the extra ``hub``).
+
+        Parameters
+        ----------
+        repo_id : str
+            "owner/name".
+        private : bool, default=False
+            Whether a new repository is private.
+        token : str or None, default=None
+            Access token; None takes the one you logged in with.
+
+        Returns
+        -------
+        str
+            Address of the model.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(folder)
+            return _persistence.upload(Path(folder), repo_id, private=private, token=token)

@@ -1,0 +1,303 @@
+"""The encoder of the paper: a stem and four stages of residual blocks over time.
+
+Series of unequal length share a batch by zero padding. With `lengths` given, padding is held at
+zero before every convolution and left out of every batch-norm statistic, so a padded series has
+the same embedding as the same series alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: Widths of the published encoder sizes.
+ENCODER_WIDTHS = {"tiny": 128, "small": 256, "norm": 512, "big": 1024}
+STEM_WIDTH = 16
+
+
+def valid_mask(lengths: Tensor, n_steps: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """1 on a row's own steps and 0 on its padding, of shape (n_samples, 1, n_steps)."""
+    steps = torch.arange(n_steps, device=lengths.device)
+    return (steps < lengths[:, None]).to(dtype)[:, None]
+
+
+class MaskedBatchNorm1d(nn.BatchNorm1d):
+    """Batch norm whose statistics leave padding out.
+
+    With a single value per channel there is no variance to speak of: the running statistics are
+    used then, and left as they are.
+    """
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:  # noqa: D102
+        if not self.training:
+            return super().forward(x)
+        if valid is None:
+            if x.shape[0] * x.shape[2] > 1:
+                return super().forward(x)
+            return self._with_running_statistics(x)
+        n_values = valid.sum()  # at least one for each of two series, see data.batches
+        mean = (x * valid).sum(dim=(0, 2)) / n_values
+        centred = (x - mean[:, None]) * valid
+        variance = centred.square().sum(dim=(0, 2)) / n_values
+        self._update_running_statistics(mean.detach(), variance.detach(), n_values)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (x - mean[:, None]) * scale[:, None] + self.bias[:, None]
+
+    def _with_running_statistics(self, x: Tensor) -> Tensor:
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+        )
+
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor, n_values: Tensor) -> None:
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        # momentum None is torch's cumulative mean, which recalibration asks for
+        rate = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), rate)
+        unbiased = variance * n_values / (n_values - 1)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), rate)
+
+
+class Stem(nn.Module):
+    """Convolution over all channels, batch norm, GELU, average pool by 2."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(n_channels, STEM_WIDTH, 3, padding=1, bias=False)
+        self.norm = MaskedBatchNorm1d(STEM_WIDTH)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:  # noqa: D102
+        if lengths is None:
+            return F.avg_pool1d(F.gelu(self.norm(self.conv(x))), 2), None
+        valid = valid_mask(lengths, x.shape[-1], x.dtype)
+        x = F.gelu(self.norm(self.conv(x * valid), valid))
+        lengths = torch.div(lengths, 2, rounding_mode="floor")
+        x = F.avg_pool1d(x, 2)
+        return x * valid_mask(lengths, x.shape[-1], x.dtype), lengths
+
+
+class Shortcut(nn.Module):
+    """1x1 convolution and batch norm, where a block changes the shape."""
+
+    def __init__(self, in_width: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(in_width, width, 1, stride=stride, bias=False)
+        self.norm = MaskedBatchNorm1d(width)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:  # noqa: D102
+        out: Tensor = self.norm(self.conv(x), valid)
+        return out
+
+
+class ResidualBlock(nn.Module):
+    """conv - norm - GELU - conv - norm, plus the shortcut, then GELU."""
+
+    def __init__(self, in_width: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv1 = nn.Conv1d(in_width, width, 3, stride=stride, padding=1, bias=False)
+        self.norm1 = MaskedBatchNorm1d(width)
+        self.conv2 = nn.Conv1d(width, width, 3, padding=1, bias=False)
+        self.norm2 = MaskedBatchNorm1d(width)
+        changes_shape = stride != 1 or in_width != width
+        self.shortcut = Shortcut(in_width, width, stride) if changes_shape else None
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:  # noqa: D102
+        valid = None
+        inner = self.conv1(x)
+        if lengths is not None:
+            lengths = torch.div(lengths + self.stride - 1, self.stride, rounding_mode="floor")
+            valid = valid_mask(lengths, inner.shape[-1], x.dtype)
+        inner = F.gelu(self.norm1(inner, valid))
+        if valid is not None:
+            inner = inner * valid
+        out = self.norm2(self.conv2(inner), valid)
+        out = F.gelu(out + (x if self.shortcut is None else self.shortcut(x, valid)))
+        return (out if valid is None else out * valid), lengths
+
+
+class FEIEncoder(nn.Module):
+    """1-D ResNet from series to a map of features over time.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the series; the stem mixes them.
+    width : int, default=256
+        Features D of the last stage, a multiple of 8. The stages have D/8, D/4, D/2 and D.
+    stride : {1, 2}, default=2
+        Stride of each stage's first block. A step of the map stands for ``2 * stride ** 4`` time
+        points.
+    generator : torch.Generator, default=None
+        Source of the initial weights, which follow torch's own initialisation. The global random
+        state is never used.
+
+    References
+    ----------
+    Fu and Hu, AAAI 2025, appendix "Encoder".
+    """
+
+    n_stages = 4
+
+    def __init__(
+        self,
+        n_channels: int,
+        width: int = 256,
+        stride: int = 2,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if width < 8 or width % 8:
+            raise ValueError(f"width must be a positive multiple of 8, got {width}.")
+        if stride not in (1, 2):
+            raise ValueError(f"stride must be 1 or 2, got {stride}.")
+        self.n_channels, self.width, self.stride = n_channels, width, stride
+        # On the meta device nothing is drawn: torch's own constructors use the global generator.
+        with torch.device("meta"):
+            self.stem = Stem(n_channels)
+            self.blocks = nn.ModuleList()
+            in_width = STEM_WIDTH
+            for stage_width in self.stage_widths:
+                first = ResidualBlock(in_width, stage_width, stride)
+                self.blocks.append(nn.ModuleList([first, ResidualBlock(stage_width, stage_width, 1)]))
+                in_width = stage_width
+        self.to_empty(device="cpu")
+        initialise(self, generator)
+
+    @property
+    def stage_widths(self) -> list[int]:
+        """Number of features of each stage's map."""
+        return [self.width // 8, self.width // 4, self.width // 2, self.width]
+
+    def stages(
+        self, x: Tensor, lengths: Tensor | None = None
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """Maps of all stages.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_channels, n_timepoints)
+            Series, at least 2 time points long.
+        lengths : Tensor of shape (n_samples,), default=None
+            Time points of each series, where they differ; what follows is padding.
+
+        Returns
+        -------
+        list of (Tensor of shape (n_samples, stage_width, n_steps), Tensor or None)
+            The map of each stage, zero on padding, and the number of steps of each series (None
+            without `lengths`).
+        """
+        maps = []
+        x, lengths = self.stem(x, lengths)
+        for stage in self.blocks:
+            for block in stage:  # type: ignore[attr-defined]
+                x, lengths = block(x, lengths)
+            maps.append((x, lengths))
+        return maps
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map of the last stage, of shape (n_samples, width, n_steps)."""
+        return self.stages(x, lengths)[-1][0]
+
+    def n_steps(self, n_timepoints: Tensor | int) -> Tensor | int:
+        """Steps of the last stage's map for series of this many time points."""
+        steps = n_timepoints // 2
+        for _ in range(self.n_stages):
+            steps = (steps + self.stride - 1) // self.stride
+        return steps
+
+
+def feature_maps(
+    encoder: nn.Module, x: Tensor, lengths: Tensor | None = None, *, all_stages: bool = False
+) -> list[tuple[Tensor, Tensor | None]]:
+    """Maps of an encoder, whether it is ours or the user's own.
+
+    An encoder with a method ``stages(x, lengths)`` is asked for them. Any other torch module sees
+    series of one length at a time, so that no padding reaches it.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        From (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
+    x : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    lengths : Tensor of shape (n_samples,), default=None
+        Time points of each series, where they differ.
+    all_stages : bool, default=False
+        Whether to give the maps of all stages, or of the last one alone.
+
+    Returns
+    -------
+    list of (Tensor of shape (n_samples, width, n_steps), Tensor or None)
+        Maps, and the number of steps of each series.
+
+    Raises
+    ------
+    ValueError
+        If all stages are asked of an encoder that has none.
+    """
+    stages = getattr(encoder, "stages", None)
+    if stages is not None:
+        maps: list[tuple[Tensor, Tensor | None]] = stages(x, lengths)
+        return maps if all_stages else maps[-1:]
+    if all_stages:
+        raise ValueError(
+            f"layers='all' needs an encoder with a method stages(x, lengths), "
+            f"{type(encoder).__name__} has none; use layers='last'."
+        )
+    if lengths is None:
+        return [(encoder(x), None)]
+    groups = [torch.nonzero(lengths == n).squeeze(1) for n in torch.unique(lengths)]
+    parts = [encoder(x[rows, :, : int(lengths[rows[0]])]) for rows in groups]
+    n_steps = torch.empty_like(lengths)
+    whole = parts[0].new_zeros((len(x), parts[0].shape[1], max(p.shape[2] for p in parts)))
+    for rows, part in zip(groups, parts, strict=True):
+        whole[rows, :, : part.shape[2]] = part
+        n_steps[rows] = part.shape[2]
+    return [(whole, n_steps)]
+
+
+@torch.no_grad()
+def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[int, ...]:
+    """Features of the maps of each stage, the last one last; of a foreign encoder, of its one map.
+
+    Raises
+    ------
+    ValueError
+        If a foreign encoder does not give (n_samples, width, n_steps).
+    """
+    if hasattr(encoder, "stages") and hasattr(encoder, "stage_widths"):
+        return tuple(encoder.stage_widths)
+    was_training = encoder.training
+    out = encoder.eval()(torch.zeros((2, n_channels, n_timepoints)))
+    encoder.train(was_training)
+    if not isinstance(out, Tensor) or out.ndim != 3 or len(out) != 2:
+        got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ValueError(
+            "An encoder must map (n_samples, n_channels, n_timepoints) to (n_samples, width, "
+            f"n_steps); for {(2, n_channels, n_timepoints)} it gave {got}."
+        )
+    return (int(out.shape[1]),)
+
+
+def initialise(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Give a module's layers torch's default initial weights, drawn from `generator`.
+
+    Convolutions and linear layers: uniform on +- 1 / sqrt(fan_in), biases included. Batch norm: the
+    identity, with fresh running statistics.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.Linear):
+            bound = 1.0 / math.sqrt(layer.weight[0].numel())
+            with torch.no_grad():
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                if layer.bias is not None:
+                    layer.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(layer, nn.BatchNorm1d):
+            layer.reset_running_stats()
+            layer.reset_parameters()

@@ -1,0 +1,101 @@
+"""Embeddings of a panel, in tiles of one shape.
+
+A matrix product of another shape may round differently. Every tile therefore has the same number
+of rows, the last one filled up with zeros, and series of unequal length are padded to a length
+that depends on their own length alone: the embedding of a series does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fei_sklearn.data import Panel
+from fei_sklearn.encoder import feature_maps
+from fei_sklearn.pooling import pool_stages
+
+#: Rows of a tile, by type of device.
+TILE_ROWS = {"cpu": 16, "cuda": 256, "mps": 256}
+
+
+@torch.inference_mode()
+def embed(
+    encoder: nn.Module,
+    panel: Panel,
+    *,
+    statistics: Sequence[str] = ("mean",),
+    all_stages: bool = False,
+    device: torch.device,
+) -> np.ndarray:
+    """Pool the encoder's maps of every series.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        In evaluation mode, on `device`.
+    panel : Panel
+        Series.
+    statistics : sequence of {"mean", "max", "std"}, default=("mean",)
+        Statistics over time, side by side.
+    all_stages : bool, default=False
+        Whether to pool the maps of all stages, or of the last alone.
+    device : torch.device
+        Where to compute.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features), float32
+        Embeddings.
+    """
+    n_rows = TILE_ROWS.get(device.type, 16)
+    masked = hasattr(encoder, "stages")
+    embeddings: np.ndarray | None = None
+    for rows, values, lengths in _tiles(panel, n_rows, masked):
+        tile = (torch.from_numpy(values).to(device),)
+        if lengths is not None:
+            tile += (torch.from_numpy(lengths).to(device),)
+        pooled = _pooled(encoder, tile, statistics, all_stages)[: len(rows)]
+        if embeddings is None:
+            embeddings = np.empty((len(panel), pooled.shape[1]), dtype=np.float32)
+        embeddings[rows] = pooled.float().cpu().numpy()
+    assert embeddings is not None
+    return embeddings
+
+
+def _pooled(
+    encoder: nn.Module, tile: tuple[Tensor, ...], statistics: Sequence[str], all_stages: bool
+) -> Tensor:
+    return pool_stages(feature_maps(encoder, *tile, all_stages=all_stages), statistics)
+
+
+def _tiles(
+    panel: Panel, n_rows: int, masked: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Rows, values and lengths of each tile; the values filled up to `n_rows`."""
+    if panel.lengths is None:
+        groups = {panel.values.shape[2]: np.arange(len(panel))}
+    else:
+        padded = _padded_length(panel.lengths) if masked else panel.lengths
+        groups = {int(size): np.flatnonzero(padded == size) for size in np.unique(padded)}
+    for size, members in groups.items():
+        for start in range(0, len(members), n_rows):
+            rows = members[start : start + n_rows]
+            values = np.zeros((n_rows, panel.values.shape[1], size), dtype=np.float32)
+            width = min(size, panel.values.shape[2])
+            values[: len(rows), :, :width] = panel.values[rows, :, :width]
+            lengths = None
+            if panel.lengths is not None and masked:
+                lengths = np.full(n_rows, size, dtype=np.int64)
+                lengths[: len(rows)] = panel.lengths[rows]
+            yield rows, values, lengths
+
+
+def _padded_length(lengths: np.ndarray) -> np.ndarray:
+    """Next length of a grid with four marks to the octave, at least 16: under a quarter is waste."""
+    octave = np.floor(np.log2(np.maximum(lengths, 16))).astype(np.int64)
+    step = np.maximum(2 ** (octave - 2), 4)
+    padded: np.ndarray = -(-np.maximum(lengths, 16) // step) * step
+    return padded
