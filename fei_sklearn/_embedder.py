@@ -153,7 +153,7 @@ class FEIEmbedder(
 
     _doc_link_module = "fei_sklearn"
     _doc_link_template = (
-        "https://fei-sklearn.readthedocs.io/en/stable/api.html#fei_sklearn.{estimator_name}"
+        "https://github.com/fei-sklearn/fei-sklearn/blob/main/docs/api.md#{estimator_name}"
     )
 
     _parameter_constraints = {
@@ -290,7 +290,7 @@ class FEIEmbedder(
         model["n_timepoints_in_"] = panel.max_length
         earlier = list(self.history_) if start is self else []
         callbacks = EpochCallbacks(self, self.max_epochs, X)
-        watchers = [callbacks]
+        watchers: list[Any] = [callbacks]
         if self.verbose:
             name = type(self).__name__
             watchers.append(ProgressPrinter(name, self.max_epochs, int(self.verbose)))
@@ -310,7 +310,7 @@ class FEIEmbedder(
             "best_epoch_": len(earlier) + result.best_epoch,
             "n_iter_": len(earlier) + len(result.history),
         }
-        vars(self).update(model)
+        self.__dict__.update(model)
         if result.spread < COLLAPSE_SPREAD:
             warnings.warn(
                 f"The embeddings of the training series differ by {result.spread:.1e} of their "

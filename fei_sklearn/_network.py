@@ -220,9 +220,7 @@ def _train(
     )
     rows, held_out = split(len(panel), embedder.validation_fraction or 0.0, seeds[1])
     validation = panel.take(held_out) if len(held_out) else None
-    result = train(
-        objective, panel.take(rows), options, validation=validation, watcher=watcher
-    )
+    result = train(objective, panel.take(rows), options, validation=validation, watcher=watcher)
     return result.history, result.best_epoch
 
 

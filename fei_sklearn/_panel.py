@@ -60,8 +60,8 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     )
     if X.ndim > 3:
         raise ValueError(
-            f"X has {X.ndim} dimensions, {X.shape}; a panel has 2, (n_samples, n_timepoints), or 3, "
-            "(n_samples, n_channels, n_timepoints). Reshape your data."
+            f"X has {X.ndim} dimensions, {X.shape}; a panel has 2, (n_samples, n_timepoints), or "
+            "3, (n_samples, n_channels, n_timepoints). Reshape your data."
         )
     if X.shape[-1] < MIN_TIMEPOINTS:
         raise ValueError(
@@ -73,8 +73,8 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     elif X.ndim != estimator.input_ndim_:
         raise ValueError(
             f"X has {X.ndim} dimensions, {X.shape}, but {type(estimator).__name__} was fitted on "
-            f"{estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a univariate panel "
-            "its channel axis."
+            f"{estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a univariate "
+            "panel its channel axis."
         )
     return X[:, np.newaxis] if X.ndim == 2 else X
 

@@ -164,7 +164,8 @@ class FEIEncoder(nn.Module):
             in_width = STEM_WIDTH
             for stage_width in self.stage_widths:
                 first = ResidualBlock(in_width, stage_width, stride)
-                self.blocks.append(nn.ModuleList([first, ResidualBlock(stage_width, stage_width, 1)]))
+                second = ResidualBlock(stage_width, stage_width, 1)
+                self.blocks.append(nn.ModuleList([first, second]))
                 in_width = stage_width
         self.to_empty(device="cpu")
         initialise(self, generator)
@@ -271,8 +272,9 @@ def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[
     ValueError
         If a foreign encoder does not give (n_samples, width, n_steps).
     """
-    if hasattr(encoder, "stages") and hasattr(encoder, "stage_widths"):
-        return tuple(encoder.stage_widths)
+    stage_widths = getattr(encoder, "stage_widths", None)
+    if stage_widths is not None:
+        return tuple(stage_widths)
     was_training = encoder.training
     out = encoder.eval()(torch.zeros((2, n_channels, n_timepoints)))
     encoder.train(was_training)

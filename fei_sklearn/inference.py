@@ -54,9 +54,9 @@ def embed(
     masked = hasattr(encoder, "stages")
     embeddings: np.ndarray | None = None
     for rows, values, lengths in _tiles(panel, n_rows, masked):
-        tile = (torch.from_numpy(values).to(device),)
+        tile = [torch.from_numpy(values).to(device)]
         if lengths is not None:
-            tile += (torch.from_numpy(lengths).to(device),)
+            tile.append(torch.from_numpy(lengths).to(device))
         pooled = _pooled(encoder, tile, statistics, all_stages)[: len(rows)]
         if embeddings is None:
             embeddings = np.empty((len(panel), pooled.shape[1]), dtype=np.float32)
@@ -66,7 +66,7 @@ def embed(
 
 
 def _pooled(
-    encoder: nn.Module, tile: tuple[Tensor, ...], statistics: Sequence[str], all_stages: bool
+    encoder: nn.Module, tile: list[Tensor], statistics: Sequence[str], all_stages: bool
 ) -> Tensor:
     return pool_stages(feature_maps(encoder, *tile, all_stages=all_stages), statistics)
 
@@ -94,7 +94,7 @@ def _tiles(
 
 
 def _padded_length(lengths: np.ndarray) -> np.ndarray:
-    """Next length of a grid with four marks to the octave, at least 16: under a quarter is waste."""
+    """Next of a grid of lengths, four to the octave from 16 on: under a quarter is padding."""
     octave = np.floor(np.log2(np.maximum(lengths, 16))).astype(np.int64)
     step = np.maximum(2 ** (octave - 2), 4)
     padded: np.ndarray = -(-np.maximum(lengths, 16) // step) * step

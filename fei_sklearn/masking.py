@@ -149,7 +149,8 @@ def sample_mask(
 
 def _rounded(share: float, sizes: Tensor) -> Tensor:
     # round half to even, as Python's round does on each size
-    return torch.round(share * sizes.to(torch.float64)).to(torch.long)
+    rounded: Tensor = torch.round(share * sizes.to(torch.float64)).to(torch.long)
+    return rounded
 
 
 def _randint(

@@ -174,7 +174,7 @@ class FEIObjective(nn.Module):
         return torch.stack([self.target_projector(e) for e in embeddings], dim=1)
 
     def mask_prompt(self, masks: Tensor, n_timepoints: int | Tensor | None = None) -> Tensor:
-        """Prompt of each mask: the removed positions' prompts, summed, over the root of their number.
+        """Prompt of each mask: the sum of the removed prompts over the root of their number.
 
         Parameters
         ----------

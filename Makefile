@@ -1,0 +1,43 @@
+# make demo, make test, make lint: each makes $(VENV) and installs what it needs, once. From then
+# on none of them calls pip, until setup.cfg or constraints.txt changes.
+
+VENV ?= .venv
+# The first of these that is at least 3.11 and can make environments.
+PYTHON ?= python3.11 python3.12 python3.13 python3
+PYTEST_ARGS ?=
+
+python := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint
+
+demo: $(VENV)/.installed-demo
+	@echo "==> running examples/plot_quickstart.py"
+	@$(python) examples/plot_quickstart.py
+
+# One thread: idle OpenMP threads spin, which makes a busy small machine many times slower.
+test: $(VENV)/.installed-test
+	@echo "==> running the tests"
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	@echo "==> checking style, types and import layers"
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+	$(VENV)/bin/lint-imports
+
+$(VENV)/.installed-%: setup.cfg constraints.txt | $(python)
+	@echo "==> installing fei-sklearn[$*] into $(VENV)"
+	@$(python) -m pip install -c constraints.txt -e ".[$*]"
+	@touch $@
+
+$(python):
+	@for candidate in $(PYTHON); do \
+	    if "$$candidate" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "==> making $(VENV) with $$candidate"; \
+	        exec "$$candidate" -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "None of: $(PYTHON), is Python 3.11 or newer with venv. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1
