@@ -25,7 +25,6 @@ from fei_sklearn.calibration import calibrate
 from fei_sklearn.data import Panel, split
 from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder, map_widths
 from fei_sklearn.inference import embed
-from fei_sklearn.masking import check_mask_ratio
 from fei_sklearn.objective import FEIObjective
 from fei_sklearn.training import Record, TrainingOptions, Watcher, train
 
@@ -185,7 +184,7 @@ def _objective(
         encoder,
         width=widths[-1],
         n_timepoints=panel.max_length if start is None else start.reference_length,
-        mask_ratio=check_mask_ratio(embedder.mask_ratio),
+        mask_ratio=embedder.mask_ratio,
         mask_kind=embedder.mask_kind,
         n_targets=embedder.n_targets,
         generator=generator,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-Batch = tuple[Tensor, ...]
+#: Series, lengths or None, and targets if there are any.
+Batch = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,13 @@ class Panel:
         Series, zero on padding.
     lengths : ndarray of shape (n_samples,), int64, or None
         Time points of each series, at least 2. None where all rows are used whole.
+    targets : ndarray of shape (n_samples, ...), or None
+        What is to be predicted, for supervised training.
     """
 
     values: np.ndarray
     lengths: np.ndarray | None = None
+    targets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -37,20 +41,24 @@ class Panel:
 
     def take(self, rows: np.ndarray) -> Panel:
         """The series of these rows, cut to the longest of them."""
+        targets = None if self.targets is None else self.targets[rows]
         if self.lengths is None:
-            return Panel(self.values[rows])
+            return Panel(self.values[rows], None, targets)
         lengths = self.lengths[rows]
         longest = int(lengths.max())
         values = np.ascontiguousarray(self.values[rows][:, :, :longest])
         # series of one length need no lengths, and take the faster way
-        return Panel(values, None if bool((lengths == longest).all()) else lengths)
+        return Panel(values, None if bool((lengths == longest).all()) else lengths, targets)
 
     def batch(self, device: torch.device) -> Batch:
-        """The whole panel as tensors on a device: the series, and the lengths if they differ."""
-        values = torch.from_numpy(np.ascontiguousarray(self.values)).to(device)
-        if self.lengths is None:
-            return (values,)
-        return values, torch.from_numpy(self.lengths).to(device)
+        """The whole panel as tensors on a device: series, lengths or None, and targets if any."""
+        arrays = [self.values, self.lengths]
+        if self.targets is not None:
+            arrays.append(self.targets)
+        return tuple(
+            None if array is None else torch.from_numpy(np.ascontiguousarray(array)).to(device)
+            for array in arrays
+        )
 
 
 def split(n_samples: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 MaskKind = Literal["discrete", "continuous", "temporal"]
 MASK_KINDS: tuple[str, ...] = get_args(MaskKind)
@@ -31,7 +32,7 @@ def n_positions(n_timepoints: int | Tensor, kind: MaskKind = "discrete") -> int 
     int or Tensor of shape (n_samples,)
         ``n_timepoints // 2 + 1``, or ``n_timepoints`` for temporal masks.
     """
-    return n_timepoints if kind == "temporal" else n_timepoints // 2 + 1
+    return n_timepoints if check_mask_kind(kind) == "temporal" else n_timepoints // 2 + 1
 
 
 def check_mask_ratio(mask_ratio: float | tuple[float, float]) -> tuple[float, float]:
@@ -191,9 +192,12 @@ def apply_mask(
         The target series.
     """
     mask = mask.to(x.dtype)
-    if kind == "temporal":
-        target = x[:, None] * mask[:, :, None, : x.shape[-1]]
-        return target if lengths is None else target * _valid(lengths, x.shape[-1], x.dtype)
+    if check_mask_kind(kind) == "temporal":
+        if lengths is None:
+            return x[:, None] * mask[:, :, None]
+        longest = mask.shape[-1]  # what is padding beyond it is zero and stays so
+        kept = mask[:, :, None] * _valid(lengths, longest, x.dtype)
+        return F.pad(x[:, None, :, :longest] * kept, (0, x.shape[-1] - longest))
     if lengths is None:
         return _filter(x, mask)
     # A spectrum belongs to one length, so each length is transformed on its own.
@@ -208,7 +212,8 @@ def apply_mask(
 def _filter(x: Tensor, mask: Tensor) -> Tensor:
     # n= keeps odd lengths whole
     spectrum = torch.fft.rfft(x)[:, None] * mask[:, :, None]
-    return torch.fft.irfft(spectrum, n=x.shape[-1])
+    filtered: Tensor = torch.fft.irfft(spectrum, n=x.shape[-1])
+    return filtered
 
 
 def _valid(lengths: Tensor, n_timepoints: int, dtype: torch.dtype) -> Tensor:

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fei_sklearn.encoder import feature_maps, initialise
-from fei_sklearn.masking import MaskKind, apply_mask, n_positions, sample_mask
+from fei_sklearn.masking import (
+    MaskKind,
+    apply_mask,
+    check_mask_kind,
+    check_mask_ratio,
+    n_positions,
+    sample_mask,
+)
 from fei_sklearn.pooling import pool
 
 
@@ -87,8 +94,8 @@ class FEIObjective(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.n_timepoints = n_timepoints
-        self.mask_ratio, self.mask_kind, self.n_targets = mask_ratio, mask_kind, n_targets
+        self.n_timepoints, self.n_targets = n_timepoints, n_targets
+        self.mask_ratio, self.mask_kind = check_mask_ratio(mask_ratio), check_mask_kind(mask_kind)
         subspace = width // 2
         self.encoder = encoder
         self.target_encoder = copy.deepcopy(encoder).requires_grad_(False)

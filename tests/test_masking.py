@@ -1,0 +1,307 @@
+"""Masks: how they are drawn, and what they remove."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import n_positions as expected_positions
+from reference import removed_range, target_series
+from scipy import stats
+
+from fei_sklearn.masking import MASK_KINDS, apply_mask, n_positions, sample_mask
+
+KINDS = ["discrete", "continuous", "temporal"]
+kinds = pytest.mark.parametrize("kind", KINDS)
+few_examples = settings(deadline=None, max_examples=30, derandomize=True)
+lengths_of_series = st.integers(2, 70)
+ratios = st.tuples(st.floats(0, 0.99), st.floats(0, 0.99)).map(lambda pair: tuple(sorted(pair)))
+#: A test of randomness fails below this; the seeds are fixed, so each passes or fails for good.
+SIGNIFICANCE = 1e-3
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(n: int, n_positions: int, ratio: tuple[float, float], kind: str, seed: int) -> np.ndarray:
+    """`n` masks of one series, as an array (n, n_positions)."""
+    mask = sample_mask(n, n_positions, ratio, kind, generator=seeded(seed))
+    assert mask.shape == (n, 1, n_positions)
+    return mask[:, 0].numpy()
+
+
+def assert_uniform(values: np.ndarray, n_values: int) -> None:
+    """Chi-square test that integers are uniform on 0 .. n_values - 1."""
+    counts = np.bincount(values, minlength=n_values)
+    assert len(counts) == n_values
+    assert stats.chisquare(counts).pvalue > SIGNIFICANCE
+
+
+def band_starts(removed: np.ndarray) -> np.ndarray:
+    """First removed position of each mask, after a check that what it removes is one band."""
+    starts = removed.argmax(axis=1)
+    ends = starts + removed.sum(axis=1)
+    position = np.arange(removed.shape[1])
+    band = (position >= starts[:, None]) & (position < ends[:, None])
+    np.testing.assert_array_equal(removed, band)
+    return starts
+
+
+# How masks are drawn
+
+
+def test_mask_kinds() -> None:
+    assert list(MASK_KINDS) == KINDS
+
+
+@pytest.mark.parametrize(("kind", "odd", "even"), [("discrete", 4, 5), ("temporal", 7, 8)])
+def test_n_positions(kind: str, odd: int, even: int) -> None:
+    assert (n_positions(7, kind), n_positions(8, kind)) == (odd, even)
+    assert n_positions(torch.tensor([7, 8]), kind).tolist() == [odd, even]
+
+
+@kinds
+@given(n_positions=st.integers(2, 60), ratio=ratios, n_targets=st.integers(1, 3))
+@few_examples
+def test_masks_are_float_zeros_and_ones_within_the_range(
+    kind: str, n_positions: int, ratio: tuple[float, float], n_targets: int
+) -> None:
+    mask = sample_mask(5, n_positions, ratio, kind, n_targets=n_targets, generator=seeded(0))
+    assert mask.shape == (5, n_targets, n_positions)
+    assert mask.dtype == torch.float32
+    assert set(mask.unique().tolist()) <= {0.0, 1.0}
+    fewest, most = removed_range(ratio, n_positions)
+    n_removed = (1 - mask).sum(dim=-1)
+    assert fewest <= n_removed.min()
+    assert n_removed.max() <= most
+
+
+@kinds
+@pytest.mark.parametrize("n_positions", [19, 90])
+def test_removed_count_is_uniform_on_the_inclusive_range(kind: str, n_positions: int) -> None:
+    fewest, most = removed_range((0.1, 0.7), n_positions)
+    n_removed = (1 - draw(20_000, n_positions, (0.1, 0.7), kind, seed=1)).sum(axis=1).astype(int)
+    assert (n_removed.min(), n_removed.max()) == (fewest, most)
+    assert_uniform(n_removed - fewest, most - fewest + 1)
+
+
+@kinds
+def test_count_of_the_default_ratio_starts_at_nothing(kind: str) -> None:
+    mask = sample_mask(2_000, 10, kind=kind, generator=seeded(2))
+    assert set((1 - mask).sum(dim=-1).unique().tolist()) == set(range(8))
+
+
+@kinds
+@given(n_positions=st.integers(2, 120), ratio=st.floats(0, 0.99))
+@few_examples
+def test_fixed_ratio_removes_pythons_round(kind: str, n_positions: int, ratio: float) -> None:
+    mask = draw(4, n_positions, (ratio, ratio), kind, seed=3)
+    assert ((1 - mask).sum(axis=1) == round(ratio * n_positions)).all()
+
+
+@kinds
+def test_halves_round_to_even_as_in_python(kind: str) -> None:
+    for size, n_removed in ((5, 2), (7, 4), (9, 4), (11, 6)):
+        mask = draw(3, size, (0.5, 0.5), kind, seed=4)
+        assert ((1 - mask).sum(axis=1) == n_removed).all()
+
+
+@kinds
+def test_a_number_means_from_zero(kind: str) -> None:
+    one = sample_mask(50, 20, 0.4, kind, generator=seeded(5))
+    pair = sample_mask(50, 20, (0.0, 0.4), kind, generator=seeded(5))
+    assert torch.equal(one, pair)
+
+
+@pytest.mark.parametrize("kind", ["discrete", "temporal"])
+def test_every_position_is_removed_equally_often(kind: str) -> None:
+    mask = draw(20_000, 23, (0.0, 0.7), kind, seed=6)
+    # of each mask one removed position at most, because those of one mask are not independent
+    removed = mask[mask.min(axis=1) == 0] == 0
+    noise = np.random.default_rng(6).random(removed.shape)
+    assert_uniform(np.where(removed, noise, -1.0).argmax(axis=1), 23)
+
+
+@pytest.mark.parametrize("kind", ["discrete", "temporal"])
+def test_every_subset_is_equally_likely(kind: str) -> None:
+    mask = draw(20_000, 6, (0.5, 0.5), kind, seed=7)
+    codes = (1 - mask).astype(int) @ 2 ** np.arange(6)
+    _, counts = np.unique(codes, return_counts=True)
+    assert len(counts) == 20  # 3 of 6
+    assert stats.chisquare(counts).pvalue > SIGNIFICANCE
+
+
+def test_continuous_band_starts_anywhere_it_fits() -> None:
+    removed = draw(20_000, 20, (0.25, 0.25), "continuous", seed=8) == 0
+    assert_uniform(band_starts(removed), 20 - 5 + 1)
+
+
+def test_continuous_band_of_random_width_starts_anywhere_it_fits() -> None:
+    removed = draw(30_000, 12, (0.1, 0.7), "continuous", seed=9) == 0
+    widths, starts = removed.sum(axis=1), band_starts(removed)
+    for width in np.unique(widths):
+        assert_uniform(starts[widths == width], 12 - width + 1)
+
+
+@kinds
+def test_targets_and_samples_have_masks_of_their_own(kind: str) -> None:
+    mask = sample_mask(200, 30, (0.3, 0.5), kind, n_targets=2, generator=seeded(10))
+    assert (mask[:, 0] != mask[:, 1]).any(dim=1).float().mean() > 0.9
+    assert (mask[1:, 0] != mask[:-1, 0]).any(dim=1).float().mean() > 0.9
+
+
+@kinds
+def test_same_seed_same_masks_and_a_generator_moves_on(kind: str) -> None:
+    generator = seeded(11)
+    first, second = (sample_mask(20, 30, kind=kind, generator=generator) for _ in range(2))
+    assert torch.equal(first, sample_mask(20, 30, kind=kind, generator=seeded(11)))
+    assert not torch.equal(first, second)
+
+
+@kinds
+def test_global_random_state_is_untouched(kind: str) -> None:
+    before = torch.get_rng_state()
+    sample_mask(5, 9, kind=kind, generator=seeded(0))
+    sample_mask(2, torch.tensor([4, 9]), kind=kind, generator=seeded(0))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@kinds
+def test_unequal_lengths_remove_within_their_own_positions(kind: str) -> None:
+    sizes = torch.tensor([2, 9, 30]).repeat(500)
+    mask = sample_mask(len(sizes), sizes, (0.2, 0.7), kind, n_targets=2, generator=seeded(12))
+    assert mask.shape == (1500, 2, 30)
+    for size in (2, 9, 30):
+        rows = mask[sizes == size]
+        assert (rows[:, :, size:] == 1).all()
+        n_removed = (1 - rows).sum(dim=-1).to(torch.long).flatten().numpy()
+        fewest, most = removed_range((0.2, 0.7), size)
+        assert_uniform(n_removed - fewest, most - fewest + 1)
+        assert (rows[:, :, :size] == 0).any(dim=0).all()  # any position may go
+
+
+def test_unequal_lengths_remove_every_position_of_a_row_equally_often() -> None:
+    sizes = torch.tensor([7, 19]).repeat(10_000)
+    mask = sample_mask(len(sizes), sizes, (0.3, 0.3), generator=seeded(13))[:, 0]
+    n_removed = (1 - mask[sizes == 7, :7]).sum(dim=0).numpy()
+    assert (n_removed.sum() / 10_000) == round(0.3 * 7) == 2
+    # without replacement: the statistic is 5/6 of a chi-square with 6 degrees of freedom
+    statistic = ((n_removed - 20_000 / 7) ** 2).sum() / (20_000 / 7) / (5 / 6)
+    assert stats.chi2.sf(statistic, 6) > SIGNIFICANCE
+
+
+@pytest.mark.parametrize(
+    "ratio", [(0.0, 1.0), (-0.1, 0.5), (0.6, 0.2), 1.5, -0.25, (0.0, float("nan"))]
+)
+@kinds
+def test_invalid_ratio_is_named(kind: str, ratio: float | tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="mask_ratio") as raised:
+        sample_mask(3, 10, ratio, kind)
+    assert str(ratio) in str(raised.value)
+
+
+def test_invalid_kind_is_named() -> None:
+    with pytest.raises(ValueError, match="'spectral'"):
+        sample_mask(3, 10, kind="spectral")
+
+
+# What they remove
+
+
+def panel(n: int, n_channels: int, n_timepoints: int, seed: int = 0) -> torch.Tensor:
+    """Float64 series that are neither centred nor periodic."""
+    x = np.random.default_rng(seed).normal(size=(n, n_channels, n_timepoints))
+    return torch.from_numpy(x + np.linspace(0, 3, n_timepoints))
+
+
+@kinds
+@given(n_timepoints=lengths_of_series, n_channels=st.integers(1, 3))
+@few_examples
+def test_mask_of_ones_is_the_identity(kind: str, n_timepoints: int, n_channels: int) -> None:
+    x = panel(2, n_channels, n_timepoints)
+    mask = torch.ones(2, 3, expected_positions(n_timepoints, kind))
+    for dtype, tolerance in ((torch.float32, 1e-6), (torch.float64, 1e-12)):
+        same = apply_mask(x.to(dtype), mask, kind)
+        assert same.shape == (2, 3, n_channels, n_timepoints)
+        assert same.dtype == dtype
+        error = (same - x.to(dtype)[:, None]).abs().max()
+        assert error <= tolerance * x.abs().max()
+
+
+@kinds
+@given(n_timepoints=lengths_of_series, seed=st.integers(0, 10))
+@few_examples
+def test_all_channels_lose_what_numpy_removes(kind: str, n_timepoints: int, seed: int) -> None:
+    x = panel(3, 2, n_timepoints, seed)
+    n_bins = expected_positions(n_timepoints, kind)
+    mask = sample_mask(3, n_bins, (0.3, 0.7), kind, n_targets=2, generator=seeded(seed))
+    targets = apply_mask(x, mask, kind).numpy()
+    for i in range(3):
+        for j in range(2):
+            expected = target_series(x[i].numpy(), mask[i, j].numpy(), kind)
+            np.testing.assert_allclose(targets[i, j], expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_timepoints", [2, 3, 20, 21])
+def test_spectrum_of_a_target_lacks_the_removed_bins_alone(n_timepoints: int) -> None:
+    x = panel(4, 2, n_timepoints)
+    mask = sample_mask(4, n_timepoints // 2 + 1, (0.4, 0.6), generator=seeded(14))
+    spectrum = torch.fft.rfft(apply_mask(x, mask))[:, 0]
+    expected = torch.fft.rfft(x) * mask
+    assert (1 - mask).sum() > 0
+    torch.testing.assert_close(spectrum, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_masking_twice_is_masking_once() -> None:
+    x, mask = panel(3, 1, 33), sample_mask(3, 17, (0.5, 0.5), generator=seeded(15))
+    once = apply_mask(x, mask)
+    torch.testing.assert_close(apply_mask(once[:, 0], mask), once, rtol=1e-10, atol=1e-12)
+
+
+def test_input_is_left_as_it_was() -> None:
+    x, mask = panel(2, 1, 9), torch.zeros(2, 1, 5)
+    before = x.clone()
+    assert apply_mask(x, mask).abs().max() < 1e-12
+    assert torch.equal(x, before)
+
+
+@kinds
+@given(lengths=st.lists(st.integers(2, 40), min_size=1, max_size=5))
+@few_examples
+def test_unequal_lengths_equal_single_rows(kind: str, lengths: list[int]) -> None:
+    n, longest = len(lengths), max(lengths)
+    x = panel(n, 2, longest)
+    x *= torch.arange(longest) < torch.tensor(lengths)[:, None, None]
+    sizes = n_positions(torch.tensor(lengths), kind)
+    mask = sample_mask(n, sizes, (0.2, 0.7), kind, n_targets=2, generator=seeded(16))
+    targets = apply_mask(x, mask, kind, lengths=torch.tensor(lengths))
+    assert targets.shape == (n, 2, 2, longest)
+    for i, length in enumerate(lengths):
+        own_mask = mask[i : i + 1, :, : sizes[i]]
+        alone = apply_mask(x[i : i + 1, :, :length], own_mask, kind)[0]
+        torch.testing.assert_close(targets[i, :, :, :length], alone, rtol=1e-10, atol=1e-12)
+        assert (targets[i, :, :, length:] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+def test_padding_wider_than_the_longest_series_stays_zero(kind: str) -> None:
+    lengths = torch.tensor([5, 8])
+    x = panel(2, 1, 12) * (torch.arange(12) < lengths[:, None, None])
+    mask = sample_mask(2, n_positions(lengths, kind), (0.5, 0.5), kind, generator=seeded(17))
+    targets = apply_mask(x, mask, kind, lengths=lengths)
+    assert (targets[:, :, :, 8:] == 0).all()
+    narrow = apply_mask(x[:, :, :8], mask, kind, lengths=lengths)
+    torch.testing.assert_close(targets[:, :, :, :8], narrow)
+
+
+@kinds
+def test_garbage_in_the_padding_has_no_influence(kind: str) -> None:
+    lengths = torch.tensor([6, 11])
+    x = panel(2, 2, 11)
+    clean = x * (torch.arange(11) < lengths[:, None, None])
+    mask = sample_mask(2, n_positions(lengths, kind), (0.5, 0.5), kind, generator=seeded(18))
+    targets = (apply_mask(rows, mask, kind, lengths=lengths) for rows in (x, clean))
+    torch.testing.assert_close(*targets, rtol=0, atol=0)
