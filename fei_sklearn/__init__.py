@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fei_sklearn._embedder import CollapseWarning, FEIEmbedder
+    from fei_sklearn._finetune import FEIClassifier, FEIRegressor
 
 try:
     __version__ = version("fei-sklearn")
@@ -21,10 +22,12 @@ except PackageNotFoundError:  # a checkout that was not installed
 #: Public name -> module. Loaded on first use: torch takes a second or two to import.
 _PUBLIC = {
     "CollapseWarning": "fei_sklearn._embedder",
+    "FEIClassifier": "fei_sklearn._finetune",
     "FEIEmbedder": "fei_sklearn._embedder",
+    "FEIRegressor": "fei_sklearn._finetune",
 }
 
-__all__ = ["CollapseWarning", "FEIEmbedder", "__version__"]
+__all__ = ["CollapseWarning", "FEIClassifier", "FEIEmbedder", "FEIRegressor", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fei_sklearn.training import Record, Watcher
+    from fei_sklearn.training import Best, Record, Watcher
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -40,22 +40,27 @@ class EpochCallbacks:
     def __init__(self, estimator: Any, max_epochs: int, X: Any) -> None:
         self.told = {"estimator": estimator, "X": X}
         self.records: list[Record] = []
-        self.attributes: Callable[[list[Record]], dict[str, Any]] = lambda records: {}
+        self.attributes: Callable[..., dict[str, Any]] | None = None
+        self.best: Best | None = None
         self.fit: Any = None
         if hasattr(estimator, "_init_callback_context"):
             self.fit = estimator._init_callback_context(max_subtasks=max_epochs)
             self.fit.call_on_fit_task_begin(**self.told)
 
-    def follow(self, attributes: Callable[[list[Record]], dict[str, Any]]) -> None:
+    def follow(self, attributes: Callable[..., dict[str, Any]]) -> None:
         """Take from here what the estimator's attributes would be if the fit stopped now.
 
         Parameters
         ----------
         attributes : callable
-            From the records so far to the fitted attributes. Called only where a callback asks for
-            a fitted estimator.
+            From the records so far, the best weights and their epoch to the fitted attributes.
+            Called only where a callback asks for a fitted estimator.
         """
         self.attributes = attributes
+
+    def begin(self, best: Best) -> None:
+        """Keep how to get at the best weights."""
+        self.best = best
 
     def begin_epoch(self) -> None:
         """Tell that an epoch begins."""
@@ -74,9 +79,11 @@ class EpochCallbacks:
             self._end(self.fit)
 
     def _end(self, task: Any) -> bool:
-        stop: bool = task.call_on_fit_task_end(
-            **self.told, reconstruction_attributes=lambda: self.attributes(self.records)
-        )
+        attributes, best = self.attributes, self.best
+        lazily = None
+        if attributes is not None and best is not None:
+            lazily = lambda: attributes(self.records, *best())  # noqa: E731
+        stop: bool = task.call_on_fit_task_end(**self.told, reconstruction_attributes=lazily)
         return stop
 
 
@@ -96,6 +103,9 @@ class ProgressPrinter:
     def __init__(self, name: str, max_epochs: int, every: int = 1) -> None:
         self.name, self.max_epochs, self.every = name, max_epochs, every
         self.started = time.perf_counter()
+
+    def begin(self, best: Best) -> None:
+        """Do nothing."""
 
     def begin_epoch(self) -> None:
         """Do nothing."""
@@ -120,11 +130,23 @@ class ProgressPrinter:
         return False
 
 
+def printers(estimator: Any) -> list[Watcher]:
+    """The printer that an estimator's `verbose` asks for, if any."""
+    if not estimator.verbose:
+        return []
+    return [ProgressPrinter(type(estimator).__name__, estimator.max_epochs, int(estimator.verbose))]
+
+
 class Watchers:
     """Several watchers as one."""
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         self.watchers = watchers
+
+    def begin(self, best: Best) -> None:
+        """Tell all of them."""
+        for watcher in self.watchers:
+            watcher.begin(best)
 
     def begin_epoch(self) -> None:
         """Tell all of them."""

@@ -7,7 +7,6 @@ import tempfile
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
 
 from sklearn.base import (
     BaseEstimator,
@@ -24,8 +23,8 @@ from fei_sklearn._atomic import all_or_nothing
 from fei_sklearn._callbacks import (
     CallbackSupportMixin,
     EpochCallbacks,
-    ProgressPrinter,
     Watchers,
+    printers,
     with_callbacks,
 )
 from fei_sklearn._panel import Scaler, check_panel, to_panel
@@ -67,26 +66,29 @@ class FEIEmbedder(
         Momentum of the target encoder at the start; it grows linearly to 1 over the run.
     stride : {1, 2}, default=2
         Stride of the encoder's stages.
-    channels : {"mix", "independent"}, default="mix"
-        Whether the encoder's first convolution mixes the channels of a multivariate series, or
-        one univariate encoder embeds each channel and the embeddings stand side by side.
-    scaling : {"series", "channel", None}, default="series"
-        Centre and scale each channel of each series by its own mean and standard deviation, or by
-        those of the training panel, or not at all.
+    channels : {"independent", "mix"}, default="independent"
+        Whether one univariate encoder embeds each channel of a multivariate series and the
+        embeddings stand side by side, or the encoder's first convolution mixes the channels.
+    scaling : {"channel", "series", None}, default="channel"
+        Centre and scale each channel by its mean and standard deviation over the training panel,
+        which keeps levels and amplitudes; or by those of each series, where these mean nothing; or
+        not at all.
     pooling : {"mean", "max", "std"} or tuple of these, default="mean"
         Statistics over time that `transform` gives; the paper's is "mean".
     layers : {"last", "all"}, default="last"
         Pool the last stage of the encoder, as the paper does, or all four side by side.
-    max_epochs : int, default=100
+    max_epochs : int, default=50
         Most epochs; 0 gives an untrained encoder with calibrated batch norm, or `pretrained` as it
         is.
     min_epoch_steps : int, default=10
         Optimiser steps that an epoch has at least: a small panel is passed over several times in an
         epoch. 1 makes an epoch one pass, as in the paper.
-    batch_size : int, default=512
-        Series in a step of pretraining.
-    learning_rate : float, default=2e-4
-        Peak learning rate of AdamW.
+    batch_size : int or "auto", default="auto"
+        Series in a step of pretraining. "auto" takes the power of 2 nearest to an eighth of the
+        panel, from 16 to the paper's 512: small panels gain from many small steps. Channels of
+        their own count as series.
+    learning_rate : float, default=1e-3
+        Peak learning rate of AdamW; the paper has 2e-4.
     lr_decay : float or "cosine", default="cosine"
         Half a cosine over the run after a short warm-up, or a factor after each epoch (0.9 in the
         paper).
@@ -173,7 +175,7 @@ class FEIEmbedder(
         "layers": [StrOptions({"last", "all"})],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "min_epoch_steps": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_decay": [StrOptions({"cosine"}), Interval(Real, 0, 1, closed="right")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
@@ -198,14 +200,14 @@ class FEIEmbedder(
         n_targets=1,
         momentum=0.995,
         stride=2,
-        channels="mix",
-        scaling="series",
+        channels="independent",
+        scaling="channel",
         pooling="mean",
         layers="last",
-        max_epochs=100,
+        max_epochs=50,
         min_epoch_steps=10,
-        batch_size=512,
-        learning_rate=2e-4,
+        batch_size="auto",
+        learning_rate=1e-3,
         lr_decay="cosine",
         validation_fraction=0.1,
         n_iter_no_change=5,
@@ -285,32 +287,37 @@ class FEIEmbedder(
         self._statistics()
         start = self._start()
         values = check_panel(self, X, reset=True)
-        model = self._model(values, start)
-        panel = to_panel(values, Scaler(model["offset_"], model["scale_"]))
-        model["n_timepoints_in_"] = panel.max_length
+        scaler = self._scaler(values, start)
+        panel = to_panel(values, scaler)
+        separate = self._separates_channels(values.shape[1], start)
         earlier = list(self.history_) if start is self else []
+
+        def attributes(result):
+            return {
+                "n_channels_in_": values.shape[1],
+                "n_timepoints_in_": panel.max_length,
+                "offset_": scaler.offset,
+                "scale_": scaler.scale,
+                "separate_channels_": separate,
+                "weights_": result.weights,
+                "stage_widths_": result.stage_widths,
+                "stride_": result.stride,
+                "reference_length_": result.reference_length,
+                "history_": earlier + result.history,
+                "best_epoch_": len(earlier) + result.best_epoch,
+                "n_iter_": len(earlier) + len(result.history),
+            }
+
         callbacks = EpochCallbacks(self, self.max_epochs, X)
-        watchers: list[Any] = [callbacks]
-        if self.verbose:
-            name = type(self).__name__
-            watchers.append(ProgressPrinter(name, self.max_epochs, int(self.verbose)))
         result = _network.pretrain(
             self,
-            _network.univariate(panel) if model["separate_channels_"] else panel,
+            _network.univariate(panel) if separate else panel,
             None if start is None else _network.Start.of(start),
             int(check_random_state(self.random_state).randint(2**31 - 1)),
-            Watchers(watchers),
+            Watchers([callbacks, *printers(self)]),
+            lambda so_far: callbacks.follow(lambda *state: attributes(so_far(*state))),
         )
-        model |= {
-            "weights_": result.weights,
-            "stage_widths_": result.stage_widths,
-            "stride_": result.stride,
-            "reference_length_": result.reference_length,
-            "history_": earlier + result.history,
-            "best_epoch_": len(earlier) + result.best_epoch,
-            "n_iter_": len(earlier) + len(result.history),
-        }
-        self.__dict__.update(model)
+        self.__dict__.update(attributes(result))
         if result.spread < COLLAPSE_SPREAD:
             warnings.warn(
                 f"The embeddings of the training series differ by {result.spread:.1e} of their "
@@ -322,25 +329,25 @@ class FEIEmbedder(
         callbacks.end()
         return self
 
-    def _model(self, values, start):
-        """Fitted attributes that are known before training: scaling and channels."""
-        n_channels = values.shape[1]
+    def _scaler(self, values, start):
+        """The scaling of the model to start from, where it fits; else that of the panel."""
+        if start is None or start.offset_ is None or len(start.offset_) != values.shape[1]:
+            return Scaler.fit(values, (start or self).scaling)
+        return Scaler(start.offset_, start.scale_)
+
+    def _separates_channels(self, n_channels, start):
+        """Whether a univariate encoder takes the channels one by one."""
         if start is None:
-            scaler, separate = Scaler.fit(values, self.scaling), self.channels == "independent"
-        else:
-            scaler, separate = Scaler(start.offset_, start.scale_), start.separate_channels_
-            if n_channels != start.n_channels_in_ and not separate:
-                raise ValueError(
-                    f"X has {n_channels} channels, but the weights to start from were trained on "
-                    f"{start.n_channels_in_}: give as many, or start from a model that was trained "
-                    "with channels='independent'."
-                )
-        return {
-            "n_channels_in_": n_channels,
-            "separate_channels_": separate,
-            "offset_": scaler.offset,
-            "scale_": scaler.scale,
-        }
+            return self.channels == "independent"
+        if start.separate_channels_ or start.n_channels_in_ == 1:
+            return True
+        if n_channels != start.n_channels_in_:
+            raise ValueError(
+                f"X has {n_channels} channels, but the weights to start from were trained on "
+                f"{start.n_channels_in_}: give as many, or start from a model that was trained "
+                "with channels='independent'."
+            )
+        return False
 
     def _start(self):
         """The fitted embedder to start from, or None."""

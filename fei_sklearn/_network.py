@@ -6,7 +6,9 @@ modules and arrays again.
 
 from __future__ import annotations
 
+import copy
 import weakref
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +25,10 @@ from fei_sklearn._torch import (
 )
 from fei_sklearn.calibration import calibrate
 from fei_sklearn.data import Panel, split
-from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder, map_widths
+from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder, check_has_stages, map_widths
 from fei_sklearn.inference import embed
 from fei_sklearn.objective import FEIObjective
+from fei_sklearn.pooling import Readout
 from fei_sklearn.training import Record, TrainingOptions, Watcher, train
 
 Weights = dict[str, np.ndarray]
@@ -89,7 +92,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What pretraining gives.
+    """What pretraining gives, at its end or so far.
 
     Attributes
     ----------
@@ -127,7 +130,12 @@ def univariate(panel: Panel) -> Panel:
 
 
 def pretrain(
-    embedder: Any, panel: Panel, start: Start | None, seed: int, watcher: Watcher
+    embedder: Any,
+    panel: Panel,
+    start: Start | None,
+    seed: int,
+    watcher: Watcher,
+    follow: Callable[[Callable[..., Pretrained]], None],
 ) -> Pretrained:
     """Pretrain FEI on a panel as the embedder's parameters say.
 
@@ -142,7 +150,10 @@ def pretrain(
     seed : int
         Source of all randomness.
     watcher : Watcher
-        Follows the run.
+        Told of each epoch.
+    follow : callable
+        Given, before training, a function from the records so far, the best weights and their
+        epoch to what pretraining would give if it stopped now.
 
     Returns
     -------
@@ -155,21 +166,31 @@ def pretrain(
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(4)]
     with torch_threads(embedder.n_jobs), architecture.random_state(seed, device):
         objective, widths = _objective(embedder, architecture, panel, start, seeds[0])
-        history, best_epoch = _train(embedder, objective, panel, device, seeds[1:3], watcher)
-        encoder = objective.encoder.to(device)
-        if history or start is None:
-            size = embedder.batch_size
-            calibrate(encoder, panel, batch_size=size, device=device, seed=seeds[3])
-        spread = _spread(encoder, panel, device)
-    return Pretrained(
-        weights=_arrays(objective),
-        stage_widths=widths,
-        stride=architecture.stride,
-        reference_length=objective.n_timepoints,
-        history=history,
-        best_epoch=best_epoch,
-        spread=spread,
-    )
+
+        def result(objective: FEIObjective, history: list[Record], best_epoch: int) -> Pretrained:
+            encoder = objective.encoder.to(device)
+            if history or start is None:
+                size = batch_size(embedder, len(panel))
+                calibrate(encoder, panel, batch_size=size, device=device, seed=seeds[3])
+            return Pretrained(
+                weights=_arrays(objective),
+                stage_widths=widths,
+                stride=architecture.stride,
+                reference_length=objective.n_timepoints,
+                history=list(history),
+                best_epoch=best_epoch,
+                spread=_spread(encoder, panel, device),
+            )
+
+        def so_far(
+            history: list[Record], weights: dict[str, torch.Tensor], best_epoch: int
+        ) -> Pretrained:
+            snapshot = copy.deepcopy(objective)
+            snapshot.load_state_dict(weights)
+            return result(snapshot, history, best_epoch)
+
+        follow(so_far)
+        return result(objective, *_train(embedder, objective, panel, device, seeds[1:3], watcher))
 
 
 def _objective(
@@ -179,6 +200,8 @@ def _objective(
     generator = torch.Generator().manual_seed(seed)
     n_channels = panel.values.shape[1]
     encoder = architecture.build(n_channels, generator)
+    if embedder.layers == "all":
+        check_has_stages(encoder)
     widths = map_widths(encoder, n_channels, panel.max_length)
     objective = FEIObjective(
         encoder,
@@ -205,22 +228,36 @@ def _train(
     if embedder.max_epochs == 0:
         objective.eval()
         return [], 0
-    options = TrainingOptions(
-        max_epochs=embedder.max_epochs,
-        min_epoch_steps=embedder.min_epoch_steps,
-        batch_size=embedder.batch_size,
-        learning_rate=embedder.learning_rate,
-        lr_decay=embedder.lr_decay,
-        momentum=embedder.momentum,
-        n_iter_no_change=embedder.n_iter_no_change,
-        device=device,
-        precision=resolve_precision(embedder.precision, device),
-        seed=seeds[0],
-    )
+    options = training_options(embedder, batch_size(embedder, len(panel)), device, seeds[0])
     rows, held_out = split(len(panel), embedder.validation_fraction or 0.0, seeds[1])
     validation = panel.take(held_out) if len(held_out) else None
     result = train(objective, panel.take(rows), options, validation=validation, watcher=watcher)
     return result.history, result.best_epoch
+
+
+def batch_size(embedder: Any, n_series: int) -> int:
+    """Series in a step of pretraining: given, or a power of 2 near an eighth of the panel."""
+    if embedder.batch_size != "auto":
+        return int(embedder.batch_size)
+    return int(2 ** np.clip(np.rint(np.log2(n_series / 8)), 4, 9))
+
+
+def training_options(
+    estimator: Any, batch_size: int, device: torch.device, seed: int
+) -> TrainingOptions:
+    """The options that an estimator's parameters spell; `momentum` is the embedder's alone."""
+    return TrainingOptions(
+        max_epochs=estimator.max_epochs,
+        min_epoch_steps=estimator.min_epoch_steps,
+        batch_size=batch_size,
+        learning_rate=estimator.learning_rate,
+        lr_decay=estimator.lr_decay,
+        momentum=getattr(estimator, "momentum", 1.0),
+        n_iter_no_change=estimator.n_iter_no_change,
+        device=device,
+        precision=resolve_precision(estimator.precision, device),
+        seed=seed,
+    )
 
 
 def _load(objective: FEIObjective, weights: Weights) -> None:
@@ -243,7 +280,7 @@ def _spread(encoder: nn.Module, panel: Panel, device: torch.device) -> float:
     sample = panel.take(np.arange(min(len(panel), COLLAPSE_SAMPLE)))
     if bool((sample.values == sample.values[:1]).all()):
         return float("nan")
-    embeddings = embed(encoder, sample, device=device).astype(np.float64)
+    embeddings = embed(Readout(encoder), sample, device=device).astype(np.float64)
     mean_square = max(float((embeddings**2).mean()), np.finfo(np.float64).tiny)
     return float(np.sqrt(embeddings.var(axis=0).mean() / mean_square))
 
@@ -264,6 +301,16 @@ def restore_encoder(embedder: Any) -> nn.Module:
     return module.eval()
 
 
+def build_readout(embedder: Any, encoder: nn.Module) -> Readout:
+    """What the embedder's `transform` computes, on an encoder of its architecture."""
+    return Readout(
+        encoder,
+        embedder._statistics(),
+        all_stages=embedder.layers == "all",
+        separate_channels=embedder.separate_channels_,
+    )
+
+
 _restored: weakref.WeakKeyDictionary[Any, tuple[Weights, torch.device, nn.Module]]
 _restored = weakref.WeakKeyDictionary()
 
@@ -271,7 +318,7 @@ _restored = weakref.WeakKeyDictionary()
 def embed_panel(embedder: Any, panel: Panel) -> np.ndarray:
     """Embeddings of a panel under the fitted weights and the embedder's readout.
 
-    The module is kept from call to call, outside the estimator, whose pickle and copies stay plain
+    The encoder is kept from call to call, outside the estimator, whose pickle and copies stay plain
     arrays.
     """
     device = resolve_device(embedder.device)
@@ -279,13 +326,5 @@ def embed_panel(embedder: Any, panel: Panel) -> np.ndarray:
     if encoder is None or weights is not embedder.weights_ or where != device:
         encoder = restore_encoder(embedder).to(device)
         _restored[embedder] = (embedder.weights_, device, encoder)
-    separate = embedder.separate_channels_
     with torch_threads(embedder.n_jobs):
-        embeddings = embed(
-            encoder,
-            univariate(panel) if separate else panel,
-            statistics=embedder._statistics(),
-            all_stages=embedder.layers == "all",
-            device=device,
-        )
-    return embeddings.reshape(len(panel), -1) if separate else embeddings
+        return embed(build_readout(embedder, encoder), panel, device=device)

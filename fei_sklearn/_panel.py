@@ -17,11 +17,14 @@ SCALINGS = ("series", "channel", None)
 #: Fewest time points that the encoder takes.
 MIN_TIMEPOINTS = 2
 
+#: Scaled values that are this large, or larger, overflow in the encoder.
+LARGEST = 1e15
+
 #: Rows that are scaled at once, which bounds the float64 copies.
 CHUNK_ROWS = 1024
 
 
-def check_panel(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+def check_panel(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **y_checks: Any):
     """Validate what a user gives as a panel.
 
     Parameters
@@ -32,13 +35,19 @@ def check_panel(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, n_timepoints), \
 or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
         The panel.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default="no_validation"
+        Targets, where there are any.
     reset : bool
         Whether this is `fit`.
+    **y_checks : bool
+        `y_numeric` and `multi_output`, as in scikit-learn's `validate_data`.
 
     Returns
     -------
-    ndarray of shape (n_samples, n_channels, n_timepoints)
+    X : ndarray of shape (n_samples, n_channels, n_timepoints)
         Float64 or float32; NaN where a value is missing or a series has ended.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Validated targets, if they were given.
 
     Raises
     ------
@@ -50,14 +59,24 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     """
     univariate_3d = not reset and estimator.input_ndim_ == 3 and estimator.n_features_in_ == 1
     X = _as_array(X, series_are_1d=univariate_3d)
-    X = validate_data(
+    if not reset and len(getattr(X, "shape", ())) in {2, 3} - {estimator.input_ndim_}:
+        raise ValueError(
+            f"X has {len(X.shape)} dimensions, {X.shape}, but {type(estimator).__name__} was "
+            f"fitted on {estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a "
+            "univariate panel its channel axis."
+        )
+    checked = validate_data(
         estimator,
         X,
+        y,
         reset=reset,
         dtype=[np.float64, np.float32],
         allow_nd=True,
         ensure_all_finite="allow-nan",
+        **y_checks,
     )
+    with_targets = isinstance(checked, tuple)
+    X = checked[0] if with_targets else checked
     if X.ndim > 3:
         raise ValueError(
             f"X has {X.ndim} dimensions, {X.shape}; a panel has 2, (n_samples, n_timepoints), or "
@@ -68,15 +87,12 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
             f"Found array with {X.shape[-1]} feature(s) (shape={X.shape}) while a minimum of "
             f"{MIN_TIMEPOINTS} is required: a series needs at least {MIN_TIMEPOINTS} time points."
         )
+    if X.shape[1] == 0:
+        raise ValueError(f"X has 0 channels, {X.shape}: a panel needs at least 1.")
     if reset:
         estimator.input_ndim_ = X.ndim
-    elif X.ndim != estimator.input_ndim_:
-        raise ValueError(
-            f"X has {X.ndim} dimensions, {X.shape}, but {type(estimator).__name__} was fitted on "
-            f"{estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a univariate "
-            "panel its channel axis."
-        )
-    return X[:, np.newaxis] if X.ndim == 2 else X
+    X = X[:, np.newaxis] if X.ndim == 2 else X
+    return (X, checked[1]) if with_targets else X
 
 
 def _as_array(X: Any, *, series_are_1d: bool) -> Any:
@@ -91,13 +107,18 @@ def _as_array(X: Any, *, series_are_1d: bool) -> Any:
             "X is a frame with a series in each cell: convert it to a 3-D array, for example with "
             "sktime.datatypes.convert_to(X, 'numpy3D')."
         )
-    if hasattr(X, "detach"):  # torch tensors, also those on a GPU
-        return X.detach().cpu().numpy()
-    if isinstance(X, np.ma.MaskedArray):
-        return np.ma.filled(X.astype(np.float64), np.nan)
     of_objects = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
     if (of_objects or isinstance(X, list | tuple)) and len(X) and _is_series(X[0]):
         return _stack(X, series_are_1d=series_are_1d)
+    return _plain(X)
+
+
+def _plain(X: Any) -> Any:
+    """Tensors, also those on a GPU, and masked arrays as arrays; anything else as it is."""
+    if hasattr(X, "detach"):
+        return X.detach().cpu().numpy()
+    if isinstance(X, np.ma.MaskedArray):
+        return np.ma.filled(X.astype(np.float64), np.nan)
     return X
 
 
@@ -119,7 +140,9 @@ def _stack(X: Sequence[Any], *, series_are_1d: bool) -> np.ndarray:
             "X is a list of frames, whose rows would be taken for channels: give a list of arrays "
             "of shape (n_channels, n_timepoints_i), such as [frame.to_numpy().T for frame in X]."
         )
-    series = [np.asarray(item.detach().cpu() if hasattr(item, "detach") else item) for item in X]
+    series = [np.asarray(_plain(item)) for item in X]
+    if any(np.iscomplexobj(item) for item in series):
+        raise ValueError("Complex data not supported: X has complex series; give X.real, X.imag.")
     shapes = {item.shape for item in series}
     if len(shapes) == 1:
         stacked = np.stack(series)
@@ -159,30 +182,50 @@ class Scaler:
             return cls()
         if scaling is None:
             return cls(np.zeros(n_channels), np.ones(n_channels))
-        by_channel = (_statistics(values[:, [c]].reshape(1, 1, -1)) for c in range(n_channels))
-        offset, scale = zip(*((m.item(), s.item()) for m, s in by_channel), strict=True)
-        return cls(np.array(offset), np.array(scale))
+        channels = [_Moments.of(values[:, [c]].reshape(1, 1, -1)) for c in range(n_channels)]
+        offset = np.array([(m.first + m.unit * m.mean).item() for m in channels])
+        return cls(offset, np.array([(m.unit * m.std).item() for m in channels]))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Scaled copy of (n_samples, n_channels, n_timepoints), in float64: NaN stays NaN."""
         if self.offset is None or self.scale is None:
-            offset, scale = _statistics(values)
-        else:
-            offset, scale = self.offset[:, np.newaxis], self.scale[:, np.newaxis]
+            moments = _Moments.of(values)
+            return (moments.distance - moments.mean) / moments.std
         # centred before float32, in which an offset of 1e8 would swallow the signal
-        return (values.astype(np.float64) - offset) / scale
+        centred = values.astype(np.float64) - self.offset[:, np.newaxis]
+        return centred / self.scale[:, np.newaxis]
 
 
-def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation over time; 0 and 1 where there is nothing to scale."""
-    values = values.astype(np.float64)
-    present = ~np.isnan(values)
-    n = np.maximum(present.sum(axis=-1, keepdims=True), 1)
-    mean = np.where(present, values, 0.0).sum(axis=-1, keepdims=True) / n
-    centred = np.where(present, values - mean, 0.0)
-    std = np.sqrt((centred**2).sum(axis=-1, keepdims=True) / n)
-    # rounding alone gives a constant series a tiny deviation, which must not be blown up
-    return mean, np.where(std > 1e-14 * np.abs(mean), std, 1.0)
+@dataclass(frozen=True)
+class _Moments:
+    """Mean and standard deviation over time, of values that may be huge, tiny or far from 0.
+
+    They are those of `distance`, the values relative to the first and in units of the largest
+    distance from it: a constant series has none at all, and no value is lost in squaring.
+    """
+
+    first: np.ndarray
+    unit: np.ndarray
+    distance: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> _Moments:
+        values = values.astype(np.float64)
+        present = ~np.isnan(values)
+        n = np.maximum(present.sum(axis=-1, keepdims=True), 1)
+        first = np.take_along_axis(values, present.argmax(axis=-1, keepdims=True), axis=-1)
+        first = np.nan_to_num(first)
+        distance = values - first
+        unit = np.where(present, np.abs(distance), 0.0).max(axis=-1, keepdims=True)
+        unit[unit == 0.0] = 1.0
+        distance /= unit
+        mean = np.where(present, distance, 0.0).sum(axis=-1, keepdims=True) / n
+        square = np.where(present, distance - mean, 0.0) ** 2
+        std = np.sqrt(square.sum(axis=-1, keepdims=True) / n)
+        std[std == 0.0] = 1.0
+        return cls(first, unit, distance, mean, std)
 
 
 def to_panel(values: np.ndarray, scaler: Scaler) -> Panel:
@@ -213,6 +256,11 @@ def to_panel(values: np.ndarray, scaler: Scaler) -> Panel:
         scaled = scaler.apply(values[rows])
         for i in np.flatnonzero(np.isnan(scaled).any(axis=(1, 2))):
             scaled[i], lengths[start + i] = _without_nan(scaled[i])
+        if not np.abs(scaled).max() < LARGEST:
+            raise ValueError(
+                f"X has a value of {np.abs(scaled).max():.3g} after scaling, too large to train on "
+                "in float32: use scaling='series' or 'channel', or divide X by a constant."
+            )
         panel[rows] = scaled
     if bool((lengths == values.shape[2]).all()):
         return Panel(panel)

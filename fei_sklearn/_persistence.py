@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,24 +43,46 @@ def write_folder(
     """
     from safetensors.numpy import save
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
     payload = save(arrays)
     head = {"library": LIBRARY, "format": FORMAT, "sha256": hashlib.sha256(payload).hexdigest()}
     text = json.dumps(head | config, indent=1).encode()
     folder = Path(path)
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             for name, content in ((WEIGHTS, payload), (CONFIG, text)):
                 _write_durably(Path(scratch, name), content)
-            for name in (WEIGHTS, CONFIG):
-                os.replace(Path(scratch, name), folder / name)
+            _swap_in(Path(scratch), folder)
     except OSError as error:
+        if is_new and folder.is_dir():
+            folder.rmdir()
         raise ValueError(
             f"The model could not be written to {str(folder)!r} ({error.strerror or error}): give "
             "a folder that can be written, with room for "
             f"{len(payload) / 1e6:.1f} MB."
         ) from error
+
+
+def _swap_in(scratch: Path, folder: Path) -> None:
+    """Move both files into the folder; if one cannot be, put the older ones back."""
+    older = scratch / "older"
+    older.mkdir()
+    done: list[str] = []
+    try:
+        for name in (WEIGHTS, CONFIG):
+            if (folder / name).exists():
+                shutil.copy2(folder / name, older / name)
+            os.replace(scratch / name, folder / name)
+            done.append(name)
+    except OSError:
+        for name in done:
+            if (older / name).exists():
+                os.replace(older / name, folder / name)
+            else:
+                (folder / name).unlink()
+        raise
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -105,7 +128,7 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
         if config["library"] != LIBRARY:
             raise KeyError
         newest = int(config["format"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(
             f"{str(folder / CONFIG)!r} does not describe a {LIBRARY} model: it is damaged or of "
             "another library."

@@ -70,6 +70,22 @@ def _jsonable(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _check_consistent(embedder: Any) -> None:
+    """Raise if the attributes do not describe the arrays."""
+    n_channels = embedder.n_channels_in_
+    if not isinstance(n_channels, int) or n_channels < 1:
+        raise ValueError(f"it has {n_channels} channels")
+    if embedder.input_ndim_ == 3 and embedder.n_features_in_ != n_channels:
+        raise ValueError(f"it has {n_channels} channels, not {embedder.n_features_in_}")
+    for name in ARRAYS:
+        array = getattr(embedder, name)
+        if array is not None and array.shape != (n_channels,):
+            raise ValueError(f"{name} has shape {array.shape} for {n_channels} channels")
+    widths = tuple(getattr(embedder.encoder_, "stage_widths", embedder.stage_widths_))
+    if widths != embedder.stage_widths_:
+        raise ValueError(f"its stages have the widths {widths}, not {embedder.stage_widths_}")
+
+
 def from_folder(
     cls: type, config: dict[str, Any], arrays: dict[str, np.ndarray], *, encoder: Any
 ) -> Any:
@@ -126,8 +142,8 @@ def from_folder(
         setattr(embedder, name, arrays.get(name))
     embedder.weights_ = {k: v for k, v in arrays.items() if k not in ARRAYS}
     try:
-        embedder.encoder_  # noqa: B018 (builds the encoder, which checks names and shapes)
-    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        _check_consistent(embedder)
+    except (RuntimeError, LookupError, ValueError, TypeError) as error:
         raise ValueError(
             "The model's weights do not fit the encoder that its config.json describes: "
             f"{str(error).splitlines()[0]}"

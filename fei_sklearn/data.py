@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+#: Fewest series of which some validate.
+MIN_TO_SPLIT = 8
+
 #: Series, lengths or None, and targets if there are any.
 Batch = tuple[Any, ...]
 
@@ -69,7 +72,8 @@ def split(n_samples: int, fraction: float, seed: int) -> tuple[np.ndarray, np.nd
     n_samples : int
         Number of series.
     fraction : float
-        Share that validates, in [0, 1). A panel of fewer than 8 series gives none away.
+        Share that validates, in [0, 1). A panel of fewer than 8 series gives none away, and two
+        at least are left to train on.
     seed : int
         Seed of the draw.
 
@@ -78,7 +82,9 @@ def split(n_samples: int, fraction: float, seed: int) -> tuple[np.ndarray, np.nd
     tuple of ndarray
         Training rows, validation rows.
     """
-    n_validation = max(1, round(fraction * n_samples)) if fraction > 0 and n_samples >= 8 else 0
+    n_validation = 0
+    if fraction > 0 and n_samples >= MIN_TO_SPLIT:
+        n_validation = min(max(1, round(fraction * n_samples)), n_samples - 2)
     order = np.random.default_rng(seed).permutation(n_samples)
     return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 
@@ -105,8 +111,8 @@ def validation_batches(n_samples: int, batch_size: int, at_least: int = 64) -> I
     steadies the loss of a handful of series.
     """
     rows = np.tile(np.arange(n_samples), -(-at_least // n_samples))
-    for start in range(0, len(rows), batch_size):
-        yield rows[start : start + batch_size]
+    # of nearly equal size: a last batch of one series would have no variance to explain
+    yield from np.array_split(rows, -(-len(rows) // max(batch_size, at_least)))
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:

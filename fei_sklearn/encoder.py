@@ -153,7 +153,9 @@ class FEIEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if width < 8 or width % 8:
-            raise ValueError(f"width must be a positive multiple of 8, got {width}.")
+            raise ValueError(
+                f"The width of the encoder must be a positive multiple of 8, got {width}."
+            )
         if stride not in (1, 2):
             raise ValueError(f"stride must be 1 or 2, got {stride}.")
         self.n_channels, self.width, self.stride = n_channels, width, stride
@@ -242,15 +244,12 @@ def feature_maps(
     ValueError
         If all stages are asked of an encoder that has none.
     """
+    if all_stages:
+        check_has_stages(encoder)
     stages = getattr(encoder, "stages", None)
     if stages is not None:
         maps: list[tuple[Tensor, Tensor | None]] = stages(x, lengths)
         return maps if all_stages else maps[-1:]
-    if all_stages:
-        raise ValueError(
-            f"layers='all' needs an encoder with a method stages(x, lengths), "
-            f"{type(encoder).__name__} has none; use layers='last'."
-        )
     if lengths is None:
         return [(encoder(x), None)]
     groups = [torch.nonzero(lengths == n).squeeze(1) for n in torch.unique(lengths)]
@@ -261,6 +260,15 @@ def feature_maps(
         whole[rows, :, : part.shape[2]] = part
         n_steps[rows] = part.shape[2]
     return [(whole, n_steps)]
+
+
+def check_has_stages(encoder: nn.Module) -> None:
+    """Raise a ValueError if an encoder cannot give the maps of its stages."""
+    if not hasattr(encoder, "stages"):
+        raise ValueError(
+            f"layers='all' needs an encoder with a method stages(x, lengths), "
+            f"{type(encoder).__name__} has none; use layers='last'."
+        )
 
 
 @torch.no_grad()

@@ -7,41 +7,28 @@ that depends on their own length alone: the embedding of a series does not depen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from fei_sklearn.data import Panel
-from fei_sklearn.encoder import feature_maps
-from fei_sklearn.pooling import pool_stages
+from fei_sklearn.pooling import Readout
 
 #: Rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 16, "cuda": 256, "mps": 256}
 
 
 @torch.inference_mode()
-def embed(
-    encoder: nn.Module,
-    panel: Panel,
-    *,
-    statistics: Sequence[str] = ("mean",),
-    all_stages: bool = False,
-    device: torch.device,
-) -> np.ndarray:
-    """Pool the encoder's maps of every series.
+def embed(readout: Readout, panel: Panel, *, device: torch.device) -> np.ndarray:
+    """Read features out of every series.
 
     Parameters
     ----------
-    encoder : torch.nn.Module
+    readout : Readout
         In evaluation mode, on `device`.
     panel : Panel
         Series.
-    statistics : sequence of {"mean", "max", "std"}, default=("mean",)
-        Statistics over time, side by side.
-    all_stages : bool, default=False
-        Whether to pool the maps of all stages, or of the last alone.
     device : torch.device
         Where to compute.
 
@@ -51,24 +38,18 @@ def embed(
         Embeddings.
     """
     n_rows = TILE_ROWS.get(device.type, 16)
-    masked = hasattr(encoder, "stages")
+    masked = hasattr(readout.encoder, "stages")
     embeddings: np.ndarray | None = None
     for rows, values, lengths in _tiles(panel, n_rows, masked):
         tile = [torch.from_numpy(values).to(device)]
         if lengths is not None:
             tile.append(torch.from_numpy(lengths).to(device))
-        pooled = _pooled(encoder, tile, statistics, all_stages)[: len(rows)]
+        features = readout(*tile)[: len(rows)]
         if embeddings is None:
-            embeddings = np.empty((len(panel), pooled.shape[1]), dtype=np.float32)
-        embeddings[rows] = pooled.float().cpu().numpy()
+            embeddings = np.empty((len(panel), features.shape[1]), dtype=np.float32)
+        embeddings[rows] = features.float().cpu().numpy()
     assert embeddings is not None
     return embeddings
-
-
-def _pooled(
-    encoder: nn.Module, tile: list[Tensor], statistics: Sequence[str], all_stages: bool
-) -> Tensor:
-    return pool_stages(feature_maps(encoder, *tile, all_stages=all_stages), statistics)
 
 
 def _tiles(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fei_sklearn.encoder import valid_mask
+from fei_sklearn.encoder import feature_maps, valid_mask
 
 STATISTICS = ("mean", "max", "std")
 
@@ -52,3 +52,41 @@ def pool_stages(
 ) -> Tensor:
     """Statistics of several stages side by side, stage by stage and then statistic by statistic."""
     return torch.cat([pool(*stage, s) for stage in stages for s in statistics], dim=1)
+
+
+class Readout(nn.Module):
+    """An encoder and what is read out of it: one vector a series.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        From (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
+    statistics : sequence of {"mean", "max", "std"}, default=("mean",)
+        Statistics over time, side by side.
+    all_stages : bool, default=False
+        Whether to pool the maps of all stages, or of the last alone.
+    separate_channels : bool, default=False
+        Whether the encoder is univariate, and the vectors of the channels stand side by side.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        statistics: Sequence[str] = ("mean",),
+        *,
+        all_stages: bool = False,
+        separate_channels: bool = False,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.statistics, self.all_stages = tuple(statistics), all_stages
+        self.separate_channels = separate_channels
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features of shape (n_samples, n_features)."""
+        n_samples, n_channels, n_timepoints = x.shape
+        if self.separate_channels:
+            x = x.reshape(n_samples * n_channels, 1, n_timepoints)
+            lengths = None if lengths is None else lengths.repeat_interleave(n_channels)
+        maps = feature_maps(self.encoder, x, lengths, all_stages=self.all_stages)
+        return pool_stages(maps, self.statistics).reshape(n_samples, -1)

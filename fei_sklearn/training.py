@@ -9,8 +9,11 @@ An objective is a torch module whose forward gives its losses::
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,8 +26,15 @@ from fei_sklearn.schedules import cosine_factor, decay_factor, momentum_at
 Record = dict[str, float]
 
 
+#: Gives copies of the best weights so far, and their epoch, from 1.
+Best = Callable[[], tuple[dict[str, Tensor], int]]
+
+
 class Watcher(Protocol):
     """Whoever follows a run epoch by epoch."""
+
+    def begin(self, best: Best) -> None:
+        """Hear that the run begins, and how to get at its best weights."""
 
     def begin_epoch(self) -> None:
         """Hear that an epoch begins."""
@@ -125,6 +135,8 @@ def train(
         If the loss is not finite any more.
     """
     run = _Run(objective, panel, validation, options)
+    if watcher is not None:
+        watcher.begin(run.best)
     for epoch in range(options.max_epochs):
         if watcher is not None:
             watcher.begin_epoch()
@@ -133,6 +145,18 @@ def train(
         if asked_to_stop or run.should_stop():
             break
     return run.result()
+
+
+@contextmanager
+def _silenced(name: str) -> Iterator[None]:
+    """Keep the announcements, but not the warnings, of a logger and its children off stderr."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _Mean:
@@ -170,11 +194,12 @@ class _Run:
         device = options.device
         self.options, self.objective = options, objective
         self.panel, self.validation = panel, validation
-        self.fabric = Fabric(
-            accelerator=device.type,
-            devices=1 if device.index is None else [device.index],
-            precision=options.precision,  # type: ignore[arg-type]
-        )
+        with _silenced("lightning_fabric"):
+            self.fabric = Fabric(
+                accelerator=device.type,
+                devices=1 if device.index is None else [device.index],
+                precision=options.precision,  # type: ignore[arg-type]
+            )
         trained = [p for p in objective.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=options.learning_rate)
         self.module, self.optimizer = self.fabric.setup(objective, optimizer)
@@ -251,8 +276,15 @@ class _Run:
         if loss < self.best_loss or self.validation is None:
             self.best_epoch, self.best_loss = len(self.history), loss
             if self.validation is not None:
-                state = self.objective.state_dict()
-                self.best_weights = {name: value.clone() for name, value in state.items()}
+                self.best_weights = self.weights()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the weights as they are."""
+        return {name: value.clone() for name, value in self.objective.state_dict().items()}
+
+    def best(self) -> tuple[dict[str, Tensor], int]:
+        """The weights that the run would leave if it stopped now, and their epoch."""
+        return self.best_weights or self.weights(), self.best_epoch
 
     def should_stop(self) -> bool:
         """Whether the monitored loss has not improved for `n_iter_no_change` epochs."""
@@ -263,5 +295,5 @@ class _Run:
         """Restore the best weights."""
         if self.best_weights:
             self.objective.load_state_dict(self.best_weights)
-        self.objective.cpu().eval()
+        self.objective.to("cpu", torch.float32).eval()
         return TrainingResult(self.history, self.best_epoch)

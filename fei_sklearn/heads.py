@@ -1,0 +1,97 @@
+"""Supervised objectives: a linear head on an encoder's readout, trained with it or on it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SupervisedLosses(NamedTuple):
+    """Loss of one batch, a 0-dim tensor."""
+
+    loss: Tensor
+
+
+class LinearHead(nn.Module):
+    """Linear map of standardised features.
+
+    Parameters
+    ----------
+    centre, scale : Tensor of shape (n_features,)
+        Mean and standard deviation of the features on the training series, held fixed.
+    weight : Tensor of shape (n_outputs, n_features)
+        Initial weights.
+    bias : Tensor of shape (n_outputs,)
+        Initial bias.
+    """
+
+    def __init__(self, centre: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.centre: Tensor
+        self.scale: Tensor
+        self.register_buffer("centre", centre)
+        self.register_buffer("scale", scale)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Outputs of shape (n_samples, n_outputs)."""
+        return F.linear((features - self.centre) / self.scale, self.weight, self.bias)
+
+
+class SupervisedObjective(nn.Module):
+    """Predict targets from series through a readout and a linear head.
+
+    Parameters
+    ----------
+    readout : torch.nn.Module
+        From (x, lengths) to features (n_samples, n_features).
+    head : LinearHead
+        From features to outputs.
+    class_weight : Tensor of shape (n_classes,), default=None
+        Weight of each class in the cross-entropy.
+
+    Notes
+    -----
+    Integer targets are classes, and the loss is the cross-entropy; floating targets, of shape
+    (n_samples, n_outputs), are regressed under the mean squared error.
+    """
+
+    #: The loss that early stopping watches, smaller is better.
+    monitor = "loss"
+
+    def __init__(
+        self, readout: nn.Module, head: LinearHead, class_weight: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.readout, self.head = readout, head
+        self.class_weight: Tensor | None
+        self.register_buffer("class_weight", class_weight)
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+        targets: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> SupervisedLosses:
+        """Loss of a batch; `generator` is there for objectives that draw something."""
+        outputs = self.head(self.readout(x, lengths))
+        if targets.is_floating_point():
+            return SupervisedLosses(F.mse_loss(outputs, targets))
+        return SupervisedLosses(F.cross_entropy(outputs, targets, weight=self.class_weight))
+
+    def update_target(self, momentum: float) -> None:
+        """Do nothing: there is no target network."""
+
+
+class Features(nn.Module):
+    """The readout of what is embedded already: (n_samples, n_features, 1) to its features."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Features of shape (n_samples, n_features)."""
+        return x.flatten(1)
