@@ -446,13 +446,13 @@ class FEIRegressor(RegressorMixin, _FineTuner):
 
     Examples
     --------
-    >>> from sktime.datasets import load_covid_3month
+    >>> from sktime.datasets import load_tecator
     >>> from fei_sklearn import FEIEmbedder, FEIRegressor
-    >>> X, y = load_covid_3month(split="train", return_type="numpy3d")
+    >>> X, y = load_tecator(split="train", return_type="numpy3d")
     >>> embedder = FEIEmbedder("tiny", max_epochs=2, random_state=0)
     >>> model = FEIRegressor(embedder, max_epochs=2, random_state=0).fit(X, y)
     >>> model.predict(X).shape
-    (140,)
+    (172,)
     """
 
     def __init__(

@@ -1,0 +1,13 @@
+"""What has to be set before anything is imported: threads, and scikit-learn's array API checks."""
+
+from __future__ import annotations
+
+import os
+
+# Idle OpenMP threads spin, and scikit-learn skips a check without its array API switch.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["SCIPY_ARRAY_API"] = "1"
+
+import torch
+
+torch.set_num_threads(1)

@@ -1,0 +1,69 @@
+"""Embedders that fit in a blink, panels for them, and what is asserted of them again and again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fei_sklearn import FEIEmbedder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Configurations that differ in what is fitted and in what `transform` gives.
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "all-stages": {"layers": "all", "pooling": ("mean", "max", "std")},
+    "mixed": {"channels": "mix"},
+    "series-scaling": {"scaling": "series"},
+}
+
+
+def quick(**params: Any) -> FEIEmbedder:
+    """A narrow embedder that trains for two steps."""
+    steps = {"max_epochs": 2, "min_epoch_steps": 1, "batch_size": 64}
+    return FEIEmbedder(**({"encoder": 16, "random_state": 0} | steps | params))
+
+
+def dilated(n_channels: int) -> nn.Module:
+    """An encoder of the user's own."""
+    from torch import nn
+
+    convolution = nn.Conv1d(n_channels, 12, 3, padding=2, dilation=2)
+    return nn.Sequential(convolution, nn.BatchNorm1d(12), nn.GELU())
+
+
+def walks(n: int = 20, n_channels: int = 2, n_timepoints: int = 30, seed: int = 0) -> np.ndarray:
+    """Random walks, more of them than a tile of inference has rows."""
+    steps = np.random.default_rng(seed).normal(size=(n, n_channels, n_timepoints))
+    return steps.cumsum(axis=-1)
+
+
+def oscillations(n: int = 24, n_timepoints: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy sines of two channels, and their frequencies: easy to tell apart."""
+    generator = np.random.default_rng(0)
+    frequency = np.resize([2.0, 8.0], n)
+    phase = generator.uniform(0, 1, size=(n, 2, 1))
+    time = np.arange(n_timepoints) / n_timepoints
+    series = np.sin(2 * np.pi * frequency[:, None, None] * time + phase)
+    return series + 0.1 * generator.normal(size=series.shape), frequency
+
+
+def run_python(code: str, *arguments: object, **environment: str) -> str:
+    """What a new interpreter prints for `code`, errors and warnings included; it must succeed."""
+    here = str(Path(__file__).parent)
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout

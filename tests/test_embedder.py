@@ -1,0 +1,459 @@
+"""The embedder: one seed one result, all or nothing, and what it leaves alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import random
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from quick import quick, run_python
+from sklearn.exceptions import NotFittedError
+from test_panel import nothing_changes, snapshot
+from torch import nn
+from torch.nn import functional as F
+
+from fei_sklearn import CollapseWarning, training
+
+X = np.random.default_rng(0).normal(size=(20, 2, 24))
+
+
+class Dropping(nn.Module):
+    """An encoder that draws from torch's global random state, when it is made and in training."""
+
+    def __init__(self, n_channels):
+        super().__init__()
+        self.first, self.second = nn.Conv1d(n_channels, 8, 3), nn.Conv1d(8, 8, 3)
+
+    def forward(self, x):
+        return self.second(F.dropout(F.gelu(self.first(x)), 0.3, self.training))
+
+
+class Blind(Dropping):
+    """Sees nothing of its input."""
+
+    def forward(self, x):
+        return super().forward(torch.zeros_like(x))
+
+
+OWN = {"ours": {}, "own": {"encoder": Dropping}}
+encoders = pytest.mark.parametrize("params", OWN.values(), ids=OWN)
+
+
+def embeddings(**params):
+    return quick(**params).fit_transform(X)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return embeddings()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def failing_at(step, error, monkeypatch):
+    """Let training fail at a step, counted from 1."""
+    original, steps = training._Run.train_step, []
+
+    def train_step(run, *arguments):
+        steps.append(run)
+        if len(steps) == step:
+            raise error
+        return original(run, *arguments)
+
+    monkeypatch.setattr(training._Run, "train_step", train_step)
+
+
+# One seed, one result
+
+
+@encoders
+def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before(params):
+    first = embeddings(**params)
+    torch.manual_seed(5)
+    np.random.seed(5)
+    random.seed(5)
+    np.testing.assert_array_equal(embeddings(**params), first)
+
+
+@pytest.mark.parametrize("change", [{"n_jobs": 1}, {"verbose": 1}, {"device": "cpu"}], ids=str)
+def test_what_does_not_change_the_result(expected, change):
+    np.testing.assert_array_equal(embeddings(**change), expected)
+
+
+def test_a_seed_of_numpys_is_a_seed(expected):
+    np.testing.assert_array_equal(embeddings(random_state=np.int64(0)), expected)
+
+
+def test_other_processes_give_the_same_bits(expected):
+    code = (
+        "import hashlib, sys, numpy as np, torch\n"
+        "from quick import quick\n"
+        "torch.manual_seed(int(sys.argv[1])), np.random.seed(int(sys.argv[1]))\n"
+        "X = np.random.default_rng(0).normal(size=(20, 2, 24))\n"
+        "print(hashlib.sha256(quick(n_jobs=1).fit_transform(X).tobytes()).hexdigest())"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, seed],
+            env=environment | {"PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in "12"
+    ]
+    printed = {process.communicate()[0].strip() for process in processes}
+    assert printed == {hashlib.sha256(expected.tobytes()).hexdigest()}
+
+
+def test_other_seeds_give_other_embeddings(expected):
+    assert np.abs(embeddings(random_state=1) - expected).max() > 1e-3
+    assert np.abs(embeddings(random_state=None) - embeddings(random_state=None)).max() > 1e-3
+
+
+def test_a_random_state_goes_on_from_fit_to_fit():
+    states = [np.random.RandomState(3), np.random.RandomState(3)]
+    first, again = ([embeddings(random_state=state) for _ in range(2)] for state in states)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first[0] - first[1]).max() > 1e-3
+
+
+def test_fits_in_threads_give_what_they_give_one_after_the_other():
+    params = [{"random_state": seed, "max_epochs": 4, "n_jobs": 1} for seed in range(2)]
+    together = joblib.Parallel(2, prefer="threads")(joblib.delayed(embeddings)(**p) for p in params)
+    np.testing.assert_array_equal(together, [embeddings(**p) for p in params])
+
+
+# What is left alone
+
+
+@pytest.mark.parametrize("params", [{"n_jobs": 1}, {"n_jobs": 2}, {"encoder": Dropping}], ids=str)
+def test_the_world_is_as_it_was(params, elsewhere, three_threads, capfd):
+    embedder = quick(**params)
+    before = snapshot(embedder)
+    embedder.fit(X[:4]).transform(X[:4])
+    after = snapshot(embedder)
+    del before["attributes"], before["their content"]
+    assert {name: after[name] for name in before} == before
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "n_threads"), [(None, 3), (1, 1), (2, 2), (-1, joblib.cpu_count())]
+)
+def test_the_number_of_threads(n_jobs, n_threads, three_threads):
+    seen = []
+
+    class Counting(Dropping):
+        def forward(self, x):
+            seen.append((self.training, torch.get_num_threads()))
+            return super().forward(x)
+
+    embedder = quick(encoder=Counting, n_jobs=n_jobs, max_epochs=1).fit(X[:4])
+    in_fit = set(seen)
+    seen.clear()
+    embedder.transform(X[:4])
+    assert {n for _, n in in_fit} == {n for _, n in seen} == {n_threads}
+    assert {training for training, _ in in_fit} == {False, True}
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed"])
+def test_any_precision_trains_in_silence_and_gives_float32(precision, caplog, capfd):
+    embedded = embeddings(precision=precision)
+    assert embedded.dtype == np.float32 and np.isfinite(embedded).all()
+    assert capfd.readouterr() == ("", "") and caplog.messages == []
+
+
+def test_transform_changes_no_attribute(expected, elsewhere):
+    embedder = quick().fit(X)
+    with nothing_changes(embedder):
+        np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+# All or nothing
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("boom"), MemoryError()])
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_fit_that_fails_leaves_an_unfitted_embedder(
+    step, error, monkeypatch, elsewhere, three_threads
+):
+    failing_at(step, error, monkeypatch)
+    embedder = quick(min_epoch_steps=2, n_jobs=1)
+    with nothing_changes(embedder), pytest.raises(type(error)):
+        embedder.fit(X)
+    with pytest.raises(NotFittedError):
+        embedder.transform(X)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("boom")])
+@pytest.mark.parametrize("change", [{}, {"warm_start": True}, {"encoder": Dropping}], ids=str)
+def test_a_fit_that_fails_leaves_the_last_one(expected, error, change, monkeypatch, elsewhere):
+    embedder = quick().fit(X).set_params(**change, n_jobs=1)
+    failing_at(2, error, monkeypatch)
+    with nothing_changes(embedder), pytest.raises(type(error)):
+        embedder.fit(X + 1.0)
+    embedder.set_params(encoder=16)
+    np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+@encoders
+def test_a_fit_that_fails_may_be_done_again(params, monkeypatch):
+    again = quick(**params)
+    with monkeypatch.context() as patch:
+        failing_at(2, KeyboardInterrupt(), patch)
+        with pytest.raises(KeyboardInterrupt):
+            again.fit(X)
+    np.testing.assert_array_equal(again.fit_transform(X), embeddings(**params))
+
+
+def missing(n_channels):
+    raise OSError("no such weights")
+
+
+def test_a_callable_that_raises_is_heard(elsewhere):
+    embedder = quick(encoder=missing)
+    with nothing_changes(embedder), pytest.raises(OSError, match="no such weights"):
+        embedder.fit(X)
+
+
+# Fitting again
+
+
+def test_a_second_fit_starts_anew(expected):
+    embedder = quick(random_state=1)
+    embedder.fit(X[:, :1, :10])
+    embedder.transform(X[:, :1])
+    assert embedder.set_params(random_state=0).fit(X).n_iter_ == 2
+    np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+def test_warm_start_goes_on():
+    embedder = quick(warm_start=True).fit(X)
+    first, history = embedder.weights_, embedder.history_
+    embedder.set_params(learning_rate=1e-30, max_epochs=3).fit(X)
+    assert embedder.n_iter_ == 5 and embedder.history_[:2] == history
+    assert len(embedder.history_) == 5 and 3 <= embedder.best_epoch_ <= 5
+    for name, array in first.items():
+        if "running" not in name and "tracked" not in name:
+            np.testing.assert_allclose(embedder.weights_[name], array, rtol=1e-6, err_msg=name)
+
+
+def test_warm_start_trains():
+    embedder = quick(warm_start=True).fit(X)
+    first = embedder.weights_
+    kept = {name: array.copy() for name, array in first.items()}
+    second = embedder.fit(X).weights_
+    assert np.abs(second["encoder.stem.conv.weight"] - first["encoder.stem.conv.weight"]).max() > 0
+    for name, array in kept.items():  # somebody may have kept them
+        np.testing.assert_array_equal(first[name], array)
+
+
+@encoders
+def test_warm_start_takes_other_lengths(params):
+    embedder = quick(warm_start=True, **params).fit(X).fit(X[:, :, :17])
+    assert embedder.n_iter_ == 4 and embedder.n_timepoints_in_ == 17
+
+
+def test_warm_start_refuses_other_channels(elsewhere):
+    embedder = quick(warm_start=True, channels="mix").fit(X)
+    with nothing_changes(embedder), pytest.raises(ValueError, match=r"1 channels.*on 2.*give"):
+        embedder.fit(X[:, :1])
+
+
+@pytest.mark.parametrize("scaling", ["series", "channel", None])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_warm_start_of_independent_channels_takes_any_number_of_them(scaling, n_channels):
+    panel = np.concatenate([X, X], axis=1)[:, :n_channels]
+    embedder = quick(warm_start=True, channels="independent", scaling=scaling).fit(X).fit(panel)
+    assert embedder.n_iter_ == 4 and embedder.transform(panel).shape == (20, 16 * n_channels)
+
+
+def test_without_epochs_there_is_an_untrained_calibrated_encoder():
+    embedder = quick(max_epochs=0, channels="mix").fit(X)
+    assert (embedder.n_iter_, embedder.best_epoch_, embedder.history_) == (0, 0, [])
+    assert embedder.encoder_.stem.norm.running_mean.abs().max() > 0
+    untrained, trained = embedder.weights_, quick(channels="mix").fit(X).weights_
+    difference = np.abs(untrained["projector.weight"] - trained["projector.weight"]).max()
+    assert 0 < difference < 0.01  # two steps away from the same start
+    assert np.isfinite(embedder.transform(X)).all()
+
+
+# Collapse
+
+
+@pytest.mark.parametrize("max_epochs", [0, 2])
+def test_collapse_is_warned_of(max_epochs):
+    with pytest.warns(CollapseWarning, match=r"learning_rate.*mask_ratio"):
+        quick(encoder=Blind, max_epochs=max_epochs).fit(X)
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [X, X[:1], np.repeat(X[:1], 20, axis=0), np.full_like(X, np.nan), X + 100.0],
+    ids=["healthy", "one series", "identical series", "nothing", "offset"],
+)
+@pytest.mark.parametrize("scaling", ["series", "channel", None])
+def test_there_is_no_false_alarm(scaling, panel):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick(scaling=scaling).fit(panel)
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"mask_kind": kind} for kind in ("discrete", "continuous", "temporal")),
+        *({"mask_ratio": ratio} for ratio in (0, 0.0, 0.5, (0.3, 0.3), [0.2, 0.99])),
+        *({"momentum": momentum} for momentum in (0, 0.9, 1)),
+        {"n_targets": 3},
+        {"stride": 1},
+        {"batch_size": 1},
+        {"encoder": 8},
+        {"scaling": None},
+        {"validation_fraction": None},
+        {"n_iter_no_change": None},
+    ],
+    ids=str,
+)
+def test_what_trains(params):
+    embedder = quick(**params).fit(X[:9])
+    assert all(np.isfinite(list(record.values())).all() for record in embedder.history_)
+    assert np.isfinite(embedder.transform(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("mask_ratio", v) for v in (1.0, -0.1, (0.7, 0.2), (0.0, 1.0), "x", (0.1,), None)),
+        *(("encoder", v) for v in (12, 4, 0, -8, 16.0, "huge", None)),
+        *(("pooling", v) for v in (("median",), "median", (), None)),
+        *(("device", v) for v in ("cuda:7", "nonsense", "meta", None)),
+        *(("n_jobs", v) for v in (0, 1.5, "all")),
+        *(("precision", v) for v in ("fp8", None)),
+        *(("momentum", v) for v in (-0.1, 1.1)),
+        *(("lr_decay", v) for v in (0, 1.5, "linear")),
+        *(("validation_fraction", v) for v in (1.0, -0.1)),
+        *(("learning_rate", v) for v in (0, -1e-3)),
+        *(("batch_size", v) for v in (0, 1.5)),
+        *(("max_epochs", v) for v in (-1, 1.5)),
+        ("mask_kind", "spatial"),
+        ("n_targets", 0),
+        ("stride", 3),
+        ("channels", "both"),
+        ("scaling", "minmax"),
+        ("layers", "first"),
+        ("min_epoch_steps", 0),
+        ("n_iter_no_change", 0),
+        ("warm_start", "yes"),
+        ("pretrained", 3),
+        ("pretrained", "no such model"),
+        ("random_state", "seed"),
+    ],
+)
+def test_parameters_out_of_bounds_are_refused_by_name_and_value(name, value, elsewhere):
+    embedder = quick(**{name: value})
+    with nothing_changes(embedder), pytest.raises((ValueError, TypeError)) as caught:
+        embedder.fit(X)
+    message = str(caught.value)
+    assert repr(value) in message and (name in message or name == "pretrained")
+
+
+@pytest.mark.parametrize("name", ["transform", "encoder_", "get_feature_names_out", "save"])
+def test_nothing_works_before_fit(name, tmp_path):
+    embedder = quick()
+    with pytest.raises(NotFittedError):
+        method = getattr(embedder, name)
+        method(*{"transform": [X], "save": [tmp_path / "model"]}.get(name, []))
+
+
+# The encoder
+
+
+@pytest.mark.parametrize("params", [*OWN.values(), {"encoder": 8, "stride": 1}], ids=str)
+def test_the_encoder_is_a_module_of_its_own_in_evaluation_mode(params):
+    embedder = quick(scaling=None, channels="mix", **params).fit(X)
+    expected, encoder = embedder.transform(X), embedder.encoder_
+    assert isinstance(encoder, nn.Module)
+    assert not any(module.training for module in encoder.modules())
+    with torch.no_grad():
+        pooled = encoder(torch.from_numpy(X.astype(np.float32))).mean(dim=-1)
+        np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
+        for parameter in encoder.parameters():
+            parameter.zero_()
+    np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+def test_channels_of_their_own_share_one_encoder():
+    embedder = quick(scaling=None, channels="independent").fit(X)
+    with torch.no_grad():
+        maps = embedder.encoder_(torch.from_numpy(X.astype(np.float32)).reshape(40, 1, 24))
+    expected = maps.mean(dim=-1).reshape(20, 32)
+    np.testing.assert_allclose(embedder.transform(X), expected, rtol=1e-5, atol=1e-6)
+
+
+# CUDA
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+class TestCuda:
+    """Everything above is on the CPU."""
+
+    @encoders
+    @pytest.mark.parametrize("precision", ["auto", "32-true"])
+    def test_cuda_and_cpu_agree_on_what_cuda_has_fitted(self, params, precision):
+        embedder = quick(device="cuda", precision=precision, **params).fit(X)
+        assert all(isinstance(array, np.ndarray) for array in embedder.weights_.values())
+        on_cuda, on_cpu = embedder.transform(X), embedder.set_params(device="cpu").transform(X)
+        np.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-3, atol=1e-3)
+
+    def test_auto_takes_cuda_and_its_random_state_is_left_alone(self):
+        before = torch.cuda.get_rng_state()
+        auto, cuda = (embeddings(device=d, encoder=Dropping) for d in ("auto", "cuda"))
+        np.testing.assert_allclose(auto, cuda, rtol=1e-3, atol=1e-3)
+        assert torch.equal(torch.cuda.get_rng_state(), before)
+
+    def test_unequal_lengths(self):
+        series = [x[:, : 5 + i] for i, x in enumerate(X)]
+        embedder = quick(device="cuda").fit(series)
+        on_cuda, on_cpu = (embedder.set_params(device=d).transform(series) for d in ("cuda", "cpu"))
+        np.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-3, atol=1e-3)
+
+    def test_a_pickle_loads_where_there_is_no_cuda(self, tmp_path):
+        embedder = quick(device="cuda").fit(X)
+        (tmp_path / "embedder.pickle").write_bytes(pickle.dumps(embedder))
+        np.save(tmp_path / "X.npy", X)
+        code = (
+            "import pickle, sys, numpy as np, torch\n"
+            "assert not torch.cuda.is_available()\n"
+            "embedder = pickle.load(open(sys.argv[1] + '/embedder.pickle', 'rb'))\n"
+            "X = np.load(sys.argv[1] + '/X.npy')\n"
+            "np.save(sys.argv[1] + '/out.npy', embedder.set_params(device='cpu').transform(X))"
+        )
+        run_python(code, tmp_path, CUDA_VISIBLE_DEVICES="")
+        loaded = np.load(tmp_path / "out.npy")
+        np.testing.assert_allclose(loaded, embedder.transform(X), rtol=1e-3, atol=1e-3)

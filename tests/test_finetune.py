@@ -1,0 +1,182 @@
+"""FEIClassifier and FEIRegressor: heads, fine-tuning, what they start from, what they refuse."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from quick import oscillations, quick
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fei_sklearn import FEIClassifier, FEIEmbedder, FEIRegressor
+
+X, FREQUENCY = oscillations(40)
+LABELS = np.where(FREQUENCY > 4, "fast", "slow")
+
+
+def classifier(embedder=None, **params):
+    embedder = quick() if embedder is None else embedder
+    return FEIClassifier(embedder, **({"max_epochs": 2, "random_state": 0} | params))
+
+
+def regressor(embedder=None, **params):
+    embedder = quick() if embedder is None else embedder
+    return FEIRegressor(embedder, **({"max_epochs": 2, "random_state": 0} | params))
+
+
+@pytest.fixture(scope="module")
+def frozen():
+    return FrozenEstimator(quick().fit(X))
+
+
+# A wide encoder, since one of 16 features cannot tell the checks' blobs apart.
+@parametrize_with_checks(
+    [
+        FEIClassifier(FEIEmbedder("tiny", max_epochs=1, min_epoch_steps=1), max_epochs=2),
+        FEIRegressor(FEIEmbedder(16, max_epochs=1, min_epoch_steps=1), max_epochs=2),
+    ]
+)
+def test_scikit_learns_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(estimator)
+
+
+def test_classes_are_told_apart_under_their_own_labels(frozen):
+    model = classifier(frozen).fit(X, LABELS)
+    assert model.score(X, LABELS) > 0.9
+    assert list(model.classes_) == ["fast", "slow"]
+    probabilities = model.predict_proba(X)
+    assert probabilities.shape == (40, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(X))
+
+
+def test_a_frozen_encoder_keeps_its_embeddings(frozen):
+    kept = classifier(frozen, freeze_encoder=True).fit(X, LABELS)
+    tuned = classifier(frozen).fit(X, LABELS)
+    np.testing.assert_array_equal(kept.transform(X), frozen.transform(X))
+    assert np.abs(tuned.transform(X) - frozen.transform(X)).max() > 1e-4
+
+
+def test_fine_tuning_leaves_the_given_embedder_alone(frozen):
+    before = frozen.transform(X)
+    classifier(frozen).fit(X, LABELS)
+    np.testing.assert_array_equal(frozen.transform(X), before)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_without_epochs_the_head_is_logistic_regression(frozen, classes):
+    y = np.arange(40) % classes
+    features = frozen.transform(X).astype(np.float64)
+    standardised = (features - features.mean(axis=0)) / features.std(axis=0)
+    expected = LogisticRegression(C=0.1, max_iter=500).fit(standardised, y)
+    model = classifier(frozen, max_epochs=0).fit(X, y)
+    assert model.n_iter_ == 0 and model.history_ == []
+    np.testing.assert_allclose(
+        model.predict_proba(X), expected.predict_proba(standardised), atol=1e-3
+    )
+
+
+def test_training_lowers_the_loss(frozen):
+    model = classifier(frozen, warm_head=False, max_epochs=20, learning_rate=1e-2).fit(X, LABELS)
+    assert model.history_[0]["train_loss"] > 2 * model.history_[-1]["train_loss"]
+    assert model.n_iter_ == len(model.history_) and model.best_epoch_ <= model.n_iter_
+
+
+def test_class_weights_move_the_decision(frozen):
+    y = np.where(np.arange(40) % 7 == 0, "rare", "common")
+    plain = classifier(frozen, freeze_encoder=True).fit(X, y).predict_proba(X)[:, 1].mean()
+    weighted = classifier(frozen, freeze_encoder=True, class_weight="balanced").fit(X, y)
+    assert weighted.predict_proba(X)[:, 1].mean() > plain + 0.05
+
+
+def test_targets_of_one_and_two_dimensions(frozen):
+    both = np.column_stack([FREQUENCY, 1e3 - FREQUENCY])
+    model = regressor(frozen).fit(X, both)
+    assert model.predict(X).shape == (40, 2)
+    assert model.score(X, both) > 0.8
+    single = regressor(frozen).fit(X, FREQUENCY)
+    assert single.predict(X).shape == (40,)
+    assert single.score(X, FREQUENCY) > 0.8
+
+
+def test_a_constant_target_is_predicted(frozen):
+    np.testing.assert_allclose(regressor(frozen).fit(X, np.full(40, 7.0)).predict(X), 7.0)
+
+
+def test_lists_of_unequal_length_and_other_lengths(frozen):
+    ragged = [series[:, : 20 + i % 9] for i, series in enumerate(X)]
+    model = classifier(quick()).fit(ragged, LABELS)
+    assert model.predict(ragged).shape == (40,)
+    assert model.predict(X).shape == (40,)
+
+
+def test_start_from_a_folder(frozen, tmp_path):
+    frozen.estimator.save(tmp_path)
+    model = classifier(str(tmp_path), freeze_encoder=True).fit(X, LABELS)
+    np.testing.assert_array_equal(model.transform(X), frozen.transform(X))
+
+
+def test_a_fitted_embedder_is_pretrained_anew_and_that_is_said():
+    embedder = quick().fit(X)
+    with pytest.warns(UserWarning, match="FrozenEstimator"):
+        classifier(embedder).fit(X, LABELS)
+
+
+def test_something_else_frozen_is_refused():
+    with pytest.raises(ValueError, match="fitted FEIEmbedder"):
+        classifier(FrozenEstimator(LogisticRegression())).fit(X, LABELS)
+
+
+def test_the_same_seed_gives_the_same_model(frozen):
+    one, two = (classifier(quick(), random_state=3).fit(X, LABELS) for _ in range(2))
+    np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def test_pickled_and_cloned(frozen):
+    model = classifier(frozen).fit(X, LABELS)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    with pytest.raises(NotFittedError):
+        clone(model).predict(X)
+
+
+def test_in_a_grid_search(frozen):
+    search = GridSearchCV(classifier(frozen), {"freeze_encoder": [True, False]}, cv=2)
+    assert search.fit(X, LABELS).best_score_ > 0.8
+
+
+def test_validation_is_stratified_and_only_where_it_can_be(frozen):
+    assert "valid_loss" not in classifier(frozen).fit(X, LABELS).history_[0]
+    panel, y = np.concatenate([X] * 3), np.concatenate([LABELS] * 3)
+    assert "valid_loss" in classifier(frozen).fit(panel, y).history_[0]
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(40), "one class"),
+        (np.zeros(39), "inconsistent"),
+        (np.linspace(0, 1, 40), "continuous"),
+        (None, "requires y"),
+    ],
+)
+def test_refused_targets_change_nothing(frozen, y, message):
+    model = classifier(frozen)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+    assert vars(model) == before
+
+
+def test_nan_targets_are_refused(frozen):
+    with pytest.raises(ValueError, match="NaN"):
+        regressor(frozen).fit(X, np.where(np.arange(40) == 3, np.nan, 1.0))

@@ -1,0 +1,206 @@
+"""Inference: a series' embedding is its own, its features are what they are said to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from quick import quick
+from torch import nn
+from torch.nn import functional as F
+
+from fei_sklearn.pooling import pool, pool_stages
+
+NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
+
+
+class DilatedConvolutions(nn.Module):
+    """A user's own encoder: it knows nothing of lengths, dilates, and makes the map shorter."""
+
+    def __init__(self, n_channels, width=24):
+        super().__init__()
+        self.first = nn.Conv1d(n_channels, width, 3, padding=1)
+        self.norm = nn.BatchNorm1d(width)
+        self.second = nn.Conv1d(width, width, 3, padding=2, dilation=2, stride=2)
+
+    def forward(self, x):
+        return self.second(F.gelu(self.norm(self.first(x))))
+
+
+class Flat(DilatedConvolutions):
+    """Pools by itself."""
+
+    def forward(self, x):
+        return super().forward(x).mean(dim=-1)
+
+
+class Several(DilatedConvolutions):
+    """Gives more than a map."""
+
+    def forward(self, x):
+        return super().forward(x), x
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def fast(**params):
+    defaults = {"max_epochs": 1, "channels": "mix", "scaling": "series"}
+    return quick(**(defaults | params))
+
+
+def ragged(n, lengths=(9, 30, 17, 16, 190, 5, 2)):
+    return [noise(2, lengths[i % len(lengths)], seed=i) for i in range(n)]
+
+
+READOUTS = {
+    "plain": {},
+    "wide": {"encoder": "tiny"},
+    "all": {"layers": "all", "pooling": ("std", "max", "mean")},
+    "independent": {"channels": "independent", "pooling": ("mean", "max")},
+    "own": {"encoder": DilatedConvolutions, "pooling": ("mean", "std")},
+}
+
+
+@pytest.fixture(scope="module", params=READOUTS)
+def embedder(request):
+    return fast(**READOUTS[request.param]).fit(noise(20, 2, 30))
+
+
+@pytest.fixture(scope="module")
+def unscaled():
+    return fast(scaling=None).fit(noise(20, 2, 30))
+
+
+# A series and its neighbours
+
+
+@pytest.mark.parametrize("n_timepoints", [2, 30, 101])
+@pytest.mark.parametrize("n_rows", [1, 2, 15, 16, 17, 32, 33])
+def test_a_dense_row_is_the_same_in_any_batch_and_place(embedder, n_rows, n_timepoints):
+    X = noise(40, 2, n_timepoints)
+    whole = embedder.transform(X)
+    for rows in (np.arange(n_rows), np.random.default_rng(1).permutation(40)[:n_rows]):
+        np.testing.assert_array_equal(embedder.transform(X[rows]), whole[rows])
+
+
+def test_a_dense_row_does_not_depend_on_what_its_neighbours_are(embedder):
+    X = noise(20, 2, 30)
+    expected = embedder.transform(X)[3]
+    X[np.arange(20) != 3] *= 1e6
+    X[4], X[5, :, 1:], X[6, :, ::2] = 0.0, 1.0, -1.0
+    np.testing.assert_array_equal(embedder.transform(X)[3], expected)
+
+
+@pytest.mark.parametrize("n_rows", [2, 15, 16, 17, 33])
+def test_a_ragged_row_is_the_same_in_any_ragged_batch_and_place(embedder, n_rows):
+    series = ragged(60)
+    whole = embedder.transform(series)
+    shuffled = np.random.default_rng(1).permutation(60)
+    short = [0, 1, *(i for i in shuffled if series[i].shape[1] < 100)]
+    for rows in (np.arange(n_rows), shuffled[:n_rows], short[:n_rows]):
+        part = embedder.transform([series[i] for i in rows])
+        np.testing.assert_array_equal(part, whole[rows])
+
+
+def test_a_ragged_row_is_close_to_the_series_alone(embedder):
+    series = ragged(20)
+    alone = np.concatenate([embedder.transform(s[np.newaxis]) for s in series])
+    np.testing.assert_allclose(embedder.transform(series), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_calls_between_do_not_matter(embedder):
+    X = noise(5, 2, 30)
+    expected = embedder.transform(X)
+    embedder.transform(noise(3, 2, 12))
+    embedder.transform(ragged(4))
+    np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+def test_independent_channels_stand_side_by_side():
+    X = noise(9, 3, 30)
+    embedder = fast(channels="independent", pooling=("mean", "max")).fit(X)
+    assert embedder.transform(X).shape == (9, 3 * 2 * 16)
+    swapped = embedder.transform(X[:, [2, 0, 1]])
+    expected = embedder.transform(X).reshape(9, 3, 32)[:, [2, 0, 1]].reshape(9, -1)
+    np.testing.assert_allclose(swapped, expected, rtol=1e-5, atol=1e-6)
+
+
+# Features
+
+
+@pytest.mark.parametrize("statistic", NUMPY)
+def test_statistics_are_numpys_and_leave_padding_out(statistic):
+    maps, n_steps = noise(4, 5, 8) - 3.0, np.array([8, 3, 1, 5])
+    expected = [NUMPY[statistic](m[:, :n], axis=1) for m, n in zip(maps, n_steps, strict=True)]
+    for row, n in zip(maps, n_steps, strict=True):
+        row[:, n:] = 0.0
+    pooled = pool(torch.from_numpy(maps), torch.from_numpy(n_steps), statistic)
+    np.testing.assert_allclose(pooled, np.stack(expected), rtol=1e-12, atol=1e-12)
+    whole = pool(torch.from_numpy(maps), None, statistic)
+    np.testing.assert_allclose(whole, NUMPY[statistic](maps, axis=2), rtol=1e-12, atol=1e-12)
+
+
+def test_stages_come_one_by_one_and_in_them_the_statistics():
+    maps = [noise(3, width, 4) for width in (2, 5)]
+    pooled = pool_stages([(torch.from_numpy(m), None) for m in maps], ("std", "mean"))
+    expected = [NUMPY[s](m, axis=2) for m in maps for s in ("std", "mean")]
+    np.testing.assert_allclose(pooled, np.concatenate(expected, axis=1))
+
+
+@pytest.mark.parametrize("statistics", ["mean", "max", "std", ("std", "max", "mean"), ["max"]])
+@pytest.mark.parametrize("layers", ["last", "all"])
+def test_transform_gives_statistics_of_the_encoders_maps(unscaled, layers, statistics):
+    X = noise(9, 2, 70).astype(np.float32)
+    with torch.no_grad():
+        stages = [maps.numpy() for maps, _ in unscaled.encoder_.stages(torch.from_numpy(X))]
+    stages = stages if layers == "all" else stages[-1:]
+    names = [statistics] if isinstance(statistics, str) else statistics
+    expected = np.concatenate([NUMPY[s](m, axis=2) for m in stages for s in names], axis=1)
+    unscaled.set_params(layers=layers, pooling=statistics)
+    assert len(unscaled.get_feature_names_out()) == expected.shape[1]
+    np.testing.assert_allclose(unscaled.transform(X), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_row_of_one_channel():
+    embedder = fast().fit(noise(9, 12))
+    assert embedder.transform(noise(1, 12)).shape == (1, 16)
+
+
+# Encoders of a user's own
+
+
+@pytest.mark.parametrize("X", [noise(9, 2, 30), ragged(14, (9, 30, 17))], ids=["dense", "ragged"])
+def test_an_encoder_of_the_users_own(X):
+    embedder = fast(encoder=DilatedConvolutions, scaling=None, max_epochs=2).fit(X)
+    encoder = embedder.encoder_
+    assert isinstance(encoder, DilatedConvolutions) and not encoder.training
+    with torch.no_grad():
+        maps = [encoder(torch.from_numpy(x[np.newaxis].astype(np.float32)))[0] for x in X]
+    expected = np.stack([m.numpy().mean(axis=1) for m in maps])
+    np.testing.assert_allclose(embedder.transform(X), expected, rtol=1e-5, atol=1e-6)
+    assert [record["epoch"] for record in embedder.history_] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "error", "message"),
+    [
+        (Flat, ValueError, r"\(n_samples, width, n_steps\).*\(2, 2, 30\) it gave \(2, 24\)"),
+        (Several, ValueError, r"\(n_samples, width, n_steps\).* it gave tuple"),
+        (lambda n_channels: "tiny", TypeError, "must return a torch module.*returned str"),
+        (lambda n_channels: DilatedConvolutions, TypeError, "torch module.*returned type"),
+    ],
+)
+def test_an_encoder_that_is_none_is_refused(encoder, error, message):
+    with pytest.raises(error, match=message):
+        fast(encoder=encoder).fit(noise(9, 2, 30))
+
+
+def test_stages_of_an_encoder_that_has_none_are_refused():
+    message = "layers='all'.*DilatedConvolutions has none.*'last'"
+    with pytest.raises(ValueError, match=message):
+        fast(encoder=DilatedConvolutions, layers="all").fit(noise(9, 2, 30))
+    embedder = fast(encoder=DilatedConvolutions).fit(noise(9, 2, 30))
+    with pytest.raises(ValueError, match=message):
+        embedder.set_params(layers="all").transform(noise(9, 2, 30))
