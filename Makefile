@@ -15,10 +15,11 @@ demo: $(VENV)/.installed-demo
 	@echo "==> running examples/plot_quickstart.py"
 	@$(python) examples/plot_quickstart.py
 
-# One thread: idle OpenMP threads spin, which makes a busy small machine many times slower.
+# Two processes of one thread each: idle OpenMP threads spin, which makes a busy small machine many
+# times slower.
 test: $(VENV)/.installed-test
 	@echo "==> running the tests"
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	@echo "==> checking style, types and import layers"
