@@ -11,12 +11,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test lint
 
+# One thread: idle OpenMP threads spin, which makes a busy small machine many times slower.
 demo: $(VENV)/.installed-demo
 	@echo "==> running examples/plot_quickstart.py"
-	@$(python) examples/plot_quickstart.py
+	@OMP_NUM_THREADS=1 $(python) examples/plot_quickstart.py
 
-# Two processes of one thread each: idle OpenMP threads spin, which makes a busy small machine many
-# times slower.
+# Two processes of one thread each, as idle OpenMP threads spin (see demo).
 test: $(VENV)/.installed-test
 	@echo "==> running the tests"
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest -n 2 $(PYTEST_ARGS)
