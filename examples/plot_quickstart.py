@@ -107,13 +107,13 @@ def search_mask_ratio(random_state=0):
     """Grid search over mask ratios, by cross-validation on the training part."""
     X_train, y_train, X_test, y_test = load(load_italy_power_demand)
     pipeline = make_pipeline(
-        FEIEmbedder("tiny", n_jobs=1, random_state=random_state),
+        FEIEmbedder("tiny", max_epochs=20, n_jobs=1, random_state=random_state),
         StandardScaler(),
         LogisticRegression(max_iter=1000),
     )
     search = GridSearchCV(pipeline, {"feiembedder__mask_ratio": [0.3, 0.5, 0.7]}, cv=3, n_jobs=2)
+    print("\nGrid search over mask ratios, ItalyPowerDemand, encoder tiny:", flush=True)
     search.fit(X_train, y_train)
-    print("\nGrid search over mask ratios, ItalyPowerDemand, encoder tiny:")
     for ratio, score in zip(
         search.cv_results_["param_feiembedder__mask_ratio"],
         search.cv_results_["mean_test_score"],
