@@ -8,6 +8,7 @@ import warnings
 from numbers import Integral, Real
 from pathlib import Path
 
+import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -73,8 +74,9 @@ class FEIEmbedder(
         Centre and scale each channel by its mean and standard deviation over the training panel,
         which keeps levels and amplitudes; or by those of each series, where these mean nothing; or
         not at all.
-    pooling : {"mean", "max", "std"} or tuple of these, default="mean"
-        Statistics over time that `transform` gives; the paper's is "mean".
+    pooling : {"mean", "max", "std"}, tuple of these, or None, default="mean"
+        Statistics over time that `transform` gives; the paper's is "mean". None gives the encoder's
+        map step by step, see `step_positions`.
     layers : {"last", "all"}, default="last"
         Pool the last stage of the encoder, as the paper does, or all four side by side.
     max_epochs : int, default=50
@@ -171,7 +173,7 @@ class FEIEmbedder(
         "stride": [Interval(Integral, 1, 2, closed="both")],
         "channels": [StrOptions({"mix", "independent"})],
         "scaling": [StrOptions({"series", "channel"}), None],
-        "pooling": [StrOptions({"mean", "max", "std"}), tuple, list],
+        "pooling": [StrOptions({"mean", "max", "std"}), tuple, list, None],
         "layers": [StrOptions({"last", "all"})],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "min_epoch_steps": [Interval(Integral, 1, None, closed="left")],
@@ -359,9 +361,16 @@ class FEIEmbedder(
         return type(self).from_pretrained(self.pretrained, encoder=own)
 
     def _statistics(self):
-        """Pooling statistics as a tuple."""
+        """Pooling statistics as a tuple, empty for none."""
         from fei_sklearn.pooling import STATISTICS
 
+        if self.pooling is None:
+            if self.layers == "all":
+                raise ValueError(
+                    "pooling=None gives the steps of one map, and those of layers='all' differ in "
+                    "number: use layers='last', or pool them."
+                )
+            return ()
         chosen = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
         if not chosen or not set(chosen) <= set(STATISTICS):
             raise ValueError(
@@ -383,8 +392,9 @@ class FEIEmbedder(
         Returns
         -------
         ndarray of shape (n_samples, n_features_out), float32
-            Embeddings; with ``layers="last"`` and one statistic, `n_features_out` is the width of
-            the encoder.
+            Embeddings. A statistic of a stage has as many features as the stage is wide, for each
+            channel if they are independent. With ``pooling=None`` the shape is
+            (n_samples, n_steps, n_features_out), NaN beyond the end of shorter series.
 
         Raises
         ------
@@ -399,11 +409,85 @@ class FEIEmbedder(
 
         return _network.embed_panel(self, to_panel(values, Scaler(self.offset_, self.scale_)))
 
+    def transform_sliding(self, X, *, window_length, step=1):
+        """Embed what each moment of long series has behind it.
+
+        A window of `window_length` time points slides over the series, and each of its positions is
+        embedded like a series of its own: causally, as no embedding sees what comes after its
+        window's end.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, n_timepoints)
+            Series of one length, of the dimensions seen in `fit`; of 2-D panels the length may
+            differ from that in `fit`, and the window has to be as long.
+        window_length : int
+            Time points of a window.
+        step : int, default=1
+            Time points from one window to the next.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_windows, n_features_out), float32
+            Embeddings of the windows, as `transform` gives them.
+        ends : ndarray of shape (n_windows,), int64
+            Index of the last time point of each window.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            If the window is longer than the series, or shorter than 2.
+        """
+        check_is_fitted(self)
+        if not isinstance(X, np.ndarray):
+            X = np.asarray(X)
+        n_timepoints = X.shape[-1] if X.ndim in (2, 3) else 0
+        if not 2 <= window_length <= n_timepoints or step < 1:
+            raise ValueError(
+                f"window_length must be from 2 to the {n_timepoints} time points of X, got "
+                f"{window_length}, and step at least 1, got {step}."
+            )
+        starts = np.arange(0, n_timepoints - window_length + 1, step)
+        windows = np.lib.stride_tricks.sliding_window_view(X, window_length, axis=-1)
+        windows = np.moveaxis(windows[..., starts, :], -2, 1)
+        flat = (self.transform(series) for series in windows)
+        return np.stack([np.asarray(part) for part in flat]), starts + window_length - 1
+
+    def step_positions(self, n_timepoints):
+        """Time points at which the steps of ``pooling=None`` are centred.
+
+        Parameters
+        ----------
+        n_timepoints : int
+            Length of the series.
+
+        Returns
+        -------
+        ndarray of shape (n_steps,), float64
+            Positions; with ``stride=2`` every 32 time points from 0.5 on, with ``stride=1`` every 2.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            If the encoder is a user's own without a method ``step_positions``.
+        """
+        encoder = self.encoder_
+        if not hasattr(encoder, "step_positions"):
+            raise ValueError(
+                f"The encoder {type(encoder).__name__} has no method step_positions(n_timepoints), "
+                "so the positions of its steps are not known."
+            )
+        return encoder.step_positions(n_timepoints).numpy()
+
     @property
     def _n_features_out(self):
         widths = self.stage_widths_ if self.layers == "all" else self.stage_widths_[-1:]
         n_encoded = self.n_channels_in_ if self.separate_channels_ else 1
-        return n_encoded * len(self._statistics()) * sum(widths)
+        return n_encoded * max(len(self._statistics()), 1) * sum(widths)
 
     @property
     def encoder_(self):

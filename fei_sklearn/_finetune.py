@@ -126,6 +126,11 @@ class _FineTuner(
                 stacklevel=5,
             )
         embedder = clone(given)
+        if not embedder._statistics():
+            raise ValueError(
+                "pooling=None gives no vector for a head to work on: give the embedder "
+                "pooling='mean', 'max', 'std' or a tuple of these."
+            )
         if embedder.random_state is None:
             embedder.set_params(random_state=int(random_state.randint(2**31 - 1)))
         return embedder.fit(X)

@@ -207,12 +207,26 @@ class FEIEncoder(nn.Module):
         """Map of the last stage, of shape (n_samples, width, n_steps)."""
         return self.stages(x, lengths)[-1][0]
 
-    def n_steps(self, n_timepoints: Tensor | int) -> Tensor | int:
-        """Steps of the last stage's map for series of this many time points."""
-        steps = n_timepoints // 2
+    def step_positions(self, n_timepoints: int) -> Tensor:
+        """Time points at which the steps of the last stage's map are centred.
+
+        Parameters
+        ----------
+        n_timepoints : int
+            Length of the series.
+
+        Returns
+        -------
+        Tensor of shape (n_steps,), float64
+            Step j is centred at ``2 * stride ** 4 * j + 0.5``: the pool of the stem joins time
+            points 2 i and 2 i + 1, and each stage's first convolution is centred on every
+            ``stride``-th step.
+        """
+        n_steps = n_timepoints // 2
         for _ in range(self.n_stages):
-            steps = (steps + self.stride - 1) // self.stride
-        return steps
+            n_steps = -(-n_steps // self.stride)
+        period = 2 * self.stride**self.n_stages
+        return period * torch.arange(n_steps, dtype=torch.float64) + 0.5
 
 
 def feature_maps(

@@ -34,8 +34,8 @@ def embed(readout: Readout, panel: Panel, *, device: torch.device) -> np.ndarray
 
     Returns
     -------
-    ndarray of shape (n_samples, n_features), float32
-        Embeddings.
+    ndarray of shape (n_samples, n_features) or (n_samples, n_steps, n_features), float32
+        Embeddings; of steps, with NaN beyond the end of shorter series.
     """
     n_rows = TILE_ROWS.get(device.type, 16)
     masked = hasattr(readout.encoder, "stages")
@@ -45,9 +45,11 @@ def embed(readout: Readout, panel: Panel, *, device: torch.device) -> np.ndarray
         if lengths is not None:
             tile.append(torch.from_numpy(lengths).to(device))
         features = readout(*tile)[: len(rows)]
-        if embeddings is None:
-            embeddings = np.empty((len(panel), features.shape[1]), dtype=np.float32)
-        embeddings[rows] = features.float().cpu().numpy()
+        if embeddings is None:  # the first tile has the most steps
+            shape = (len(panel), *features.shape[1:])
+            embeddings = np.full(shape, np.nan, dtype=np.float32)
+        where = (rows, slice(features.shape[1])) if features.ndim == 3 else rows
+        embeddings[where] = features.float().cpu().numpy()
     assert embeddings is not None
     return embeddings
 
@@ -55,12 +57,12 @@ def embed(readout: Readout, panel: Panel, *, device: torch.device) -> np.ndarray
 def _tiles(
     panel: Panel, n_rows: int, masked: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Rows, values and lengths of each tile; the values filled up to `n_rows`."""
+    """Rows, values and lengths of each tile, longest first; the values filled up to `n_rows`."""
     if panel.lengths is None:
         groups = {panel.values.shape[2]: np.arange(len(panel))}
     else:
         padded = _padded_length(panel.lengths) if masked else panel.lengths
-        groups = {int(size): np.flatnonzero(padded == size) for size in np.unique(padded)}
+        groups = {int(size): np.flatnonzero(padded == size) for size in np.unique(padded)[::-1]}
     for size, members in groups.items():
         for start in range(0, len(members), n_rows):
             rows = members[start : start + n_rows]

@@ -55,14 +55,14 @@ def pool_stages(
 
 
 class Readout(nn.Module):
-    """An encoder and what is read out of it: one vector a series.
+    """An encoder and what is read out of it: one vector a series, or one a step.
 
     Parameters
     ----------
     encoder : torch.nn.Module
         From (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
     statistics : sequence of {"mean", "max", "std"}, default=("mean",)
-        Statistics over time, side by side.
+        Statistics over time, side by side. None at all gives the last map step by step.
     all_stages : bool, default=False
         Whether to pool the maps of all stages, or of the last alone.
     separate_channels : bool, default=False
@@ -83,10 +83,18 @@ class Readout(nn.Module):
         self.separate_channels = separate_channels
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Features of shape (n_samples, n_features)."""
+        """Features of shape (n_samples, n_features), or (n_samples, n_steps, n_features).
+
+        Steps beyond the end of a series are NaN.
+        """
         n_samples, n_channels, n_timepoints = x.shape
         if self.separate_channels:
             x = x.reshape(n_samples * n_channels, 1, n_timepoints)
             lengths = None if lengths is None else lengths.repeat_interleave(n_channels)
-        maps = feature_maps(self.encoder, x, lengths, all_stages=self.all_stages)
-        return pool_stages(maps, self.statistics).reshape(n_samples, -1)
+        stages = feature_maps(self.encoder, x, lengths, all_stages=self.all_stages)
+        if self.statistics:
+            return pool_stages(stages, self.statistics).reshape(n_samples, -1)
+        maps, n_steps = stages[-1]
+        if n_steps is not None:
+            maps = maps.masked_fill(valid_mask(n_steps, maps.shape[-1]) == 0, torch.nan)
+        return maps.reshape(n_samples, -1, maps.shape[-1]).transpose(1, 2)
