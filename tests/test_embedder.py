@@ -138,10 +138,13 @@ def test_a_random_state_goes_on_from_fit_to_fit():
     assert np.abs(first[0] - first[1]).max() > 1e-3
 
 
-def test_fits_in_threads_give_what_they_give_one_after_the_other():
-    params = [{"random_state": seed, "max_epochs": 4, "n_jobs": 1} for seed in range(2)]
-    together = joblib.Parallel(2, prefer="threads")(joblib.delayed(embeddings)(**p) for p in params)
-    np.testing.assert_array_equal(together, [embeddings(**p) for p in params])
+@encoders
+def test_fits_in_threads_give_what_they_give_one_after_the_other(params):
+    fits = [{"random_state": seed, "max_epochs": 4, "n_jobs": 1} | params for seed in range(2)]
+    before = torch.get_rng_state()
+    together = joblib.Parallel(2, prefer="threads")(joblib.delayed(embeddings)(**f) for f in fits)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(together, [embeddings(**f) for f in fits])
 
 
 # What is left alone

@@ -9,6 +9,7 @@ from quick import quick
 from torch import nn
 from torch.nn import functional as F
 
+from fei_sklearn.encoder import FEIEncoder
 from fei_sklearn.pooling import pool, pool_stages
 
 NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
@@ -110,6 +111,21 @@ def test_a_ragged_row_is_close_to_the_series_alone(embedder):
     np.testing.assert_allclose(embedder.transform(series), alone, rtol=1e-5, atol=1e-6)
 
 
+def test_the_shape_of_a_tile_depends_on_the_lengths_in_it_alone(monkeypatch):
+    embedder, shapes, stages = fast().fit(noise(20, 2, 30)), {}, FEIEncoder.stages
+
+    def noting(encoder, x, lengths):
+        for length in lengths.tolist():
+            shapes.setdefault(length, set()).add(tuple(x.shape))
+        return stages(encoder, x, lengths)
+
+    monkeypatch.setattr(FEIEncoder, "stages", noting)
+    for lengths in [(9, 190), (9, 30), (30, 31, 30), (9, 10, 11, 12, 13, 14, 15, 30, 31, 190)]:
+        embedder.transform(ragged(40, lengths))
+    assert {9, 30, 190} <= set(shapes)
+    assert all(len(of_length) == 1 for of_length in shapes.values())
+
+
 def test_calls_between_do_not_matter(embedder):
     X = noise(5, 2, 30)
     expected = embedder.transform(X)
@@ -181,6 +197,23 @@ def test_an_encoder_of_the_users_own(X):
     expected = np.stack([m.numpy().mean(axis=1) for m in maps])
     np.testing.assert_allclose(embedder.transform(X), expected, rtol=1e-5, atol=1e-6)
     assert [record["epoch"] for record in embedder.history_] == [1, 2]
+
+
+@pytest.mark.parametrize("mask_kind", ["discrete", "temporal"])
+def test_no_padding_reaches_an_encoder_of_the_users_own(mask_kind):
+    seen = set()
+
+    class Noting(DilatedConvolutions):
+        def forward(self, x):
+            seen.add((self.training, x.shape[-1]))
+            return super().forward(x)
+
+    X = ragged(14, (9, 30, 17))
+    embedder = fast(encoder=Noting, mask_kind=mask_kind).fit(X)
+    assert seen == {(training, n) for training in (False, True) for n in (9, 30, 17)}
+    seen.clear()
+    embedder.transform(X)
+    assert seen == {(False, n) for n in (9, 30, 17)}
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,9 @@ def test_a_model_of_a_cuda_machine(plain, no_cuda, tmp_path):
     plain.check(quick(max_epochs=0, pretrained=tmp_path).fit(plain.panel))
 
 
-@pytest.mark.parametrize("seed", [None, np.int64(3), np.random.RandomState(0)], ids=repr)
+@pytest.mark.parametrize(
+    "seed", [None, np.int64(3), np.random.RandomState(0)], ids=["none", "numpy", "state"]
+)
 def test_any_random_state_is_saved(seed, plain, tmp_path):
     quick(random_state=seed).fit(plain.panel).save(tmp_path)
     assert FEIEmbedder.load(tmp_path).random_state == (3 if seed == 3 else None)
