@@ -372,7 +372,7 @@ class FEIEmbedder(
                 )
             return ()
         chosen = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
-        if not chosen or not set(chosen) <= set(STATISTICS):
+        if not chosen or not all(isinstance(s, str) and s in STATISTICS for s in chosen):
             raise ValueError(
                 f"pooling must be one or several of {list(STATISTICS)}, got {self.pooling!r}."
             )
@@ -404,6 +404,7 @@ class FEIEmbedder(
             If `X` has other dimensions or channels than in `fit`, or holds infinities.
         """
         check_is_fitted(self)
+        self._validate_params()  # the readout may have been set since fit
         values = check_panel(self, X, reset=False)
         from fei_sklearn import _network
 
@@ -466,7 +467,8 @@ class FEIEmbedder(
         Returns
         -------
         ndarray of shape (n_steps,), float64
-            Positions; with ``stride=2`` every 32 time points from 0.5 on, with ``stride=1`` every 2.
+            Positions; from 0.5 on, every 32 time points with ``stride=2``, every 2 with
+            ``stride=1``.
 
         Raises
         ------

@@ -63,7 +63,7 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
         raise ValueError(
             f"X has {len(X.shape)} dimensions, {X.shape}, but {type(estimator).__name__} was "
             f"fitted on {estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a "
-            "univariate panel its channel axis."
+            "univariate panel its channel axis, X[:, 0] takes it away."
         )
     checked = validate_data(
         estimator,
@@ -102,6 +102,15 @@ def _as_array(X: Any, *, series_are_1d: bool) -> Any:
             "X is a frame with a MultiIndex, whose rows are time points, not series: convert it "
             "to a 3-D array, for example with sktime.datatypes.convert_to(X, 'numpy3D')."
         )
+    if getattr(getattr(X, "columns", None), "nlevels", 1) > 1:
+        raise ValueError(
+            "X is a frame with a MultiIndex of columns, which may be channels as well as time "
+            "points: give a 3-D array of shape (n_samples, n_channels, n_timepoints)."
+        )
+    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
+        raise TypeError("X is a lazy frame: give X.collect().")
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise TypeError(f"X holds dates or durations ({X.dtype}): give numbers.")
     if hasattr(X, "columns") and _has_nested_cells(X):
         raise ValueError(
             "X is a frame with a series in each cell: convert it to a 3-D array, for example with "
@@ -116,7 +125,11 @@ def _as_array(X: Any, *, series_are_1d: bool) -> Any:
 def _plain(X: Any) -> Any:
     """Tensors, also those on a GPU, and masked arrays as arrays; anything else as it is."""
     if hasattr(X, "detach"):
-        return X.detach().cpu().numpy()
+        tensor = X.detach().cpu()
+        try:
+            return tensor.numpy()
+        except TypeError:  # bfloat16, which NumPy lacks
+            return tensor.float().numpy()
     if isinstance(X, np.ma.MaskedArray):
         return np.ma.filled(X.astype(np.float64), np.nan)
     return X

@@ -45,8 +45,8 @@ def write_folder(
 
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
     payload = save(arrays)
-    head = {"library": LIBRARY, "format": FORMAT, "sha256": hashlib.sha256(payload).hexdigest()}
-    text = json.dumps(head | config, indent=1).encode()
+    config = {"library": LIBRARY, "format": FORMAT} | config
+    text = json.dumps(config | {"sha256": digest(config, payload)}, indent=1).encode()
     folder = Path(path)
     is_new = not folder.exists()
     try:
@@ -63,6 +63,13 @@ def write_folder(
             "a folder that can be written, with room for "
             f"{len(payload) / 1e6:.1f} MB."
         ) from error
+
+
+def digest(config: dict[str, Any], payload: bytes) -> str:
+    """Checksum of a model: of its configuration, but for the checksum itself, and its weights."""
+    rest = {key: value for key, value in config.items() if key != "sha256"}
+    text = json.dumps(rest, sort_keys=True).encode()
+    return hashlib.sha256(text + b"\n" + payload).hexdigest()
 
 
 def _swap_in(scratch: Path, folder: Path) -> None:
@@ -138,10 +145,10 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
             f"{str(folder)!r} has format {newest}, this {LIBRARY} reads up to {FORMAT}: upgrade "
             f"{LIBRARY}."
         )
-    if hashlib.sha256(payload).hexdigest() != config.get("sha256"):
+    if digest(config, payload) != config.get("sha256"):
         raise ValueError(
-            f"{str(folder / WEIGHTS)!r} is truncated or was altered after it was written: its "
-            "checksum is not the one in config.json. Fetch or save the model again."
+            f"The model in {str(folder)!r} is truncated or was altered after it was written: its "
+            f"checksum is not the one in {CONFIG}. Fetch or save the model again."
         )
     try:
         return config, load(payload)
@@ -168,9 +175,9 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
     ValueError
         If there is no such model.
     """
-    if Path(name_or_path).is_dir():
-        return Path(name_or_path)
     name = os.fspath(name_or_path)
+    if name and Path(name).is_dir():
+        return Path(name)
     bundled = sorted(folder.name for folder in BUNDLED.glob("*/")) if BUNDLED.is_dir() else []
     if name in bundled:
         return BUNDLED / name

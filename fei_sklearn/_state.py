@@ -123,12 +123,18 @@ def from_folder(
                 "The model was fitted with an encoder of its user's own, which is code and not "
                 "saved: give it again, load(path, encoder=...)."
             )
+        if params["encoder"] is not None and encoder is not None:
+            raise ValueError(
+                f"The model has the encoder {params['encoder']!r} of its own: load it without "
+                "encoder=."
+            )
         if params["encoder"] is None:
             params["encoder"] = encoder
         for name in ("mask_ratio", "pooling"):
             if isinstance(params[name], list):
                 params[name] = tuple(params[name])
         embedder = cls(**params)
+        embedder._validate_params()
         for name in PLAIN:
             setattr(embedder, name, fitted[name])
         embedder.stage_widths_ = tuple(fitted["stage_widths_"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numbers
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,7 +41,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got {device!r}."
         ) from None
     if resolved.type == "cpu":
-        return resolved
+        return torch.device("cpu")
     backend = {"cuda": torch.cuda, "mps": torch.mps}.get(resolved.type)
     n_devices = backend.device_count() if backend is not None else 0
     if (resolved.index or 0) >= n_devices:
@@ -74,18 +76,24 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
     Parameters
     ----------
     n_jobs : int or None
-        Number of threads; -1 means one for each core. None leaves the number as it is.
+        Number of threads, at most one for each core; -1 means one for each core. None leaves the
+        number as it is.
     """
     before = torch.get_num_threads()
     if n_jobs is not None:
         if not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
             raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}.")
-        torch.set_num_threads(joblib.effective_n_jobs(int(n_jobs)))
+        # more threads than cores only wait for each other, and very many crash torch
+        n_threads = min(joblib.effective_n_jobs(int(n_jobs)), os.cpu_count() or 1)
+        torch.set_num_threads(n_threads)
     try:
         yield
     finally:
         if n_jobs is not None:
             torch.set_num_threads(before)
+
+
+_global_generator = threading.RLock()
 
 
 @contextmanager
@@ -95,6 +103,7 @@ def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
     The caller's random state is as it was afterwards.
     """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    # the generator is the process's, so threads take turns
+    with _global_generator, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 #: Widths of the published encoder sizes.
 ENCODER_WIDTHS = {"tiny": 128, "small": 256, "norm": 512, "big": 1024}
 STEM_WIDTH = 16
+#: Fewest features of a user's own encoder: the predictors halve them twice.
+MIN_WIDTH = 4
 
 
 def valid_mask(lengths: Tensor, n_steps: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -226,7 +228,8 @@ class FEIEncoder(nn.Module):
         for _ in range(self.n_stages):
             n_steps = -(-n_steps // self.stride)
         period = 2 * self.stride**self.n_stages
-        return period * torch.arange(n_steps, dtype=torch.float64) + 0.5
+        positions: Tensor = period * torch.arange(n_steps, dtype=torch.float64) + 0.5
+        return positions
 
 
 def feature_maps(
@@ -305,6 +308,11 @@ def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[
         raise ValueError(
             "An encoder must map (n_samples, n_channels, n_timepoints) to (n_samples, width, "
             f"n_steps); for {(2, n_channels, n_timepoints)} it gave {got}."
+        )
+    if out.shape[1] < MIN_WIDTH:
+        raise ValueError(
+            f"An encoder must have a width of at least {MIN_WIDTH}, {type(encoder).__name__} has "
+            f"{out.shape[1]}."
         )
     return (int(out.shape[1]),)
 

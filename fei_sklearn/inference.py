@@ -15,9 +15,10 @@ import torch
 from fei_sklearn.data import Panel
 from fei_sklearn.pooling import Readout
 
-#: Rows of a tile, by type of device; and those for a series that comes alone, as in recursive
-#: forecasting. Two rows take the same kernels as sixteen and give the same bits, one row does not.
+#: Rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 16, "cuda": 256, "mps": 256}
+#: Rows of the tile of a series that comes alone, as in recursive forecasting. With strides of 2 two
+#: rows were seen to give the same bits as sixteen; one row, or strides of 1, give others.
 LONE_TILE_ROWS = 2
 
 
@@ -39,7 +40,9 @@ def embed(readout: Readout, panel: Panel, *, device: torch.device) -> np.ndarray
     ndarray of shape (n_samples, n_features) or (n_samples, n_steps, n_features), float32
         Embeddings; of steps, with NaN beyond the end of shorter series.
     """
-    n_rows = LONE_TILE_ROWS if len(panel) == 1 else TILE_ROWS.get(device.type, 16)
+    n_rows = TILE_ROWS.get(device.type, 16)
+    if len(panel) == 1 and getattr(readout.encoder, "stride", None) == 2:
+        n_rows = LONE_TILE_ROWS
     masked = hasattr(readout.encoder, "stages")
     embeddings: np.ndarray | None = None
     for rows, values, lengths in _tiles(panel, n_rows, masked):

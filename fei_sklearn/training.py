@@ -266,12 +266,13 @@ class _Run:
 
     def keep_if_best(self, record: Record) -> None:
         """Copy the weights where the monitored loss is the least so far, or there is none."""
-        if not math.isfinite(record["train_loss"]):
-            raise ValueError(
-                f"The loss became {record['train_loss']} in epoch {len(self.history)}: lower "
-                f"learning_rate (now {self.options.learning_rate:g}), or look for extreme values "
-                "in X."
-            )
+        for name in ("train_loss", "valid_loss"):
+            if not math.isfinite(record.get(name, 0.0)):
+                raise ValueError(
+                    f"The loss ({name}) became {record[name]} in epoch {len(self.history)}: lower "
+                    f"learning_rate (now {self.options.learning_rate:g}), or look for extreme "
+                    "values in X."
+                )
         loss = record.get(f"valid_{self.objective.monitor}", -math.inf)
         if loss < self.best_loss or self.validation is None:
             self.best_epoch, self.best_loss = len(self.history), loss

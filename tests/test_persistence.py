@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 import pickle
@@ -340,13 +339,15 @@ def edit(folder, **changes):
             change(config[name])
         else:
             config[name] = change
+    if "sha256" not in changes:  # signed anew, so that the change itself is what is refused
+        config["sha256"] = _persistence.digest(config, (folder / WEIGHTS).read_bytes())
     (folder / CONFIG).write_text(json.dumps(config))
 
 
 def replace_weights(folder, content):
     """Other weights whose checksum is right."""
     (folder / WEIGHTS).write_bytes(content)
-    edit(folder, sha256=hashlib.sha256(content).hexdigest())
+    edit(folder)
 
 
 def truncate(folder):
@@ -374,7 +375,19 @@ def armed_pickle(folder):
     return pickle.dumps(Armed(folder / "executed"))
 
 
+def restride(folder):
+    """A change that loads well but gives other embeddings."""
+    config = json.loads((folder / CONFIG).read_text())
+    config["fitted"]["stride_"] = 1
+    (folder / CONFIG).write_text(json.dumps(config))
+
+
 DAMAGES = {
+    "an unsigned change": (restride, "truncated or was altered"),
+    "a parameter out of bounds": (
+        lambda f: edit(f, params=lambda params: params.update(layers="al")),
+        "layers.*'al'",
+    ),
     "no folder": (shutil.rmtree, "There is no model in"),
     "an empty folder": (lambda f: [p.unlink() for p in f.iterdir()], "There is no model in"),
     "no weights": (lambda f: (f / WEIGHTS).unlink(), "There is no model in"),

@@ -140,6 +140,7 @@ def test_series_of_unequal_length(mtype):
     panel = convert_to(nested, mtype)
     embeddings = transformer().fit(panel).transform(panel)
     np.testing.assert_array_equal(embeddings, quick().fit_transform(arrays))
+    assert (transformer() * LogisticRegression()).fit(panel, y).predict(panel).shape == y.shape
     classifier = fine_tuned(FEIClassifier).fit(panel, y)
     plain = fine_tuned(fei_sklearn.FEIClassifier).fit(arrays, y)
     np.testing.assert_array_equal(classifier.predict_proba(panel), plain.predict_proba(arrays))
@@ -294,7 +295,7 @@ def test_a_2d_array_is_refused_by_the_transformer():
 
 def test_what_the_embedder_refuses_stays_refused():
     fitted = transformer().fit(walks())
-    with pytest.raises(ValueError, match="expecting 2 features"):
+    with pytest.raises(ValueError, match=r"3 (channels|features)"):
         fitted.transform(walks(n_channels=3))
     infinite = walks()
     infinite[0, 0, 0] = np.inf

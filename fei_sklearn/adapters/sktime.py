@@ -1,0 +1,334 @@
+"""FEI as sktime estimators: a transformer, a classifier and a regressor of panels."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sktime.base import BaseEstimator
+from sktime.classification.base import BaseClassifier
+from sktime.regression.base import BaseRegressor
+from sktime.transformations.base import BaseTransformer
+
+import fei_sklearn
+from fei_sklearn.adapters._parameters import parameters_of
+
+__all__ = ["FEIClassifier", "FEIRegressor", "FEITransformer"]
+
+#: What all three say of themselves to sktime.
+_TAGS = {
+    "authors": ["fei_sklearn developers"],
+    "python_dependencies": ["torch"],
+    # frames keep each series' own length, which a 3-D array cannot
+    "X_inner_mtype": ["df-list", "numpy3D"],
+    "capability:multivariate": True,
+    "capability:unequal_length": True,
+    "capability:missing_values": True,
+    "capability:random_state": True,
+    "property:randomness": "derandomized",
+}
+
+#: sktime demands results that are equal for any n_jobs, and more of torch's threads sum in another
+#: order. `torch.set_num_threads` is left to whoever wants another number of them.
+_WITHOUT = ("n_jobs",)
+
+#: Indices that make a frame one series beyond doubt.
+_TIME_INDEX = pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex
+
+#: What to do with containers that are no sktime panel.
+_GIVE_AN_ARRAY = (
+    "give an array of shape (n_samples, n_channels, n_timepoints), such as "
+    "X.to_numpy()[:, np.newaxis] of a wide frame, whose rows are series, or that of "
+    "fei_sklearn.adapters.frames.from_long(X, id=..., time=...) of a long one."
+)
+
+#: A model that fits in a blink, for sktime's checks.
+_QUICK = {"encoder": 8, "max_epochs": 1, "min_epoch_steps": 1, "random_state": 0}
+
+
+class _InScikitLearn(BaseEstimator):
+    """What scikit-learn's pipelines and searches need and sktime's base classes lack."""
+
+    #: The scikit-learn estimator that does the work.
+    _adapted: Any
+
+    #: Attributes that scikit-learn 1.9 sets on the steps of a pipeline before it fits them.
+    _KEPT = ("_parent_callback_ctx", "_skl_callbacks")
+
+    def reset(self):
+        """Forget what was fitted. sktime does so at the start of each fit."""
+        kept = {name: self.__dict__[name] for name in self._KEPT if name in self.__dict__}
+        super().reset()
+        self.__dict__.update(kept)
+        return self
+
+    def __sklearn_tags__(self):
+        return self._adapted().__sklearn_tags__()
+
+
+@parameters_of(fei_sklearn.FEIEmbedder, without=_WITHOUT)
+class FEITransformer(_InScikitLearn, BaseTransformer):
+    """Embeddings of time series by Frequency-masked Embedding Inference, for sktime.
+
+    `fit` pretrains an encoder on a panel, without labels; `transform` gives one row a series. The
+    rows are those of :class:`fei_sklearn.FEIEmbedder` on the same panel.
+
+    Parameters
+    ----------
+    encoder, mask_ratio, mask_kind, n_targets, momentum, stride, channels, scaling, pooling, \
+layers, max_epochs, min_epoch_steps, batch_size, learning_rate, lr_decay, validation_fraction, \
+n_iter_no_change, warm_start, pretrained, device, precision, random_state, verbose
+        As in :class:`fei_sklearn.FEIEmbedder`.
+
+    Attributes
+    ----------
+    embedder_ : FEIEmbedder
+        The fitted embedder.
+
+    See Also
+    --------
+    FEIClassifier, FEIRegressor : The encoder fine-tuned on labels.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sktime.datasets import load_unit_test
+    >>> from fei_sklearn.adapters.sktime import FEITransformer
+    >>> X, y = load_unit_test(split="train", return_type="nested_univ")
+    >>> transformer = FEITransformer("tiny", max_epochs=2, random_state=0)
+    >>> transformer.fit_transform(X).shape
+    (20, 128)
+    >>> classifier = transformer * LogisticRegression()
+    >>> classifier.fit(X, y).predict(X).shape
+    (20,)
+    """
+
+    _tags = _TAGS | {
+        "scitype:transform-input": "Series",
+        "scitype:transform-output": "Primitives",
+        "scitype:instancewise": False,  # the encoder is trained on all series together
+        "y_inner_mtype": "None",
+        "fit_is_empty": False,
+        # what a pipeline asks before it hands such series to us and the rows to a classifier
+        "capability:unequal_length:removes": True,
+        "capability:missing_values:removes": True,
+    }
+    _adapted = fei_sklearn.FEIEmbedder
+
+    def reset(self):
+        """Forget what was fitted, save, with `warm_start`, the weights to go on from."""
+        embedder = self.__dict__.get("embedder_") if self.warm_start else None
+        super().reset()
+        if embedder is not None:
+            self.embedder_ = embedder
+        return self
+
+    def _check_X_y(self, X=None, y=None, return_metadata=False):  # noqa: N802
+        _check_container(X)
+        _refuse_tables(X)
+        with _index_errors(X):
+            return super()._check_X_y(X, y, return_metadata)
+
+    def _fit(self, X, y=None):
+        embedder = self.__dict__.get("embedder_") or fei_sklearn.FEIEmbedder()
+        embedder.set_params(**self.get_params(deep=False))
+        self.embedder_ = embedder.fit(_arrays(X))
+        return self
+
+    def _transform(self, X, y=None):
+        return pd.DataFrame(self.embedder_.transform(_arrays(X)))
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Parameters of the estimators that sktime's checks run on."""
+        return [_QUICK, _QUICK | {"channels": "mix", "mask_ratio": 0.5, "pooling": ("mean", "std")}]
+
+
+class _FineTuned(_InScikitLearn):
+    """What the classifier and the regressor share: `estimator_` and its input."""
+
+    def _check_input(self, X, *args, **kwargs):
+        _check_container(X)
+        _refuse_flat_frames(X)
+        with _index_errors(X):
+            return super()._check_input(X, *args, **kwargs)
+
+    def _fit(self, X, y):
+        self.estimator_ = self._adapted(**self.get_params(deep=False)).fit(_arrays(X), y)
+        return self
+
+    def _predict(self, X):
+        return self.estimator_.predict(_arrays(X))
+
+    @classmethod
+    def get_test_params(cls, parameter_set="default"):
+        """Parameters of the estimators that sktime's checks run on."""
+        fine_tuning = {"embedder": fei_sklearn.FEIEmbedder(**_QUICK), "max_epochs": 1}
+        return [
+            fine_tuning | {"random_state": 0},
+            fine_tuning | {"random_state": 0, "freeze_encoder": True, "warm_head": False},
+        ]
+
+
+@parameters_of(fei_sklearn.FEIClassifier, without=_WITHOUT)
+class FEIClassifier(_FineTuned, BaseClassifier):
+    """Classifier of time series for sktime: an FEI embedder and a linear head, fine-tuned.
+
+    Its predictions are those of :class:`fei_sklearn.FEIClassifier` on the same panel.
+
+    Parameters
+    ----------
+    embedder, freeze_encoder, warm_head, class_weight, max_epochs, min_epoch_steps, batch_size, \
+learning_rate, lr_decay, validation_fraction, n_iter_no_change, device, precision, \
+random_state, verbose
+        As in :class:`fei_sklearn.FEIClassifier`; `embedder` is a :class:`fei_sklearn.FEIEmbedder`,
+        too.
+
+    Attributes
+    ----------
+    estimator_ : fei_sklearn.FEIClassifier
+        The fitted classifier.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_unit_test
+    >>> from fei_sklearn import FEIEmbedder
+    >>> from fei_sklearn.adapters.sktime import FEIClassifier
+    >>> X, y = load_unit_test(split="train", return_type="nested_univ")
+    >>> embedder = FEIEmbedder("tiny", max_epochs=2)
+    >>> classifier = FEIClassifier(embedder, max_epochs=2, random_state=0)
+    >>> classifier.fit(X, y).predict(X).shape
+    (20,)
+    """
+
+    _tags = _TAGS | {"capability:predict_proba": True}
+    _adapted = fei_sklearn.FEIClassifier
+
+    def _predict_proba(self, X):
+        return self.estimator_.predict_proba(_arrays(X))
+
+
+@parameters_of(fei_sklearn.FEIRegressor, without=_WITHOUT)
+class FEIRegressor(_FineTuned, BaseRegressor):
+    """Regressor of time series for sktime: an FEI embedder and a linear head, fine-tuned.
+
+    Its predictions are those of :class:`fei_sklearn.FEIRegressor` on the same panel.
+
+    Parameters
+    ----------
+    embedder, freeze_encoder, warm_head, max_epochs, min_epoch_steps, batch_size, learning_rate, \
+lr_decay, validation_fraction, n_iter_no_change, device, precision, random_state, verbose
+        As in :class:`fei_sklearn.FEIRegressor`; `embedder` is a :class:`fei_sklearn.FEIEmbedder`,
+        too.
+
+    Attributes
+    ----------
+    estimator_ : fei_sklearn.FEIRegressor
+        The fitted regressor.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_covid_3month
+    >>> from fei_sklearn import FEIEmbedder
+    >>> from fei_sklearn.adapters.sktime import FEIRegressor
+    >>> X, y = load_covid_3month(split="train")
+    >>> embedder = FEIEmbedder("tiny", max_epochs=2)
+    >>> regressor = FEIRegressor(embedder, max_epochs=2, random_state=0)
+    >>> regressor.fit(X, y).predict(X).shape
+    (140,)
+    """
+
+    _tags = _TAGS | {"capability:multioutput": True, "y_inner_mtype": "numpy2D"}
+    _adapted = fei_sklearn.FEIRegressor
+
+    def _fit(self, X, y):
+        return super()._fit(X, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
+
+
+def _arrays(X):
+    """What FEIEmbedder takes, of one of the inner mtypes."""
+    if isinstance(X, np.ndarray):
+        return X
+    return [frame.to_numpy(dtype=np.float64, na_value=np.nan).T for frame in X]
+
+
+def _check_container(X):
+    """Refuse what no sktime estimator takes, in one sentence rather than a list of mtypes."""
+    if hasattr(X, "__len__") and len(X) == 0:
+        raise ValueError(f"X is an empty {type(X).__name__}: give at least one series.")
+    if _is_long(X) and X.index.has_duplicates:  # which sktime lets pass
+        raise ValueError(
+            f"X has more than one row for {tuple(X.index[X.index.duplicated()][0])}: leave one "
+            "for each series and time point."
+        )
+    if isinstance(X, list):
+        strangers = [type(item).__name__ for item in X if not isinstance(item, pd.DataFrame)]
+        if strangers:
+            raise TypeError(
+                f"X is a list that holds {strangers[0]}, but the list sktime takes holds frames "
+                "with a row for each time point: give [pd.DataFrame(series.T) for series in X] "
+                "if these are arrays of shape (n_channels, n_timepoints)."
+            )
+    elif isinstance(X, np.ndarray):
+        if X.ndim > 3:
+            raise ValueError(
+                f"X has {X.ndim} dimensions, {X.shape}, and a panel has 3: reshape it to "
+                "(n_samples, n_channels, n_timepoints)."
+            )
+    elif not isinstance(X, pd.DataFrame | pd.Series | None):
+        raise TypeError(
+            f"X is of type {type(X).__module__}.{type(X).__qualname__}, which sktime does not "
+            f"convert: {_GIVE_AN_ARRAY}"
+        )
+
+
+def _refuse_tables(X):
+    """Refuse what sktime would take for one series of many channels, while it may be a panel."""
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        raise ValueError(
+            f"X is a 2-D array, {X.shape}, which to sktime's transformers is one series with a row "
+            "for each time point: give X[:, np.newaxis] if its rows are series, or X.T[np.newaxis] "
+            "if it is one series."
+        )
+    if _is_flat_frame(X) and X.shape[1] > 1 and not isinstance(X.index, _TIME_INDEX):
+        raise ValueError(
+            f"X is a frame of shape {X.shape} without an index of times, which to sktime's "
+            "transformers is one series with a row for each time point: give "
+            "X.to_numpy()[:, np.newaxis] if its rows are series, X.to_numpy().T[np.newaxis] if it "
+            "is one series, or of a long frame "
+            "fei_sklearn.adapters.frames.from_long(X, id=..., time=...)."
+        )
+
+
+def _refuse_flat_frames(X):
+    if _is_flat_frame(X):
+        raise ValueError(
+            f"X is a frame of shape {X.shape} with neither a MultiIndex nor a series in each cell, "
+            f"which sktime does not take for a panel: {_GIVE_AN_ARRAY}"
+        )
+
+
+def _is_flat_frame(X):
+    """Whether X is a frame of single values, without ids in its index."""
+    if not isinstance(X, pd.DataFrame) or X.index.nlevels > 1 or X.empty:
+        return False
+    return not isinstance(X.iloc[0, 0], pd.Series | np.ndarray)
+
+
+@contextmanager
+def _index_errors(X):
+    """Say what is off with the order of a MultiIndex; sktime's error only lists what it takes."""
+    try:
+        yield
+    except TypeError as error:
+        if not _is_long(X) or X.index.is_monotonic_increasing:
+            raise
+        raise TypeError(
+            "X has rows that are not in the order of their time points: give X.sort_index()."
+        ) from error
+
+
+def _is_long(X):
+    return isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)
