@@ -4,7 +4,8 @@
 VENV ?= .venv
 # The first of these that is at least 3.11 and can make environments.
 PYTHON ?= python3.11 python3.12 python3.13 python3
-PYTEST_ARGS ?=
+# What takes long, such as sktime's own checks, is left to CI: make test PYTEST_ARGS="-m slow"
+PYTEST_ARGS ?= -m "not slow"
 
 python := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
