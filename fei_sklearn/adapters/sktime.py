@@ -1,9 +1,9 @@
-"""FEI as sktime estimators: a transformer, a classifier and a regressor of panels."""
+"""FEI as sktime estimators: a transformer, a classifier, a regressor, and the forecaster."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,20 @@ from sktime.transformations.base import BaseTransformer
 import fei_sklearn
 from fei_sklearn.adapters._parameters import parameters_of
 
-__all__ = ["FEIClassifier", "FEIRegressor", "FEITransformer"]
+if TYPE_CHECKING:
+    from fei_sklearn.adapters.forecasting import FEIForecaster
+
+__all__ = ["FEIClassifier", "FEIForecaster", "FEIRegressor", "FEITransformer"]
+
+
+def __getattr__(name):
+    # apart, since sktime's base class of forecasters imports torch
+    if name == "FEIForecaster":
+        from fei_sklearn.adapters.forecasting import FEIForecaster
+
+        return FEIForecaster
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 #: What all three say of themselves to sktime.
 _TAGS = {

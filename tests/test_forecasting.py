@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from quick import quick, run_python, walks
+from sklearn.frozen import FrozenEstimator
+from sktime.datasets import load_airline, load_longley
+from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from fei_sklearn import FEIEmbedder
+from fei_sklearn.adapters import forecasting
+from fei_sklearn.adapters.forecasting import FEIForecaster
+
+#: Embeds without training, for tests of everything else.
+UNTRAINED = FrozenEstimator(quick(max_epochs=0).fit(walks(n_channels=1)))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # sktime's own, of horizons before the cutoff and the like
+@parametrize_with_checks([FEIForecaster])
+def test_sktime_checks(obj, test_name):
+    check_estimator(obj, tests_to_run=test_name, raise_exceptions=True, verbose=False)
+
+
+def series(n=60, seed=0):
+    return pd.Series(
+        walks(1, 1, n, seed)[0, 0], index=pd.period_range("2000-01", periods=n, freq="M")
+    )
+
+
+def reference(difference, sp, steps):
+    windows = np.array([10.0, 20.0, 30.0, 11.0, 22.0, 33.0])
+    recipe = forecasting._Recipe(difference, sp, None, 1.0)
+    return recipe.reference(windows, np.array(steps)).tolist()
+
+
+def test_references_are_known_values():
+    assert reference("none", 1, [1, 2]) == [21.0, 21.0]
+    assert reference("first", 1, [1, 9]) == [33.0, 33.0]
+    assert reference("seasonal", 3, [1, 2, 3, 4]) == [11.0, 22.0, 33.0, 11.0]
+    assert reference("both", 3, [1, 3, 4]) == [14.0, 36.0, 17.0]
+
+
+def test_lags_are_the_latest_differences():
+    windows = np.array([[1.0, 2.0, 4.0, 11.0, 14.0, 20.0]])
+    lags = {
+        (d, n): forecasting._Recipe(d, 3, n, 1.0).lags(windows).tolist()[0]
+        for d in forecasting.DIFFERENCES
+        for n in (0, 2)
+    }
+    assert all(not values for (_, n), values in lags.items() if n == 0)
+    assert lags["first", 2] == [-9.0, -6.0]
+    assert lags["seasonal", 2] == [12.0, 16.0]
+    assert lags["both", 2] == [-6.0, -4.0]
+
+
+@pytest.mark.parametrize(("n", "horizon"), [(10, 3), (57, 1), (100, 12), (8, 4)])
+def test_folds_know_nothing_of_the_future(n, horizon):
+    folds = list(forecasting._folds(n, horizon))
+    for train, test in folds:
+        assert len(train) >= forecasting.MIN_WINDOWS
+        assert train.max() + horizon <= test.min()
+    tested = np.concatenate([test for _, test in folds])
+    np.testing.assert_array_equal(tested, np.arange(tested[0], n))
+
+
+@pytest.mark.parametrize("difference", ["first", "seasonal", "both", "none"])
+def test_level_and_unit_pass_through(difference):
+    y = series()
+    forecaster = FEIForecaster(UNTRAINED, sp=4, difference=difference)
+    forecast = forecaster.fit(y, fh=[1, 2, 9]).predict()
+    moved = forecaster.fit(1000 + 8 * y, fh=[1, 2, 9]).predict()
+    np.testing.assert_allclose(moved, 1000 + 8 * forecast, rtol=1e-5)
+
+
+def test_a_head_is_ridge_regression():
+    from sklearn.linear_model import Ridge
+
+    windows = walks(40, 1, 12)
+    future = windows[:, :, -1:] + walks(40, 1, 3, seed=1)
+    table = forecasting._Table(windows, walks(40, 1, 5, seed=2)[:, 0], np.array([1, 2, 3]), 0.1)
+    head = forecasting._Head(forecasting._Recipe("first", 1, None, 1.0)).fit(table, future)
+    scale = windows[:, 0].std(axis=1, keepdims=True)
+    blocks = [(windows[:, 0, :-1] - windows[:, 0, -1:]) / scale, table.embeddings]
+    blocks = [b - b.mean(axis=0) for b in blocks]
+    design = np.hstack([b / np.sqrt((b**2).mean(axis=0).sum()) for b in blocks])
+    target = (future[:, 0] - windows[:, 0, -1:]) / scale
+    for alpha, forecast in zip(forecasting.ALPHAS, head.forecasts(table, None), strict=True):
+        ridge = Ridge(alpha * len(target), fit_intercept=False).fit(design, target)
+        expected = windows[:, 0, -1:] + scale * ridge.predict(design)
+        np.testing.assert_allclose(forecast, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_exogenous_values_ahead_are_used():
+    x = series(seed=3)
+    y = 5 + 3 * x
+    X = x.to_frame("x")
+    forecaster = FEIForecaster(UNTRAINED).fit(y[:-4], X[:-4], fh=[1, 2, 3, 4])
+    np.testing.assert_allclose(forecaster.predict(X=X[-4:]), y[-4:], rtol=0.02, atol=0.1)
+    with pytest.raises(ValueError, match=r"X lacks 4 of the 4 time points to forecast, such as "):
+        forecaster.predict()
+
+
+def test_the_encoder_may_see_all_channels_at_once():
+    y, X = series(), series(seed=1).to_frame("x")
+    forecaster = FEIForecaster(quick(channels="mix"), random_state=0)
+    assert forecaster.fit(y, X, fh=[1]).embedder_.n_channels_in_ == 2
+
+
+def test_update_refits_the_head_alone():
+    y = series()
+    forecaster = FEIForecaster(quick(), random_state=0).fit(y[:-10], fh=[1, 2])
+    before, embedder = forecaster._head, forecaster.embedder_
+    forecaster.update(y[-10:-5], update_params=False)
+    assert forecaster._head is before
+    forecaster.update(y[-5:])
+    assert forecaster.embedder_ is embedder
+    fresh = FEIForecaster(FrozenEstimator(embedder), window_length=forecaster.window_length_)
+    np.testing.assert_allclose(fresh.fit(y, fh=[1, 2]).predict(), forecaster.predict())
+
+
+def test_fit_keeps_pretrained_weights():
+    long = pd.concat({name: series(40, seed).to_frame("y") for seed, name in enumerate("abc")})
+    forecaster = FEIForecaster(quick(), window_length=10, random_state=0).pretrain(long)
+    weights = forecaster.pretrained_embedder_.weights_
+    y, X = series(seed=9), series(seed=8).to_frame("x")
+    for exogenous in (None, X):
+        assert forecaster.fit(y, exogenous, fh=[1, 2]).embedder_.weights_ is weights
+    assert forecaster.window_length_ == 10
+
+
+def test_a_frozen_embedder_is_used_as_it_is():
+    forecaster = FEIForecaster(UNTRAINED, random_state=3).fit(series(), fh=[1])
+    assert forecaster.embedder_.estimator.weights_ is UNTRAINED.estimator.weights_
+
+
+def test_intervals_are_nested_around_the_forecast():
+    forecaster = FEIForecaster(UNTRAINED, sp=12).fit(load_airline(), fh=range(1, 13))
+    quantiles = forecaster.predict_quantiles(alpha=[0.05, 0.25, 0.5, 0.75, 0.95]).to_numpy()
+    assert (np.diff(quantiles, axis=1) > 0).all()
+    np.testing.assert_allclose(quantiles[:, 2], forecaster.predict())
+
+
+def test_spread_is_that_of_out_of_fold_residuals():
+    y = series(80)
+    forecaster = FEIForecaster(UNTRAINED, window_length=8, difference="first").fit(y, fh=[1, 3])
+    windows = np.lib.stride_tricks.sliding_window_view(y.to_numpy(), 8)
+    table_rows = 80 - 8 - 3 + 1
+    tested = np.concatenate([test for _, test in forecasting._folds(table_rows, 3)])
+    naive = y.to_numpy()[tested[:, np.newaxis] + 7 + np.array([1, 3])] - windows[tested, -1:]
+    naive = np.sqrt(((naive / windows[tested].std(axis=1, keepdims=True)) ** 2).mean(axis=0))
+    np.testing.assert_allclose(forecaster._head.spread, naive, rtol=0.3)  # a walk: naive is best
+
+
+@pytest.mark.parametrize("exogenous", [False, True])
+def test_sixteen_years_are_enough(exogenous):
+    y, X = load_longley()
+    X = X if exogenous else None
+    forecaster = FEIForecaster(UNTRAINED).fit(y[:-4], None if X is None else X[:-4], fh=range(1, 5))
+    forecast = forecaster.predict(X=None if X is None else X[-4:])
+    np.testing.assert_allclose(forecast, y[-4:], rtol=0.1)
+    assert np.isfinite(forecaster.predict_interval(X=None if X is None else X[-4:])).all(axis=None)
+
+
+def test_seasons_longer_than_the_window_are_left_out():
+    forecaster = FEIForecaster(UNTRAINED, sp=12).fit(series(20), fh=[1, 2])
+    assert forecaster.difference_ in ("first", "none")
+
+
+@pytest.mark.parametrize(
+    ("params", "n", "message"),
+    [
+        ({}, 6, "y has 6 time points, too few for a horizon of 4: give at least 8, or shorten fh"),
+        ({"window_length": 30}, 20, 'give at most 14, or "auto"'),
+        ({"window_length": 1}, 20, "window_length must be .* at least 2, got 1"),
+        ({"sp": 0}, 20, "sp must be an integer of at least 1, got 0"),
+        ({"lags": -1}, 20, "lags must be .* at least 0, got -1"),
+        ({"difference": "second"}, 20, "difference must be 'auto' or one of .*, got 'second'"),
+    ],
+)
+def test_bad_input(params, n, message):
+    with pytest.raises(ValueError, match=message):
+        FEIForecaster(UNTRAINED, **params).fit(series(n), fh=[1, 4])
+
+
+def test_the_same_seed_gives_the_same_forecasts():
+    forecaster = FEIForecaster(quick(random_state=None), random_state=5)
+    first, second = (forecaster.clone().fit(series(), fh=[1, 2]).predict() for _ in range(2))
+    pd.testing.assert_series_equal(first, second)
+
+
+def test_none_is_the_tiny_encoder():
+    forecaster = FEIForecaster(random_state=4)
+    expected = FEIEmbedder("tiny", random_state=4).get_params()
+    assert forecaster._new_embedder().get_params() == expected
+
+
+def test_import_does_not_open_the_door_to_torch():  # sktime may have it loaded for its own sake
+    modules = "{'fei_sklearn._network', 'fei_sklearn.encoder'}"
+    code = f"import sys, fei_sklearn.adapters.forecasting; print({modules} & set(sys.modules))"
+    assert run_python(code).strip().endswith("set()")
