@@ -97,6 +97,8 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
 
 def _as_array(X: Any, *, series_are_1d: bool) -> Any:
     """Refuse containers that NumPy would misread, and pad lists of unequal length with NaN."""
+    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
+        raise TypeError("X is a lazy frame: give X.collect().")
     if getattr(getattr(X, "index", None), "nlevels", 1) > 1:
         raise ValueError(
             "X is a frame with a MultiIndex, whose rows are time points, not series: convert it "
@@ -107,8 +109,6 @@ def _as_array(X: Any, *, series_are_1d: bool) -> Any:
             "X is a frame with a MultiIndex of columns, which may be channels as well as time "
             "points: give a 3-D array of shape (n_samples, n_channels, n_timepoints)."
         )
-    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
-        raise TypeError("X is a lazy frame: give X.collect().")
     if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
         raise TypeError(f"X holds dates or durations ({X.dtype}): give numbers.")
     if hasattr(X, "columns") and _has_nested_cells(X):

@@ -606,3 +606,27 @@ def at(time, known):
     behind = [(t, value) for t, value in known if t >= time] or known[-1:]
     (t0, v0), (t1, v1) = before[-1], behind[0]
     return v0 if t0 >= t1 else v0 + (v1 - v0) * (time - t0) / (t1 - t0)
+
+
+@pytest.mark.parametrize(
+    ("panel", "message"),
+    [
+        (np.arange(20).astype("datetime64[D]").reshape(2, 10), "dates or durations"),
+        (pl.DataFrame(noise(3, 10)).lazy(), r"X\.collect\(\)"),
+        (
+            pd.DataFrame(noise(3, 4), columns=pd.MultiIndex.from_product([["a", "b"], [0, 1]])),
+            "MultiIndex of columns",
+        ),
+    ],
+    ids=["dates", "lazy frame", "columns of two levels"],
+)
+def test_what_numpy_would_misread_is_refused(panel, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        fast().fit(panel)
+
+
+def test_a_tensor_of_bfloat16_is_taken():
+    tensor = torch.from_numpy(noise(9, 2, 30)).to(torch.bfloat16)
+    np.testing.assert_array_equal(
+        fast().fit_transform(tensor), fast().fit_transform(tensor.float().numpy())
+    )
