@@ -5,7 +5,6 @@ Series of unequal length
 JapaneseVowels has 12 channels and from 7 to 29 time points; nine speakers are to be told apart.
 FEI takes such series as they are, in sktime's frames or as a list of arrays. Its embeddings are
 compared with those of an untrained encoder and with the mean, spread and extremes of each channel.
-These do best: a speaker is known by the levels of the channels.
 
 Run it with ``python examples/plot_unequal_length.py``. It takes less than a minute.
 """
@@ -25,7 +24,7 @@ from fei_sklearn.adapters.sktime import FEITransformer
 
 def head():
     """The classifier on all features."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 def statistics(series):
@@ -40,7 +39,7 @@ def main(**params):
     X_train, y_train = load_japanese_vowels(split="train", return_type="nested_univ")
     X_test, y_test = load_japanese_vowels(split="test", return_type="nested_univ")
 
-    params = {"encoder": 64, "layers": "all", "max_epochs": 10, "random_state": 0} | params
+    params = {"encoder": "tiny", "layers": "all", "max_epochs": 10, "random_state": 0} | params
     params = {"pooling": ("mean", "max", "std")} | params
     trained = FEITransformer(**params)
     untrained = FEITransformer(**params | {"max_epochs": 0})

@@ -28,7 +28,7 @@ from fei_sklearn._callbacks import (
     printers,
     with_callbacks,
 )
-from fei_sklearn._panel import Scaler, check_panel, to_panel
+from fei_sklearn._panel import Scaler, check_panel, plain_array, to_panel
 
 # torch is imported with fei_sklearn._network, in the methods that compute.
 
@@ -442,8 +442,7 @@ class FEIEmbedder(
             If the window is longer than the series, or shorter than 2.
         """
         check_is_fitted(self)
-        if not isinstance(X, np.ndarray):
-            X = np.asarray(X)
+        X = np.asarray(plain_array(X))
         n_timepoints = X.shape[-1] if X.ndim in (2, 3) else 0
         if not 2 <= window_length <= n_timepoints or step < 1:
             raise ValueError(

@@ -102,7 +102,6 @@ class _FineTuner(
         self.history_ = result.history
         self.n_iter_ = len(result.history)
         self.best_epoch_ = result.best_epoch
-        return result
 
     def _fitted_embedder(self, X, random_state):
         """A fitted embedder of our own, whose weights may change."""

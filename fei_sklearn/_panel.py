@@ -12,8 +12,6 @@ from sklearn.utils.validation import validate_data
 if TYPE_CHECKING:
     from fei_sklearn.data import Panel
 
-SCALINGS = ("series", "channel", None)
-
 #: Fewest time points that the encoder takes.
 MIN_TIMEPOINTS = 2
 
@@ -119,10 +117,10 @@ def _as_array(X: Any, *, series_are_1d: bool) -> Any:
     of_objects = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
     if (of_objects or isinstance(X, list | tuple)) and len(X) and _is_series(X[0]):
         return _stack(X, series_are_1d=series_are_1d)
-    return _plain(X)
+    return plain_array(X)
 
 
-def _plain(X: Any) -> Any:
+def plain_array(X: Any) -> Any:
     """Tensors, also those on a GPU, and masked arrays as arrays; anything else as it is."""
     if hasattr(X, "detach"):
         tensor = X.detach().cpu()
@@ -153,7 +151,7 @@ def _stack(X: Sequence[Any], *, series_are_1d: bool) -> np.ndarray:
             "X is a list of frames, whose rows would be taken for channels: give a list of arrays "
             "of shape (n_channels, n_timepoints_i), such as [frame.to_numpy().T for frame in X]."
         )
-    series = [np.asarray(_plain(item)) for item in X]
+    series = [np.asarray(plain_array(item)) for item in X]
     if any(np.iscomplexobj(item) for item in series):
         raise ValueError("Complex data not supported: X has complex series; give X.real, X.imag.")
     shapes = {item.shape for item in series}

@@ -388,3 +388,20 @@ def test_initial_distributions() -> None:
         assert layer.bias.abs().max() <= bound
         assert_like(layer.weight / bound, stats.uniform(-1, 2).cdf)
         assert_like(layer.bias / bound, stats.uniform(-1, 2).cdf)
+
+
+def test_unexplained_is_the_mean_share_of_the_variance_left():
+    generator = torch.Generator().manual_seed(0)
+    encoder = FEIEncoder(1, 16, generator=generator)
+    objective = FEIObjective(encoder, width=16, n_timepoints=40, generator=generator).double()
+    x = torch.randn((7, 1, 40), generator=generator, dtype=torch.float64)
+    masks = objective.sample_masks(x, None, generator)
+    objective.eval()
+    with torch.no_grad():
+        losses, inference = objective(x, masks=masks), objective.infer(x, masks)
+    shares = [
+        np.mean((inferred.numpy() - truth.numpy()) ** 2)
+        / (truth.numpy().var(axis=(0, 1)).mean() + 1e-12)
+        for truth, inferred in (inference[:2], inference[2:])
+    ]
+    np.testing.assert_allclose(float(losses.unexplained), np.mean(shares), rtol=1e-9)

@@ -107,3 +107,14 @@ def test_positions_of_a_foreign_encoder_are_not_known():
     assert embedder.transform(X).ndim == 3
     with pytest.raises(ValueError, match="step_positions"):
         embedder.step_positions(130)
+
+
+def test_windows_of_a_masked_array_keep_what_is_missing():
+    panel = X[:3].copy()
+    panel[:, :, 50:60] = np.nan
+    masked = np.ma.masked_invalid(X[:3].copy())
+    masked[:, :, 50:60] = np.ma.masked
+    embedder = quick().fit(X)
+    expected, _ = embedder.transform_sliding(panel, window_length=40, step=10)
+    embeddings, _ = embedder.transform_sliding(masked, window_length=40, step=10)
+    np.testing.assert_array_equal(embeddings, expected)
