@@ -1,0 +1,44 @@
+"""Tables of numbers in text files."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def read_table(path: Path, **options: Any) -> np.ndarray:
+    """Rows of numbers.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    **options
+        Those of :func:`numpy.loadtxt`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is empty, or a row has other columns than the first or a field that is no number.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty file, which is an error below
+            table = np.loadtxt(path, ndmin=2, encoding="utf-8", **options)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"There is no {path.name} in {path.parent}: put it there."
+        ) from None
+    except ValueError as error:
+        reason = str(error).partition(";")[0].rstrip(".")
+        raise ValueError(
+            f"{path} is damaged or cut short, {reason}: copy or download it again."
+        ) from None
+    if not table.size:
+        raise ValueError(f"{path} is empty: copy or download it again.")
+    return table
