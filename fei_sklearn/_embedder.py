@@ -15,7 +15,7 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, metadata_routing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -29,6 +29,8 @@ from fei_sklearn._callbacks import (
     with_callbacks,
 )
 from fei_sklearn._panel import Scaler, check_panel, plain_array, to_panel
+from fei_sklearn.objectives import OBJECTIVES
+from fei_sklearn.readout import LAYERS, STATISTICS, VIEWS, resolve
 
 # torch is imported with fei_sklearn._network, in the methods that compute.
 
@@ -56,6 +58,11 @@ class FEIEmbedder(
         The published sizes, of width 128, 256, 512 and 1024; a width of your own, a multiple of 8;
         or a callable that takes the number of channels and returns a torch module from
         (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
+    objective : str, default="fei"
+        What is pretrained: FEI; without one of its parts, as "fei-no-mask-prompt"; or one of the
+        methods it is compared with, as "ts2vec". `fei_sklearn.objectives.OBJECTIVES` lists them,
+        `docs/rivals.md` says what they compute. `mask_ratio`, `mask_kind`, `n_targets` and
+        `momentum` are FEI's.
     mask_ratio : float or pair of float, default=(0.0, 0.7)
         Lowest and highest share of the frequencies that is removed, in [0, 1); a number r means
         (0, r).
@@ -74,11 +81,23 @@ class FEIEmbedder(
         Centre and scale each channel by its mean and standard deviation over the training panel,
         which keeps levels and amplitudes; or by those of each series, where these mean nothing; or
         not at all.
-    pooling : {"mean", "max", "std"}, tuple of these, or None, default="mean"
-        Statistics over time that `transform` gives; the paper's is "mean". None gives the encoder's
-        map step by step, see `step_positions`.
-    layers : {"last", "all"}, default="last"
-        Pool the last stage of the encoder, as the paper does, or all four side by side.
+    min_timepoints : int or None, default=None
+        Stretch shorter series to this many time points, by linear interpolation. None leaves every
+        series its length.
+    pooling : {"auto", "mean", "max", "std", "ppv"}, tuple of these, or None, default="auto"
+        Statistics over time that `transform` gives. "mean" is the readout of the paper. "ppv" are
+        the proportions of positive values of MiniRocket: the shares of the time that a feature is
+        above five biases, quantiles over the training panel. "auto" gives the mean, the maximum and
+        "ppv" of both blocks of all stages on three views of a univariate series; of panels with
+        more channels, and of wider encoders, so much less of each that there are at most about
+        32,000 features. None gives the encoder's map step by step, see `step_positions`.
+    layers : {"auto", "last", "all", "blocks"}, default="auto"
+        Pool the last stage of the encoder, as the paper does, all four side by side, or both blocks
+        of all four. "auto" is the last, unless pooling is "auto", too.
+    views : {"auto", "level", "shape", "change"} or tuple of these, default="auto"
+        What of a series is embedded, side by side: the series as scaled, with the mean 0 and the
+        standard deviation 1 of its own, or its first differences, standardised likewise. "auto" is
+        "level", unless pooling is "auto", too.
     max_epochs : int, default=50
         Most epochs; 0 gives an untrained encoder with calibrated batch norm, or `pretrained` as it
         is.
@@ -103,8 +122,8 @@ class FEIEmbedder(
         Go on from the weights of the last fit.
     pretrained : str, path-like or None, default=None
         Start from this model: a folder that `save` wrote, the name of a bundled checkpoint, or
-        "owner/name" on the Hugging Face hub. `encoder`, `stride`, `channels` and `scaling` are then
-        the model's. With ``max_epochs=0`` it is used as it is.
+        "owner/name" on the Hugging Face hub. `encoder`, `objective`, `stride`, `channels`,
+        `scaling` and `min_timepoints` are then the model's. With ``max_epochs=0`` it is used as it is.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" takes CUDA where there is one.
     precision : {"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}, default="auto"
@@ -112,6 +131,12 @@ class FEIEmbedder(
     n_jobs : int or None, default=None
         Torch's CPU threads during fit and transform; None leaves their number alone, -1 is one for
         each core.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder in which `fit` keeps its state, about every second, so that the same fit goes on from
+        there after its process was killed: with the same weights at the end, bit by bit on one CPU
+        thread. Every run, such as each of a grid search, has a folder of its own in it, and leaves
+        its outcome there: the same fit again takes that. Needs a `random_state`. None writes
+        nothing.
     random_state : int, RandomState instance or None, default=None
         Source of all randomness. The same integer gives the same embeddings, bit by bit on one CPU
         thread.
@@ -122,6 +147,8 @@ class FEIEmbedder(
     ----------
     weights_ : dict of str to ndarray
         Encoder, prompts and heads.
+    objective_ : str
+        What was pretrained.
     history_ : list of dict
         A record for each epoch: losses on training and validation series, learning rate, momentum,
         seconds.
@@ -160,12 +187,16 @@ class FEIEmbedder(
         "https://github.com/fei-sklearn/fei-sklearn/blob/main/docs/api.md#{estimator_name}"
     )
 
+    #: `out` is where results go, no metadata that a pipeline would route.
+    __metadata_request__transform = {"out": metadata_routing.UNUSED}
+
     _parameter_constraints = {
         "encoder": [
             StrOptions({"tiny", "small", "norm", "big"}),
             Interval(Integral, 8, None, closed="left"),
             callable,
         ],
+        "objective": [StrOptions(set(OBJECTIVES))],
         "mask_ratio": [Interval(Real, 0, 1, closed="left"), tuple, list],
         "mask_kind": [StrOptions({"discrete", "continuous", "temporal"})],
         "n_targets": [Interval(Integral, 1, None, closed="left")],
@@ -173,8 +204,10 @@ class FEIEmbedder(
         "stride": [Interval(Integral, 1, 2, closed="both")],
         "channels": [StrOptions({"mix", "independent"})],
         "scaling": [StrOptions({"series", "channel"}), None],
-        "pooling": [StrOptions({"mean", "max", "std"}), tuple, list, None],
-        "layers": [StrOptions({"last", "all"})],
+        "min_timepoints": [Interval(Integral, 2, None, closed="left"), None],
+        "pooling": [StrOptions({"auto", *STATISTICS}), tuple, list, None],
+        "layers": [StrOptions({"auto", *LAYERS})],
+        "views": [StrOptions({"auto", *VIEWS}), tuple, list],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "min_epoch_steps": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -189,6 +222,7 @@ class FEIEmbedder(
             StrOptions({"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}),
         ],
         "n_jobs": [Integral, None],
+        "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -197,6 +231,7 @@ class FEIEmbedder(
         self,
         encoder="small",
         *,
+        objective="fei",
         mask_ratio=(0.0, 0.7),
         mask_kind="discrete",
         n_targets=1,
@@ -204,8 +239,10 @@ class FEIEmbedder(
         stride=2,
         channels="independent",
         scaling="channel",
-        pooling="mean",
-        layers="last",
+        min_timepoints=None,
+        pooling="auto",
+        layers="auto",
+        views="auto",
         max_epochs=50,
         min_epoch_steps=10,
         batch_size="auto",
@@ -218,10 +255,12 @@ class FEIEmbedder(
         device="auto",
         precision="auto",
         n_jobs=None,
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
         self.encoder = encoder
+        self.objective = objective
         self.mask_ratio = mask_ratio
         self.mask_kind = mask_kind
         self.n_targets = n_targets
@@ -229,8 +268,10 @@ class FEIEmbedder(
         self.stride = stride
         self.channels = channels
         self.scaling = scaling
+        self.min_timepoints = min_timepoints
         self.pooling = pooling
         self.layers = layers
+        self.views = views
         self.max_epochs = max_epochs
         self.min_epoch_steps = min_epoch_steps
         self.batch_size = batch_size
@@ -243,6 +284,7 @@ class FEIEmbedder(
         self.device = device
         self.precision = precision
         self.n_jobs = n_jobs
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 
@@ -264,7 +306,7 @@ class FEIEmbedder(
         X : array-like of shape (n_samples, n_timepoints) or \
 (n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
             Series of at least 2 time points; NaN where a value is missing. Frames are wide, a row a
-            series.
+            series. A memory map, such as ``np.load(file, mmap_mode="r")``, is read in parts.
         y : None
             Ignored.
 
@@ -286,24 +328,27 @@ class FEIEmbedder(
         """
         from fei_sklearn import _network
 
-        self._statistics()
+        self._readout(stage_widths=(1,), n_encoded=1)
         start = self._start()
         values = check_panel(self, X, reset=True)
         scaler = self._scaler(values, start)
-        panel = to_panel(values, scaler)
+        at_least = self.min_timepoints if start is None else start.min_timepoints_
+        panel = to_panel(values, scaler, at_least)
         separate = self._separates_channels(values.shape[1], start)
         earlier = list(self.history_) if start is self else []
 
         def attributes(result):
             return {
                 "n_channels_in_": values.shape[1],
-                "n_timepoints_in_": panel.max_length,
+                "n_timepoints_in_": min(panel.max_length, values.shape[2]),
+                "min_timepoints_": at_least,
                 "offset_": scaler.offset,
                 "scale_": scaler.scale,
                 "separate_channels_": separate,
                 "weights_": result.weights,
                 "stage_widths_": result.stage_widths,
                 "stride_": result.stride,
+                "objective_": result.objective,
                 "reference_length_": result.reference_length,
                 "history_": earlier + result.history,
                 "best_epoch_": len(earlier) + result.best_epoch,
@@ -313,7 +358,7 @@ class FEIEmbedder(
         callbacks = EpochCallbacks(self, self.max_epochs, X)
         result = _network.pretrain(
             self,
-            _network.univariate(panel) if separate else panel,
+            panel.univariate() if separate else panel,
             None if start is None else _network.Start.of(start),
             int(check_random_state(self.random_state).randint(2**31 - 1)),
             Watchers([callbacks, *printers(self)]),
@@ -360,25 +405,25 @@ class FEIEmbedder(
         own = self.encoder if callable(self.encoder) else None
         return type(self).from_pretrained(self.pretrained, encoder=own)
 
-    def _statistics(self):
-        """Pooling statistics as a tuple, empty for none."""
-        from fei_sklearn.pooling import STATISTICS
-
-        if self.pooling is None:
-            if self.layers == "all":
-                raise ValueError(
-                    "pooling=None gives the steps of one map, and those of layers='all' differ in "
-                    "number: use layers='last', or pool them."
-                )
-            return ()
-        chosen = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
-        if not chosen or not all(isinstance(s, str) and s in STATISTICS for s in chosen):
+    def _readout(self, stage_widths=None, n_encoded=None):
+        """Statistics, layers and views, as the parameters ask for and the fitted encoder allows."""
+        if stage_widths is None:
+            # of an encoder that is not FEI's own, "auto" takes the last map alone
+            own = self.objective_.startswith("fei") and not callable(self.encoder)
+            stage_widths = self.stage_widths_ if own else self.stage_widths_[-1:]
+            n_encoded = self.n_channels_in_ if self.separate_channels_ else 1
+        spec = resolve(
+            self.pooling, self.layers, self.views, stage_widths=stage_widths, n_encoded=n_encoded
+        )
+        if not spec.statistics and (spec.layers != "last" or len(spec.views) > 1):
             raise ValueError(
-                f"pooling must be one or several of {list(STATISTICS)}, got {self.pooling!r}."
+                "pooling=None gives the steps of one map, and those of several layers or views "
+                f"differ in number: use layers='last' and one view, not layers={self.layers!r} and "
+                f"views={self.views!r}, or pool them."
             )
-        return chosen
+        return spec
 
-    def transform(self, X):
+    def transform(self, X, out=None):
         """Embed series.
 
         The embedding of a series does not depend on the others in `X`.
@@ -387,7 +432,11 @@ class FEIEmbedder(
         ----------
         X : array-like of shape (n_samples, n_timepoints) or \
 (n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
-            Series. A 3-D panel may have other lengths than in `fit`.
+            Series. A 3-D panel may have other lengths than in `fit`. A memory map, such as
+            ``np.load(file, mmap_mode="r")``, is read in parts.
+        out : ndarray of shape (n_samples, n_features_out), default=None
+            Where to write the embeddings, such as ``np.lib.format.open_memmap(file, "w+", ...)``;
+            it is returned. None makes a new array.
 
         Returns
         -------
@@ -401,14 +450,19 @@ class FEIEmbedder(
         NotFittedError
             If `fit` was not called.
         ValueError
-            If `X` has other dimensions or channels than in `fit`, or holds infinities.
+            If `X` has other dimensions or channels than in `fit`, or holds infinities; or if `out`
+            does not fit.
         """
         check_is_fitted(self)
         self._validate_params()  # the readout may have been set since fit
         values = check_panel(self, X, reset=False)
         from fei_sklearn import _network
 
-        return _network.embed_panel(self, to_panel(values, Scaler(self.offset_, self.scale_)))
+        return _network.embed_panel(self, self._panel(values), out)
+
+    def _panel(self, values):
+        """Validated series as the fitted encoder takes them."""
+        return to_panel(values, Scaler(self.offset_, self.scale_), self.min_timepoints_)
 
     def transform_sliding(self, X, *, window_length, step=1):
         """Embed what each moment of long series has behind it.
@@ -486,9 +540,8 @@ class FEIEmbedder(
 
     @property
     def _n_features_out(self):
-        widths = self.stage_widths_ if self.layers == "all" else self.stage_widths_[-1:]
         n_encoded = self.n_channels_in_ if self.separate_channels_ else 1
-        return n_encoded * max(len(self._statistics()), 1) * sum(widths)
+        return n_encoded * self._readout().n_features(self.stage_widths_)
 
     @property
     def encoder_(self):

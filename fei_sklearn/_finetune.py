@@ -35,12 +35,16 @@ from fei_sklearn._callbacks import (
     with_callbacks,
 )
 from fei_sklearn._embedder import FEIEmbedder
-from fei_sklearn._panel import Scaler, check_panel, to_panel
+from fei_sklearn._panel import check_panel
 
 # torch is imported with fei_sklearn._supervised, in the methods that compute.
 
 #: Fewest series that validate; a panel that would give fewer trains on all of them.
 MIN_VALIDATION = 8
+
+#: What an embedder's ``pooling="auto"`` stands for where the encoder is trained with the head: one
+#: pass over the series instead of three, and no statistic without a gradient.
+TRAINED_READOUT = {"pooling": ("mean", "max", "std"), "layers": "all", "views": "level"}
 
 
 class _FineTuner(
@@ -80,6 +84,8 @@ class _FineTuner(
 
         random_state = check_random_state(self.random_state)
         embedder = self._fitted_embedder(X, random_state)
+        if embedder.pooling == "auto" and not self.freeze_encoder:
+            embedder.set_params(**TRAINED_READOUT)
         features = embedder.transform(X)
         head = self._first_head(features.astype(np.float64), y, class_weight)
         panel = self._training_panel(embedder, X, features, y)
@@ -125,7 +131,7 @@ class _FineTuner(
                 stacklevel=5,
             )
         embedder = clone(given)
-        if not embedder._statistics():
+        if embedder.pooling is None:
             raise ValueError(
                 "pooling=None gives no vector for a head to work on: give the embedder "
                 "pooling='mean', 'max', 'std' or a tuple of these."
@@ -152,7 +158,7 @@ class _FineTuner(
         if self.freeze_encoder:
             return Panel(features[:, :, np.newaxis], targets=y)
         values = check_panel(embedder, X, reset=False)
-        panel = to_panel(values, Scaler(embedder.offset_, embedder.scale_))
+        panel = embedder._panel(values)
         return Panel(panel.values, panel.lengths, y)
 
     def _split(self, y, random_state):
@@ -173,7 +179,7 @@ class _FineTuner(
         values = check_panel(self, X, reset=False)
         from fei_sklearn import _network
 
-        panel = to_panel(values, Scaler(self.embedder_.offset_, self.embedder_.scale_))
+        panel = self.embedder_._panel(values)
         return _network.embed_panel(self.embedder_, panel)
 
     def _outputs(self, X):
@@ -213,7 +219,8 @@ class FEIClassifier(ClassifierMixin, _FineTuner):
     embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
         What to start from: an embedder, which is cloned and pretrained on the training series; a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, whose weights are taken; or the name
-        or folder of a checkpoint. None pretrains a default embedder.
+        or folder of a checkpoint. None pretrains a default embedder. Unless the encoder is frozen,
+        ``pooling="auto"`` becomes the mean, maximum and standard deviation of all stages.
     freeze_encoder : bool, default=False
         Train the head alone, on fixed embeddings: the paper's linear evaluation.
     warm_head : bool, default=True
@@ -408,7 +415,8 @@ class FEIRegressor(RegressorMixin, _FineTuner):
     embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
         What to start from: an embedder, which is cloned and pretrained on the training series; a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, whose weights are taken; or the name
-        or folder of a checkpoint. None pretrains a default embedder.
+        or folder of a checkpoint. None pretrains a default embedder. Unless the encoder is frozen,
+        ``pooling="auto"`` becomes the mean, maximum and standard deviation of all stages.
     freeze_encoder : bool, default=False
         Train the head alone, on fixed embeddings: the paper's linear evaluation.
     warm_head : bool, default=True

@@ -10,7 +10,7 @@ import copy
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,17 +24,26 @@ from fei_sklearn._torch import (
     torch_threads,
 )
 from fei_sklearn.calibration import calibrate
+from fei_sklearn.checkpointing import Checkpoints, fingerprint
 from fei_sklearn.data import Panel, split
-from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder, check_has_stages, map_widths
+from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder, check_has_layers, map_widths
+from fei_sklearn.folding import fold_batch_norm
 from fei_sklearn.inference import embed
-from fei_sklearn.objective import FEIObjective
-from fei_sklearn.pooling import Readout
+from fei_sklearn.objectives import objective_class
+from fei_sklearn.pooling import Readout, fit_biases
+from fei_sklearn.readout import ReadoutSpec, layer_widths
 from fei_sklearn.training import Record, TrainingOptions, Watcher, train
 
 Weights = dict[str, np.ndarray]
 
 #: Series that the collapse watch looks at.
 COLLAPSE_SAMPLE = 256
+
+#: Series over which the biases of "ppv" are quantiles.
+BIAS_SAMPLE = 64
+
+#: Before the name of a view, the name of its biases among the weights.
+BIASES = "biases."
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ class Architecture:
     def of(cls, fitted: Any) -> Architecture:
         """The encoder of a fitted embedder."""
         built_by_user = callable(fitted.encoder)
-        spec = fitted.encoder if built_by_user else int(fitted.stage_widths_[-1])
+        n_backbones = objective_class(fitted.objective_).n_backbones
+        spec = fitted.encoder if built_by_user else int(fitted.stage_widths_[-1]) // n_backbones
         return cls(spec, int(fitted.stride_))
 
     def build(self, n_channels: int, generator: torch.Generator | None = None) -> nn.Module:
@@ -83,11 +93,13 @@ class Start:
     weights: Weights
     architecture: Architecture
     reference_length: int
+    objective: str
 
     @classmethod
     def of(cls, fitted: Any) -> Start:
         """The weights of a fitted embedder."""
-        return cls(fitted.weights_, Architecture.of(fitted), fitted.reference_length_)
+        architecture = Architecture.of(fitted)
+        return cls(fitted.weights_, architecture, fitted.reference_length_, fitted.objective_)
 
 
 @dataclass(frozen=True)
@@ -97,13 +109,16 @@ class Pretrained:
     Attributes
     ----------
     weights : dict of str to ndarray
-        Of the encoder ("encoder.*"), the prompts and the heads.
+        Of the encoder ("encoder.*"), which is all that readout needs, and of what trained it, such
+        as prompts and heads.
     stage_widths : tuple of int
         Features of the encoder's maps.
     stride : int
         Stride of the encoder's stages.
+    objective : str
+        Name of the objective.
     reference_length : int
-        Length at whose frequencies the prompts stand.
+        Length that the objective was built for; FEI's prompts stand at its frequencies.
     history : list of dict
         One record an epoch.
     best_epoch : int
@@ -116,17 +131,11 @@ class Pretrained:
     weights: Weights
     stage_widths: tuple[int, ...]
     stride: int
+    objective: str
     reference_length: int
     history: list[Record]
     best_epoch: int
     spread: float
-
-
-def univariate(panel: Panel) -> Panel:
-    """Every channel as a series of its own."""
-    n_channels = panel.values.shape[1]
-    lengths = None if panel.lengths is None else np.repeat(panel.lengths, n_channels)
-    return Panel(panel.values.reshape(-1, 1, panel.values.shape[2]), lengths)
 
 
 def pretrain(
@@ -137,7 +146,7 @@ def pretrain(
     watcher: Watcher,
     follow: Callable[[Callable[..., Pretrained]], None],
 ) -> Pretrained:
-    """Pretrain FEI on a panel as the embedder's parameters say.
+    """Pretrain on a panel as the embedder's parameters say.
 
     Parameters
     ----------
@@ -165,17 +174,19 @@ def pretrain(
     architecture = chosen if start is None else start.architecture
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(4)]
     with torch_threads(embedder.n_jobs), architecture.random_state(seed, device):
-        objective, widths = _objective(embedder, architecture, panel, start, seeds[0])
+        name = embedder.objective if start is None else start.objective
+        objective, widths = _objective(embedder, name, architecture, panel, start, seeds[0])
 
-        def result(objective: FEIObjective, history: list[Record], best_epoch: int) -> Pretrained:
+        def result(objective: Any, history: list[Record], best_epoch: int) -> Pretrained:
             encoder = objective.encoder.to(device)
             if history or start is None:
                 size = batch_size(embedder, len(panel))
                 calibrate(encoder, panel, batch_size=size, device=device, seed=seeds[3])
             return Pretrained(
-                weights=_arrays(objective),
+                weights=_arrays(objective) | _bias_arrays(encoder, panel, device),
                 stage_widths=widths,
                 stride=architecture.stride,
+                objective=name,
                 reference_length=objective.n_timepoints,
                 history=list(history),
                 best_epoch=best_epoch,
@@ -194,32 +205,56 @@ def pretrain(
 
 
 def _objective(
-    embedder: Any, architecture: Architecture, panel: Panel, start: Start | None, seed: int
-) -> tuple[FEIObjective, tuple[int, ...]]:
+    embedder: Any,
+    name: str,
+    architecture: Architecture,
+    panel: Panel,
+    start: Start | None,
+    seed: int,
+) -> tuple[Any, tuple[int, ...]]:
     """The objective with its initial weights, and the widths of the encoder's maps."""
     generator = torch.Generator().manual_seed(seed)
     n_channels = panel.values.shape[1]
-    encoder = architecture.build(n_channels, generator)
-    if embedder.layers == "all":
-        check_has_stages(encoder)
+    n_timepoints = panel.max_length if start is None else start.reference_length
+    encoder = _encoder(name, architecture, n_channels, n_timepoints, generator)
+    check_has_layers(encoder, embedder.layers)
     widths = map_widths(encoder, n_channels, panel.max_length)
-    objective = FEIObjective(
+    chosen = objective_class(name)
+    available = embedder.get_params(deep=False) | {"n_channels": n_channels}
+    objective = chosen(
         encoder,
         width=widths[-1],
-        n_timepoints=panel.max_length if start is None else start.reference_length,
-        mask_ratio=embedder.mask_ratio,
-        mask_kind=embedder.mask_kind,
-        n_targets=embedder.n_targets,
+        n_timepoints=n_timepoints,
         generator=generator,
+        **{option: available[option] for option in chosen.options},
     )
     if start is not None:
         _load(objective, start.weights)
     return objective, widths
 
 
+def _encoder(
+    objective: str,
+    architecture: Architecture,
+    n_channels: int,
+    n_timepoints: int,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """What the objective trains and `transform` reads, with initial weights."""
+    generator = generator or torch.Generator().manual_seed(0)
+
+    def build(n_channels: int, stride: int = architecture.stride) -> nn.Module:
+        return replace(architecture, stride=stride).build(n_channels, generator)
+
+    encoder: nn.Module = objective_class(objective).build_encoder(
+        build, n_channels, n_timepoints, generator
+    )
+    return encoder
+
+
 def _train(
     embedder: Any,
-    objective: FEIObjective,
+    objective: nn.Module,
     panel: Panel,
     device: torch.device,
     seeds: list[int],
@@ -230,9 +265,44 @@ def _train(
         return [], 0
     options = training_options(embedder, batch_size(embedder, len(panel)), device, seeds[0])
     rows, held_out = split(len(panel), embedder.validation_fraction or 0.0, seeds[1])
-    validation = panel.take(held_out) if len(held_out) else None
-    result = train(objective, panel.take(rows), options, validation=validation, watcher=watcher)
+    training = panel.select(rows)
+    validation = panel.select(held_out) if len(held_out) else None
+    result = train(
+        objective,
+        training,
+        options,
+        validation=validation,
+        watcher=watcher,
+        checkpoints=_checkpoints(embedder, objective, options, training, validation),
+    )
     return result.history, result.best_epoch
+
+
+def _checkpoints(
+    embedder: Any,
+    objective: nn.Module,
+    options: TrainingOptions,
+    training: Panel,
+    validation: Panel | None,
+) -> Checkpoints | None:
+    """Where the embedder's run keeps its state, if it is to."""
+    if embedder.checkpoint_dir is None:
+        return None
+    if embedder.random_state is None:
+        raise ValueError(
+            f"checkpoint_dir={str(embedder.checkpoint_dir)!r} needs a random_state, got None: only "
+            "a fit with the same one can go on where another was."
+        )
+    available = embedder.get_params(deep=False)
+    chosen: tuple[str, ...] = objective.options  # type: ignore[assignment]
+    settings = {name: available[name] for name in chosen if name in available}
+    settings |= asdict(options) | {"device": options.device.type}
+    panels = [training] if validation is None else [training, validation]
+    return Checkpoints(
+        embedder.checkpoint_dir,
+        fingerprint(objective, panels, settings),
+        global_random_state=callable(embedder.encoder),
+    )
 
 
 def batch_size(embedder: Any, n_series: int) -> int:
@@ -260,7 +330,7 @@ def training_options(
     )
 
 
-def _load(objective: FEIObjective, weights: Weights) -> None:
+def _load(objective: nn.Module, weights: Weights) -> None:
     """Load weights where their shape fits, and the momentum copies with their originals'."""
     state = objective.state_dict()
     for name, array in weights.items():
@@ -270,15 +340,24 @@ def _load(objective: FEIObjective, weights: Weights) -> None:
     objective.load_state_dict(state)
 
 
-def _arrays(objective: FEIObjective) -> Weights:
+def _arrays(objective: nn.Module) -> Weights:
     """Copies of the weights, less those of the target encoder."""
     state = objective.state_dict().items()
     return {k: v.detach().cpu().numpy().copy() for k, v in state if not k.startswith("target_")}
 
 
+def _bias_arrays(encoder: nn.Module, panel: Panel, device: torch.device) -> Weights:
+    """Biases of "ppv" on all maps of each view, from series spread over the panel."""
+    rows = np.unique(np.linspace(0, len(panel) - 1, BIAS_SAMPLE).astype(np.int64))
+    biases = fit_biases(encoder, *panel.take(rows).batch(device))
+    return {
+        f"{BIASES}{view}": torch.cat(parts, dim=1).cpu().numpy() for view, parts in biases.items()
+    }
+
+
 def _spread(encoder: nn.Module, panel: Panel, device: torch.device) -> float:
     sample = panel.take(np.arange(min(len(panel), COLLAPSE_SAMPLE)))
-    if bool((sample.values == sample.values[:1]).all()):
+    if np.array_equal(sample.values, np.broadcast_to(sample.values[:1], sample.values.shape)):
         return float("nan")
     embeddings = embed(Readout(encoder), sample, device=device).astype(np.float64)
     mean_square = max(float((embeddings**2).mean()), np.finfo(np.float64).tiny)
@@ -290,7 +369,7 @@ def restore_encoder(embedder: Any) -> nn.Module:
     architecture = Architecture.of(embedder)
     n_channels = 1 if embedder.separate_channels_ else embedder.n_channels_in_
     with architecture.random_state(0, torch.device("cpu")):
-        module = architecture.build(n_channels)
+        module = _encoder(embedder.objective_, architecture, n_channels, embedder.reference_length_)
     prefix = "encoder."
     state = {
         name.removeprefix(prefix): torch.from_numpy(np.array(array))
@@ -303,28 +382,39 @@ def restore_encoder(embedder: Any) -> nn.Module:
 
 def build_readout(embedder: Any, encoder: nn.Module) -> Readout:
     """What the embedder's `transform` computes, on an encoder of its architecture."""
-    return Readout(
-        encoder,
-        embedder._statistics(),
-        all_stages=embedder.layers == "all",
-        separate_channels=embedder.separate_channels_,
-    )
+    spec = embedder._readout()
+    biases = _biases(embedder, spec) if "ppv" in spec.statistics else None
+    separate = embedder.separate_channels_
+    return Readout(encoder, spec, biases=biases, separate_channels=separate)
+
+
+def _biases(embedder: Any, spec: ReadoutSpec) -> dict[str, torch.Tensor]:
+    """Biases of the layers and views that are read out."""
+    widths = layer_widths(embedder.stage_widths_, "blocks")
+    taken = {"last": slice(-1, None), "all": slice(1, None, 2), "blocks": slice(None)}[spec.layers]
+    biases = {}
+    for view in spec.views:
+        every = torch.from_numpy(np.array(embedder.weights_[f"{BIASES}{view}"]))
+        foreign = len(embedder.stage_widths_) == 1
+        biases[view] = every if foreign else torch.cat(torch.split(every, list(widths), dim=1)[taken], dim=1)
+    return biases
 
 
 _restored: weakref.WeakKeyDictionary[Any, tuple[Weights, torch.device, nn.Module]]
 _restored = weakref.WeakKeyDictionary()
 
 
-def embed_panel(embedder: Any, panel: Panel) -> np.ndarray:
+def embed_panel(embedder: Any, panel: Panel, out: np.ndarray | None = None) -> np.ndarray:
     """Embeddings of a panel under the fitted weights and the embedder's readout.
 
-    The encoder is kept from call to call, outside the estimator, whose pickle and copies stay plain
-    arrays.
+    The encoder is kept from call to call, with its batch norm folded, outside the estimator, whose
+    pickle and copies stay plain arrays.
     """
     device = resolve_device(embedder.device)
     weights, where, encoder = _restored.get(embedder, (None, None, None))
     if encoder is None or weights is not embedder.weights_ or where != device:
-        encoder = restore_encoder(embedder).to(device)
+        encoder = fold_batch_norm(restore_encoder(embedder)).to(device)
         _restored[embedder] = (embedder.weights_, device, encoder)
     with torch_threads(embedder.n_jobs):
-        return embed(build_readout(embedder, encoder), panel, device=device)
+        readout = build_readout(embedder, encoder).to(device)
+        return embed(readout, panel, device=device, out=out)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import mmap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import validate_data
 
 if TYPE_CHECKING:
@@ -18,8 +21,8 @@ MIN_TIMEPOINTS = 2
 #: Scaled values that are this large, or larger, overflow in the encoder.
 LARGEST = 1e15
 
-#: Rows that are scaled at once, which bounds the float64 copies.
-CHUNK_ROWS = 1024
+#: Rows and values that are looked at, or scaled, at once, which bounds the float64 copies.
+CHUNK_ROWS, CHUNK_VALUES = 1024, 2**18
 
 
 def check_panel(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **y_checks: Any):
@@ -63,14 +66,16 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
             f"fitted on {estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a "
             "univariate panel its channel axis, X[:, 0] takes it away."
         )
+    in_file = is_memory_map(X) and X.dtype.kind in "biuf"
     checked = validate_data(
         estimator,
         X,
         y,
         reset=reset,
-        dtype=[np.float64, np.float32],
+        # of a memory map neither is done at once, because both may copy it whole
+        dtype=None if in_file else [np.float64, np.float32],
+        ensure_all_finite=False if in_file else "allow-nan",
         allow_nd=True,
-        ensure_all_finite="allow-nan",
         **y_checks,
     )
     with_targets = isinstance(checked, tuple)
@@ -90,7 +95,26 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     if reset:
         estimator.input_ndim_ = X.ndim
     X = X[:, np.newaxis] if X.ndim == 2 else X
+    for rows in _chunks(X) if in_file else ():
+        assert_all_finite(X[rows], allow_nan=True, input_name="X")
     return (X, checked[1]) if with_targets else X
+
+
+def is_memory_map(array: Any) -> bool:
+    """Whether the values of an array are in a file, as those of np.load(..., mmap_mode="r")."""
+    if not isinstance(array, np.ndarray):
+        return False
+    owner: Any = array
+    while owner is not None and not isinstance(owner, mmap.mmap):
+        owner = getattr(owner, "base", None)
+    return owner is not None
+
+
+def _chunks(values: np.ndarray) -> Iterator[slice]:
+    """Rows of a panel, few enough to be looked at in float64."""
+    n_rows = max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(values[0].size, 1)))
+    for start in range(0, len(values), n_rows):
+        yield slice(start, start + n_rows)
 
 
 def _as_array(X: Any, *, series_are_1d: bool) -> Any:
@@ -193,9 +217,7 @@ class Scaler:
             return cls()
         if scaling is None:
             return cls(np.zeros(n_channels), np.ones(n_channels))
-        channels = [_Moments.of(values[:, [c]].reshape(1, 1, -1)) for c in range(n_channels)]
-        offset = np.array([(m.first + m.unit * m.mean).item() for m in channels])
-        return cls(offset, np.array([(m.unit * m.std).item() for m in channels]))
+        return cls(*_channel_statistics(values))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Scaled copy of (n_samples, n_channels, n_timepoints), in float64: NaN stays NaN."""
@@ -205,6 +227,41 @@ class Scaler:
         # centred before float32, in which an offset of 1e8 would swallow the signal
         centred = values.astype(np.float64) - self.offset[:, np.newaxis]
         return centred / self.scale[:, np.newaxis]
+
+
+def _channel_statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel of a panel, chunk by chunk, as in `_Moments`."""
+    n_channels = values.shape[1]
+    first, unit = np.full(n_channels, np.nan), np.zeros(n_channels)
+    for chunk in _by_channel(values):
+        present = ~np.isnan(chunk)
+        earliest = np.take_along_axis(chunk, present.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
+        first = np.where(np.isnan(first), earliest, first)
+        distance = np.abs(chunk - np.nan_to_num(first)[:, np.newaxis])
+        unit = np.maximum(unit, np.where(present, distance, 0.0).max(axis=1))
+    first = np.nan_to_num(first)
+    unit[unit == 0.0] = 1.0
+    n, mean, square = np.zeros(n_channels), np.zeros(n_channels), np.zeros(n_channels)
+    for chunk in _by_channel(values):
+        present = ~np.isnan(chunk)
+        distance = (chunk - first[:, np.newaxis]) / unit[:, np.newaxis]
+        n_new = present.sum(axis=1)
+        total = n + n_new
+        new = np.where(present, distance, 0.0).sum(axis=1) / np.maximum(n_new, 1)
+        within = (np.where(present, distance - new[:, np.newaxis], 0.0) ** 2).sum(axis=1)
+        share = n_new / np.maximum(total, 1)
+        # Chan, Golub and LeVeque (1983): moments of both parts from those of each
+        square += within + (new - mean) ** 2 * n * share
+        mean, n = mean + (new - mean) * share, total
+    std = np.sqrt(square / np.maximum(n, 1))
+    std[std == 0.0] = 1.0
+    return first + unit * mean, unit * std
+
+
+def _by_channel(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Chunks of a panel, of shape (n_channels, n_values), in float64."""
+    for rows in _chunks(values):
+        yield np.moveaxis(values[rows].astype(np.float64), 1, 0).reshape(values.shape[1], -1)
 
 
 @dataclass(frozen=True)
@@ -239,7 +296,7 @@ class _Moments:
         return cls(first, unit, distance, mean, std)
 
 
-def to_panel(values: np.ndarray, scaler: Scaler) -> Panel:
+def to_panel(values: np.ndarray, scaler: Scaler, at_least: int | None = None) -> Panel:
     """Scale series and do away with missing values.
 
     NaN at either end of all channels of a series is padding, and cut off; elsewhere it is filled by
@@ -252,30 +309,60 @@ def to_panel(values: np.ndarray, scaler: Scaler) -> Panel:
         Validated series.
     scaler : Scaler
         Fitted scaler.
+    at_least : int or None, default=None
+        Time points to which shorter series are stretched.
 
     Returns
     -------
     Panel
-        Series for a network.
+        Series for a network. Those of a memory map stay in its file until they are asked for.
     """
-    from fei_sklearn.data import Panel  # imports torch
+    from fei_sklearn.data import LazySeries, Panel  # imports torch
 
-    panel = np.empty(values.shape, dtype=np.float32)
+    prepare = partial(_prepare, scaler=scaler, at_least=at_least or MIN_TIMEPOINTS)
+    shape = (*values.shape[:2], max(values.shape[2], at_least or MIN_TIMEPOINTS))
+    lazy = is_memory_map(values)
+    panel = np.zeros((0, *shape[1:]) if lazy else shape, dtype=np.float32)
+    lengths = np.empty(len(values), dtype=np.int64)
+    for rows in _chunks(values):
+        scaled, lengths[rows] = prepare(values[rows])
+        if not lazy:
+            panel[rows] = scaled
+    longest = int(lengths.max())
+    unequal = None if bool((lengths == longest).all()) else lengths
+    if lazy:
+        shape = (*shape[:2], longest)
+        return Panel(LazySeries(lambda rows: prepare(values[rows])[0], shape), unequal)
+    if longest < shape[2]:
+        panel = np.ascontiguousarray(panel[:, :, :longest])
+    return Panel(panel, unequal)
+
+
+def _prepare(values: np.ndarray, scaler: Scaler, at_least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Series of a chunk, scaled, filled, moved to the front and stretched, and their lengths."""
+    scaled = scaler.apply(values)
     lengths = np.full(len(values), values.shape[2], dtype=np.int64)
-    for start in range(0, len(values), CHUNK_ROWS):
-        rows = slice(start, start + CHUNK_ROWS)
-        scaled = scaler.apply(values[rows])
-        for i in np.flatnonzero(np.isnan(scaled).any(axis=(1, 2))):
-            scaled[i], lengths[start + i] = _without_nan(scaled[i])
-        if not np.abs(scaled).max() < LARGEST:
-            raise ValueError(
-                f"X has a value of {np.abs(scaled).max():.3g} after scaling, too large to train on "
-                "in float32: use scaling='series' or 'channel', or divide X by a constant."
-            )
-        panel[rows] = scaled
-    if bool((lengths == values.shape[2]).all()):
-        return Panel(panel)
-    return Panel(panel, lengths).take(np.arange(len(panel)))
+    for i in np.flatnonzero(np.isnan(scaled).any(axis=(1, 2))):
+        scaled[i], lengths[i] = _without_nan(scaled[i])
+    if not np.abs(scaled).max() < LARGEST:
+        raise ValueError(
+            f"X has a value of {np.abs(scaled).max():.3g} after scaling, too large to train on "
+            "in float32: use scaling='series' or 'channel', or divide X by a constant."
+        )
+    out = np.zeros((*values.shape[:2], max(values.shape[2], at_least)), dtype=np.float32)
+    _stretch(scaled, lengths, at_least, out)
+    return out, np.maximum(lengths, at_least)
+
+
+def _stretch(values: np.ndarray, lengths: np.ndarray, at_least: int, out: np.ndarray) -> None:
+    """Write series into `out`, those below a length drawn out to it by linear interpolation."""
+    out[:, :, : values.shape[2]] = values
+    for length in np.unique(lengths[lengths < at_least]):
+        rows = lengths == length
+        position = np.linspace(0.0, length - 1, at_least)
+        left = np.minimum(position.astype(np.int64), length - 2)
+        low, high = values[rows][:, :, left], values[rows][:, :, left + 1]
+        out[rows, :, :at_least] = low + (position - left) * (high - low)
 
 
 def _without_nan(series: np.ndarray) -> tuple[np.ndarray, int]:

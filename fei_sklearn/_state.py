@@ -14,7 +14,9 @@ PLAIN = (
     "input_ndim_",
     "separate_channels_",
     "stride_",
+    "objective_",
     "reference_length_",
+    "min_timepoints_",
     "history_",
     "n_iter_",
     "best_epoch_",
@@ -43,6 +45,7 @@ def to_folder(embedder: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         params["encoder"] = None  # code is not data: load() is given it again
     params["random_state"] = _plain(params["random_state"])
     params["pretrained"] = None  # its weights are in the arrays
+    params["checkpoint_dir"] = None  # a folder of this machine
     fitted: dict[str, Any] = {name: getattr(embedder, name) for name in PLAIN}
     fitted["stage_widths_"] = list(embedder.stage_widths_)
     if hasattr(embedder, "feature_names_in_"):
@@ -130,7 +133,7 @@ def from_folder(
             )
         if params["encoder"] is None:
             params["encoder"] = encoder
-        for name in ("mask_ratio", "pooling"):
+        for name in ("mask_ratio", "pooling", "views"):
             if isinstance(params[name], list):
                 params[name] = tuple(params[name])
         embedder = cls(**params)

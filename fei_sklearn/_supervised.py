@@ -122,9 +122,9 @@ def finetune(
         if tuner.max_epochs:
             result = train(
                 objective,
-                panel.take(rows),
+                panel.select(rows),
                 training_options(tuner, tuner.batch_size, device, seed),
-                validation=panel.take(held_out) if len(held_out) else None,
+                validation=panel.select(held_out) if len(held_out) else None,
                 watcher=watcher,
             )
             history, best_epoch = result.history, result.best_epoch

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fei_sklearn.data import Panel
 from fei_sklearn.pooling import Readout
@@ -23,7 +24,9 @@ LONE_TILE_ROWS = 2
 
 
 @torch.inference_mode()
-def embed(readout: Readout, panel: Panel, *, device: torch.device) -> np.ndarray:
+def embed(
+    readout: Readout, panel: Panel, *, device: torch.device, out: np.ndarray | None = None
+) -> np.ndarray:
     """Read features out of every series.
 
     Parameters
@@ -33,30 +36,67 @@ def embed(readout: Readout, panel: Panel, *, device: torch.device) -> np.ndarray
     panel : Panel
         Series.
     device : torch.device
-        Where to compute.
+        Where to compute. Where its memory is too small for a tile, the tiles' rows are halved.
+    out : ndarray, default=None
+        Where to write the embeddings, such as a memory map; None makes a new array.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features) or (n_samples, n_steps, n_features), float32
         Embeddings; of steps, with NaN beyond the end of shorter series.
+
+    Raises
+    ------
+    ValueError
+        If `out` does not fit, or the device's memory is too small for a single series.
     """
     n_rows = TILE_ROWS.get(device.type, 16)
     if len(panel) == 1 and getattr(readout.encoder, "stride", None) == 2:
         n_rows = LONE_TILE_ROWS
     masked = hasattr(readout.encoder, "stages")
     embeddings: np.ndarray | None = None
-    for rows, values, lengths in _tiles(panel, n_rows, masked):
-        tile = [torch.from_numpy(values).to(device)]
-        if lengths is not None:
-            tile.append(torch.from_numpy(lengths).to(device))
-        features = readout(*tile)[: len(rows)]
+    at_once = n_rows
+    for rows, *tile in _tiles(panel, n_rows, masked):
+        features, at_once = _features(readout, tile, device, at_once)
+        features = features[: len(rows)]
         if embeddings is None:  # the first tile has the most steps
-            shape = (len(panel), *features.shape[1:])
-            embeddings = np.full(shape, np.nan, dtype=np.float32)
+            embeddings = _output(out, (len(panel), *features.shape[1:]))
         where = (rows, slice(features.shape[1])) if features.ndim == 3 else rows
-        embeddings[where] = features.float().cpu().numpy()
+        embeddings[where] = features.numpy()
     assert embeddings is not None
     return embeddings
+
+
+def _features(
+    readout: Readout, tile: list[np.ndarray | None], device: torch.device, at_once: int
+) -> tuple[Tensor, int]:
+    """Features of a tile, on the CPU, and the rows that could be computed at once."""
+    arrays = [torch.from_numpy(array) for array in tile if array is not None]
+    while True:
+        try:
+            starts = range(0, len(arrays[0]), at_once)
+            parts = [[array[s : s + at_once].to(device) for array in arrays] for s in starts]
+            return torch.cat([readout(*part).float().cpu() for part in parts]), at_once
+        except torch.cuda.OutOfMemoryError as error:
+            if at_once == 1:
+                raise ValueError(
+                    f"{device} has too little memory for one series of {arrays[0].shape[2]} time "
+                    "points: use device='cpu', a smaller encoder, or shorter series."
+                ) from error
+        at_once //= 2  # after the handler, whose error keeps tensors alive
+        torch.cuda.empty_cache()
+
+
+def _output(out: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Where embeddings go, NaN where there may be none."""
+    if out is None:
+        return np.full(shape, np.nan, dtype=np.float32)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype.kind != "f":
+        got = f"{getattr(out, 'dtype', type(out).__name__)} of shape {np.shape(out)}"
+        raise ValueError(f"out must be a floating-point array of shape {shape}, got {got}.")
+    if len(shape) == 3:
+        out[...] = np.nan
+    return out
 
 
 def _tiles(

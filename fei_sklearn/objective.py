@@ -11,6 +11,7 @@ Source: Fu and Hu, AAAI 2025, section "Method".
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -81,6 +82,22 @@ class FEIObjective(nn.Module):
 
     #: The loss that early stopping watches, smaller is better.
     monitor = "unexplained"
+    #: What the constructor takes beside the encoder, its width, the length and the generator.
+    options: tuple[str, ...] = ("mask_ratio", "mask_kind", "n_targets")
+    #: Backbones whose maps stand side by side in the encoder's.
+    n_backbones = 1
+    #: Weights of the two branches, embedding inference and mask inference, in the loss.
+    branch_weights = (1.0, 1.0)
+
+    @staticmethod
+    def build_encoder(
+        build: Callable[..., nn.Module],
+        n_channels: int,
+        n_timepoints: int,
+        generator: torch.Generator | None,
+    ) -> nn.Module:
+        """What is trained and read out: the encoder that `build` gives for a number of channels."""
+        return build(n_channels)
 
     def __init__(
         self,
@@ -96,11 +113,11 @@ class FEIObjective(nn.Module):
         super().__init__()
         self.n_timepoints, self.n_targets = n_timepoints, n_targets
         self.mask_ratio, self.mask_kind = check_mask_ratio(mask_ratio), check_mask_kind(mask_kind)
-        subspace = width // 2
+        subspace = self._subspace_width(width)
         self.encoder = encoder
         self.target_encoder = copy.deepcopy(encoder).requires_grad_(False)
         with torch.device("meta"):
-            self.projector = nn.Linear(width, subspace)
+            self.projector = self._projector(width)
             self.embedding_predictor = _predictor(subspace)
             self.mask_predictor = _predictor(subspace)
         for head in (self.projector, self.embedding_predictor, self.mask_predictor):
@@ -140,10 +157,14 @@ class FEIObjective(nn.Module):
         inference = self.infer(x, masks, lengths)
         embedding_loss = F.mse_loss(inference.inferred_target, inference.target)
         mask_loss = F.mse_loss(inference.inferred_prompt, inference.prompt)
-        unexplained = 0.5 * (
-            _share(embedding_loss, inference.target) + _share(mask_loss, inference.prompt)
-        )
-        return FEILosses(embedding_loss + mask_loss, embedding_loss, mask_loss, unexplained)
+        shares = _share(embedding_loss, inference.target), _share(mask_loss, inference.prompt)
+        loss = self._over_branches(embedding_loss, mask_loss)
+        unexplained = self._over_branches(*shares) / sum(self.branch_weights)
+        return FEILosses(loss, embedding_loss, mask_loss, unexplained)
+
+    def _over_branches(self, of_embedding: Tensor, of_mask: Tensor) -> Tensor:
+        weights = self.branch_weights
+        return weights[0] * of_embedding + weights[1] * of_mask
 
     def sample_masks(
         self, x: Tensor, lengths: Tensor | None, generator: torch.Generator | None
@@ -166,10 +187,28 @@ class FEIObjective(nn.Module):
         prompt = self.mask_prompt(masks, x.shape[-1] if lengths is None else lengths)
         return Inference(
             target=targets,
-            inferred_target=self.embedding_predictor(embedded + prompt.detach()),
+            inferred_target=self.embedding_predictor(self._prompted(embedded, prompt)),
             prompt=prompt,
-            inferred_prompt=self.mask_predictor(targets - embedded.detach()),
+            inferred_prompt=self.mask_predictor(self._difference(targets, embedded)),
         )
+
+    @staticmethod
+    def _subspace_width(width: int) -> int:
+        return width // 2
+
+    @staticmethod
+    def _projector(width: int) -> nn.Module:
+        return nn.Linear(width, width // 2)
+
+    @staticmethod
+    def _prompted(embedded: Tensor, prompt: Tensor) -> Tensor:
+        """What embedding inference sees, of shape (n_samples, n_targets, d)."""
+        return embedded + prompt.detach()
+
+    @staticmethod
+    def _difference(targets: Tensor, embedded: Tensor) -> Tensor:
+        """What mask inference sees, of shape (n_samples, n_targets, d)."""
+        return targets - embedded.detach()
 
     @torch.no_grad()
     def embed_targets(self, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -225,13 +264,12 @@ class FEIObjective(nn.Module):
 
         Parameters only; the copies' batch-norm statistics are their own.
         """
-        for copied, online in (
-            (self.target_encoder, self.encoder),
-            (self.target_projector, self.projector),
-        ):
-            torch._foreach_lerp_(
-                list(copied.parameters()), list(online.parameters()), 1.0 - momentum
-            )
+        copied: list[Tensor] = [
+            *self.target_encoder.parameters(),
+            *self.target_projector.parameters(),
+        ]
+        online: list[Tensor] = [*self.encoder.parameters(), *self.projector.parameters()]
+        torch._foreach_lerp_(copied, online, 1.0 - momentum)
 
 
 def _share(loss: Tensor, truth: Tensor) -> Tensor:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.encoder import feature_maps, valid_mask
+from fei_sklearn.encoder import BlockMaps, feature_maps, valid_mask
+from fei_sklearn.readout import BIAS_QUANTILES, VIEWS, ReadoutSpec
 
-STATISTICS = ("mean", "max", "std")
+#: Most values of a feature from which its biases are taken.
+MOST_BIAS_VALUES = 20_000
 
 
 def pool(maps: Tensor, n_steps: Tensor | None = None, statistic: str = "mean") -> Tensor:
@@ -40,6 +42,31 @@ def pool(maps: Tensor, n_steps: Tensor | None = None, statistic: str = "mean") -
     return _mean((maps - mean[:, :, None]).square(), n_steps).sqrt()
 
 
+def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None) -> Tensor:
+    """Share of the steps at which a map is above each of its biases.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (n_samples, width, n_steps)
+        Features over time.
+    biases : Tensor of shape (n_biases, width)
+        Biases of each feature.
+    n_steps : Tensor of shape (n_samples,), default=None
+        Steps of each series, where they differ.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_biases * width)
+        The proportions of positive values of MiniRocket, bias by bias.
+
+    References
+    ----------
+    Dempster, Schmidt and Webb, "MiniRocket: A Very Fast (Almost) Deterministic Transform for Time
+    Series Classification", KDD 2021.
+    """
+    return torch.cat([_mean((maps > b[:, None]).to(maps.dtype), n_steps) for b in biases], dim=1)
+
+
 def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:
     if n_steps is None:
         return maps.mean(dim=-1)
@@ -47,11 +74,46 @@ def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:
     return (maps * valid).sum(dim=-1) / n_steps[:, None].to(maps.dtype)
 
 
-def pool_stages(
-    stages: Sequence[tuple[Tensor, Tensor | None]], statistics: Sequence[str]
-) -> Tensor:
-    """Statistics of several stages side by side, stage by stage and then statistic by statistic."""
-    return torch.cat([pool(*stage, s) for stage in stages for s in statistics], dim=1)
+def view_of(x: Tensor, view: str, lengths: Tensor | None = None) -> Tensor:
+    """A series as an encoder is to see it.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series, zero on padding.
+    view : {"level", "shape", "change"}
+        As it is; each channel of each series with mean 0 and standard deviation 1; its first
+        differences, standardised likewise, the first of them twice.
+    lengths : Tensor of shape (n_samples,), default=None
+        Time points of each series, where they differ.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_channels, n_timepoints)
+        The view, zero on padding. A constant channel is 0 throughout.
+    """
+    if view == "level":
+        return x
+    if view == "change":
+        change = x.diff(dim=-1)
+        x = torch.cat([change[..., :1], change], dim=-1)
+    valid = None if lengths is None else valid_mask(lengths, x.shape[-1], x.dtype)
+    centred = x - _mean(x, lengths)[..., None]
+    spread = _mean(centred.square(), lengths)[..., None].sqrt()
+    x = torch.where(spread > 1e-6, centred / spread, 0.0)
+    return x if valid is None else x * valid
+
+
+def readout_maps(
+    encoder: nn.Module, x: Tensor, lengths: Tensor | None, layers: str
+) -> list[BlockMaps]:
+    """Maps that `layers` takes of an encoder; a foreign one has no sums before an activation."""
+    block_maps = getattr(encoder, "block_maps", None)
+    if block_maps is None:
+        maps = feature_maps(encoder, x, lengths, all_stages=layers != "last")
+        return [BlockMaps(activated, activated, n_steps) for activated, n_steps in maps]
+    blocks: list[BlockMaps] = block_maps(x, lengths)
+    return {"last": blocks[-1:], "all": blocks[1::2], "blocks": blocks}[layers]
 
 
 class Readout(nn.Module):
@@ -61,10 +123,11 @@ class Readout(nn.Module):
     ----------
     encoder : torch.nn.Module
         From (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
-    statistics : sequence of {"mean", "max", "std"}, default=("mean",)
-        Statistics over time, side by side. None at all gives the last map step by step.
-    all_stages : bool, default=False
-        Whether to pool the maps of all stages, or of the last alone.
+    spec : ReadoutSpec, default=ReadoutSpec()
+        Statistics, layers and views; by default the paper's, the mean of the last stage.
+    biases : dict of str to Tensor of shape (n_biases, sum of widths), default=None
+        Biases of "ppv" on the maps of the layers, side by side, for each view; see
+        :func:`fit_biases`.
     separate_channels : bool, default=False
         Whether the encoder is univariate, and the vectors of the channels stand side by side.
     """
@@ -72,15 +135,17 @@ class Readout(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        statistics: Sequence[str] = ("mean",),
+        spec: ReadoutSpec | None = None,
         *,
-        all_stages: bool = False,
+        biases: dict[str, Tensor] | None = None,
         separate_channels: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.statistics, self.all_stages = tuple(statistics), all_stages
+        self.spec = spec or ReadoutSpec()
         self.separate_channels = separate_channels
+        for view, values in (biases or {}).items():
+            self.register_buffer(f"biases_{view}", values)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Features of shape (n_samples, n_features), or (n_samples, n_steps, n_features).
@@ -91,10 +156,71 @@ class Readout(nn.Module):
         if self.separate_channels:
             x = x.reshape(n_samples * n_channels, 1, n_timepoints)
             lengths = None if lengths is None else lengths.repeat_interleave(n_channels)
-        stages = feature_maps(self.encoder, x, lengths, all_stages=self.all_stages)
-        if self.statistics:
-            return pool_stages(stages, self.statistics).reshape(n_samples, -1)
-        maps, n_steps = stages[-1]
+        if self.spec.statistics:
+            parts = [self._features(x, lengths, view) for view in self.spec.views]
+            return torch.cat(parts, dim=1).reshape(n_samples, -1)
+        maps = readout_maps(self.encoder, view_of(x, self.spec.views[0], lengths), lengths, "last")
+        activated, _, n_steps = maps[0]
         if n_steps is not None:
-            maps = maps.masked_fill(valid_mask(n_steps, maps.shape[-1]) == 0, torch.nan)
-        return maps.reshape(n_samples, -1, maps.shape[-1]).transpose(1, 2)
+            padding = valid_mask(n_steps, activated.shape[-1]) == 0
+            activated = activated.masked_fill(padding, torch.nan)
+        return activated.reshape(n_samples, -1, activated.shape[-1]).transpose(1, 2)
+
+    def _features(self, x: Tensor, lengths: Tensor | None, view: str) -> Tensor:
+        """Features of one view: map by map, and then statistic by statistic."""
+        maps = readout_maps(self.encoder, view_of(x, view, lengths), lengths, self.spec.layers)
+        biases: Sequence[Tensor | None] = [None] * len(maps)
+        if "ppv" in self.spec.statistics:
+            every: Tensor = getattr(self, f"biases_{view}")
+            biases = torch.split(every, [m.summed.shape[1] for m in maps], dim=1)
+        return torch.cat(
+            [
+                _statistic(m, statistic, bias)
+                for m, bias in zip(maps, biases, strict=True)
+                for statistic in self.spec.statistics
+            ],
+            dim=1,
+        )
+
+
+def _statistic(maps: BlockMaps, statistic: str, biases: Tensor | None) -> Tensor:
+    if statistic != "ppv":
+        return pool(maps.activated, maps.n_steps, statistic)
+    assert biases is not None
+    return proportion_above(maps.summed, biases, maps.n_steps)
+
+
+@torch.no_grad()
+def fit_biases(
+    encoder: nn.Module, x: Tensor, lengths: Tensor | None = None
+) -> dict[str, list[Tensor]]:
+    """Biases of "ppv": quantiles of the maps' values over training series.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        In evaluation mode. Without stages, its one map counts.
+    x : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series of the training panel, as the encoder takes them.
+    lengths : Tensor of shape (n_samples,), default=None
+        Time points of each series, where they differ.
+
+    Returns
+    -------
+    dict of str to list of Tensor of shape (n_biases, width)
+        For each view the biases of all blocks' maps, in their order.
+    """
+    layers = "blocks" if hasattr(encoder, "block_maps") else "last"
+    biases = {}
+    for view in VIEWS:
+        maps = readout_maps(encoder, view_of(x, view, lengths), lengths, layers)
+        biases[view] = [_quantiles(m.summed, m.n_steps) for m in maps]
+    return biases
+
+
+def _quantiles(maps: Tensor, n_steps: Tensor | None) -> Tensor:
+    values = maps.float().movedim(1, -1).reshape(-1, maps.shape[1])
+    if n_steps is not None:
+        values = values[valid_mask(n_steps, maps.shape[-1]).reshape(-1) > 0]
+    values = values[:: -(-len(values) // MOST_BIAS_VALUES)]
+    return torch.quantile(values, values.new_tensor(BIAS_QUANTILES), dim=0)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fei_sklearn.encoder import FEIEncoder
-from fei_sklearn.pooling import pool, pool_stages
+from fei_sklearn.pooling import Readout, pool
 
 NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
 

@@ -90,9 +90,10 @@ class FEITransformer(_InScikitLearn, BaseTransformer):
 
     Parameters
     ----------
-    encoder, mask_ratio, mask_kind, n_targets, momentum, stride, channels, scaling, pooling, \
-layers, max_epochs, min_epoch_steps, batch_size, learning_rate, lr_decay, validation_fraction, \
-n_iter_no_change, warm_start, pretrained, device, precision, random_state, verbose
+    encoder, objective, mask_ratio, mask_kind, n_targets, momentum, stride, channels, scaling, \
+pooling, layers, max_epochs, min_epoch_steps, batch_size, learning_rate, lr_decay, \
+validation_fraction, n_iter_no_change, warm_start, pretrained, device, precision, random_state, \
+verbose
         As in :class:`fei_sklearn.FEIEmbedder`.
 
     Attributes

@@ -1,0 +1,10 @@
+"""``python -m fei_sklearn``: the command ``fei-sklearn``."""
+
+from __future__ import annotations
+
+import sys
+
+from fei_sklearn.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""``fei-sklearn report``: tables of results, beside the published numbers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "report",
+        help="make tables of results",
+        description="Mean and standard deviation over seeds, beside the published numbers, in "
+        "report.md, report.html and results.csv.",
+    )
+    parser.add_argument("results", nargs="+", metavar="RESULTS", help="files of evaluate")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report, and print where it is."""
+    from fei_sklearn.evaluation import read_results, write_report
+
+    for path in write_report(read_results(*args.results), args.out):
+        print(path)
+    return 0

@@ -1,0 +1,89 @@
+"""How the bundled checkpoints were made, so that anyone can make them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A corpus and the parameters of a pretraining.
+
+    Attributes
+    ----------
+    params : dict
+        Parameters of :class:`fei_sklearn.FEIEmbedder`.
+    n_series, n_timepoints, corpus_seed : int
+        Arguments of :func:`fei_sklearn.datasets.make_corpus`.
+    """
+
+    params: dict[str, Any] = field(default_factory=dict)
+    n_series: int = 131_072
+    n_timepoints: int = 512
+    corpus_seed: int = 0
+
+
+_COMMON = {
+    "min_timepoints": 512,
+    "batch_size": 256,
+    "min_epoch_steps": 1,
+    "learning_rate": 1e-3,
+    "validation_fraction": None,
+    "precision": "bf16-mixed",
+    "random_state": 0,
+}
+
+#: Recipes of the bundled checkpoints, by their names.
+RECIPES = {
+    "fei-tiny": Recipe({"encoder": "tiny", "max_epochs": 5} | _COMMON),
+    "fei-small": Recipe({"encoder": "small", "max_epochs": 10} | _COMMON),
+}
+
+
+def pretrain_recipe(
+    name: str, *, n_series: int | None = None, callbacks: Any = (), **params: Any
+) -> Any:
+    """Draw a recipe's corpus and pretrain on it.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`RECIPES`.
+    n_series : int, default=None
+        A shorter or longer corpus than the recipe's.
+    callbacks : sequence of scikit-learn callbacks, default=()
+        Followers of the fit.
+    **params
+        Parameters of :class:`fei_sklearn.FEIEmbedder` that are to differ from the recipe's, such
+        as ``verbose`` or ``device``.
+
+    Returns
+    -------
+    FEIEmbedder
+        The fitted embedder. It keeps no scaling: a fit that starts from it takes that of its own
+        panel.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
+    """
+    from fei_sklearn._embedder import FEIEmbedder
+    from fei_sklearn.datasets import make_corpus
+
+    if name not in RECIPES:
+        raise ValueError(f"There is no recipe {name!r}: choose from {sorted(RECIPES)}.")
+    recipe = RECIPES[name]
+    embedder = FEIEmbedder(**recipe.params | params)
+    if callbacks:
+        embedder.set_callbacks(*callbacks)
+    embedder.fit(
+        make_corpus(
+            recipe.n_series if n_series is None else n_series,
+            recipe.n_timepoints,
+            random_state=recipe.corpus_seed,
+        )
+    )
+    embedder.offset_ = embedder.scale_ = None
+    return embedder
