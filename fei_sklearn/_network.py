@@ -396,7 +396,9 @@ def _biases(embedder: Any, spec: ReadoutSpec) -> dict[str, torch.Tensor]:
     for view in spec.views:
         every = torch.from_numpy(np.array(embedder.weights_[f"{BIASES}{view}"]))
         foreign = len(embedder.stage_widths_) == 1
-        biases[view] = every if foreign else torch.cat(torch.split(every, list(widths), dim=1)[taken], dim=1)
+        biases[view] = (
+            every if foreign else torch.cat(torch.split(every, list(widths), dim=1)[taken], dim=1)
+        )
     return biases
 
 

@@ -31,8 +31,8 @@ def time_first(x: Tensor) -> Tensor:
     """The same series with the channels of a time point side by side in memory.
 
     On the CPU, convolutions and batch norms are faster on this layout, which they pass on: up to a
-    third of a training step was saved. Torch has it for images alone (channels_last), so the layers below
-    take series as images one pixel high, which costs nothing.
+    third of a training step was saved. Torch has it for images alone (channels_last), so the layers
+    below take series as images one pixel high, which costs nothing.
     """
     n_samples, n_channels, n_timepoints = x.shape
     # with one channel both layouts are one, and a view has to say which is meant

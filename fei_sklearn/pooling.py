@@ -64,7 +64,13 @@ def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None
     Dempster, Schmidt and Webb, "MiniRocket: A Very Fast (Almost) Deterministic Transform for Time
     Series Classification", KDD 2021.
     """
-    return torch.cat([_mean((maps > b[:, None]).to(maps.dtype), n_steps) for b in biases], dim=1)
+    above = maps[:, None] > biases[:, :, None]
+    if n_steps is None:
+        share = above.sum(dim=-1, dtype=torch.int32).to(maps.dtype) / maps.shape[-1]
+    else:
+        above &= valid_mask(n_steps, maps.shape[-1], torch.bool)[:, None]
+        share = above.sum(dim=-1, dtype=torch.int32).to(maps.dtype) / n_steps[:, None, None]
+    return share.flatten(1)
 
 
 def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:

@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from quick import quick, run_python
+from quick import assert_close, quick, run_python
 from sklearn.exceptions import NotFittedError
 from test_panel import nothing_changes, snapshot
 from torch import nn
@@ -404,7 +404,7 @@ def test_the_encoder_is_a_module_of_its_own_in_evaluation_mode(params):
     assert not any(module.training for module in encoder.modules())
     with torch.no_grad():
         pooled = encoder(torch.from_numpy(X.astype(np.float32))).mean(dim=-1)
-        np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
+        assert_close(pooled, expected)
         for parameter in encoder.parameters():
             parameter.zero_()
     np.testing.assert_array_equal(embedder.transform(X), expected)
@@ -415,7 +415,7 @@ def test_channels_of_their_own_share_one_encoder():
     with torch.no_grad():
         maps = embedder.encoder_(torch.from_numpy(X.astype(np.float32)).reshape(40, 1, 24))
     expected = maps.mean(dim=-1).reshape(20, 32)
-    np.testing.assert_allclose(embedder.transform(X), expected, rtol=1e-5, atol=1e-6)
+    assert_close(embedder.transform(X), expected)
 
 
 # CUDA

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from quick import quick
+from quick import assert_close, quick
 from torch import nn
 from torch.nn import functional as F
 
 from fei_sklearn.encoder import FEIEncoder
 from fei_sklearn.pooling import Readout, pool
+from fei_sklearn.readout import ReadoutSpec
 
 NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
 
@@ -121,18 +122,18 @@ def test_a_ragged_row_is_the_same_in_any_ragged_batch_and_place(embedder, n_rows
 def test_a_ragged_row_is_close_to_the_series_alone(embedder):
     series = ragged(20)
     alone = np.concatenate([embedder.transform(s[np.newaxis]) for s in series])
-    np.testing.assert_allclose(embedder.transform(series), alone, rtol=1e-5, atol=1e-6)
+    assert_close(embedder.transform(series), alone)
 
 
 def test_the_shape_of_a_tile_depends_on_the_lengths_in_it_alone(monkeypatch):
-    embedder, shapes, stages = fast().fit(noise(20, 2, 30)), {}, FEIEncoder.stages
+    embedder, shapes, block_maps = fast().fit(noise(20, 2, 30)), {}, FEIEncoder.block_maps
 
     def noting(encoder, x, lengths):
         for length in lengths.tolist():
             shapes.setdefault(length, set()).add(tuple(x.shape))
-        return stages(encoder, x, lengths)
+        return block_maps(encoder, x, lengths)
 
-    monkeypatch.setattr(FEIEncoder, "stages", noting)
+    monkeypatch.setattr(FEIEncoder, "block_maps", noting)
     for lengths in [(9, 190), (9, 30), (30, 31, 30), (9, 10, 11, 12, 13, 14, 15, 30, 31, 190)]:
         embedder.transform(ragged(40, lengths))
     assert {9, 30, 190} <= set(shapes)
@@ -153,7 +154,7 @@ def test_independent_channels_stand_side_by_side():
     assert embedder.transform(X).shape == (9, 3 * 2 * 16)
     swapped = embedder.transform(X[:, [2, 0, 1]])
     expected = embedder.transform(X).reshape(9, 3, 32)[:, [2, 0, 1]].reshape(9, -1)
-    np.testing.assert_allclose(swapped, expected, rtol=1e-5, atol=1e-6)
+    assert_close(swapped, expected)
 
 
 # Features
@@ -173,9 +174,14 @@ def test_statistics_are_numpys_and_leave_padding_out(statistic):
 
 def test_stages_come_one_by_one_and_in_them_the_statistics():
     maps = [noise(3, width, 4) for width in (2, 5)]
-    pooled = pool_stages([(torch.from_numpy(m), None) for m in maps], ("std", "mean"))
+
+    class Staged(nn.Module):
+        def stages(self, x, lengths):
+            return [(torch.from_numpy(m), None) for m in maps]
+
+    readout = Readout(Staged(), ReadoutSpec(("std", "mean"), "all"))
     expected = [NUMPY[s](m, axis=2) for m in maps for s in ("std", "mean")]
-    np.testing.assert_allclose(pooled, np.concatenate(expected, axis=1))
+    np.testing.assert_allclose(readout(torch.zeros(3, 1, 9)), np.concatenate(expected, axis=1))
 
 
 @pytest.mark.parametrize("statistics", ["mean", "max", "std", ("std", "max", "mean"), ["max"]])
@@ -189,7 +195,7 @@ def test_transform_gives_statistics_of_the_encoders_maps(unscaled, layers, stati
     expected = np.concatenate([NUMPY[s](m, axis=2) for m in stages for s in names], axis=1)
     unscaled.set_params(layers=layers, pooling=statistics)
     assert len(unscaled.get_feature_names_out()) == expected.shape[1]
-    np.testing.assert_allclose(unscaled.transform(X), expected, rtol=1e-5, atol=1e-6)
+    assert_close(unscaled.transform(X), expected)
 
 
 def test_one_row_of_one_channel():
@@ -208,7 +214,7 @@ def test_an_encoder_of_the_users_own(X):
     with torch.no_grad():
         maps = [encoder(torch.from_numpy(x[np.newaxis].astype(np.float32)))[0] for x in X]
     expected = np.stack([m.numpy().mean(axis=1) for m in maps])
-    np.testing.assert_allclose(embedder.transform(X), expected, rtol=1e-5, atol=1e-6)
+    assert_close(embedder.transform(X), expected)
     assert [record["epoch"] for record in embedder.history_] == [1, 2]
 
 

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from fei_sklearn.objectives import ABLATIONS, PUBLISHED, RIVALS
+
 Variant = tuple[str, dict[str, Any]]
 
-ABLATIONS = (
-    "fei",
-    "fei-no-embedding-inference",
-    "fei-no-mask-prompt",
-    "fei-no-momentum",
-    "fei-no-subspace",
-    "fei-no-mask-inference",
-    "fei-no-detach",
-)
-RIVALS = ("ts2vec", "timedrl", "tfc", "timesurl", "simmtm", "infots", "fei")
+#: The readout of the paper, under which all methods are compared, but for what is their own.
+MEAN = {"pooling": "mean"}
+
 
 #: Study -> variants, each a name and parameters of FEIEmbedder.
 STUDIES: dict[str, list[Variant]] = {
-    "ablation": [(name, {"objective": name}) for name in ABLATIONS],
+    "ablation": [(name, {"objective": name}) for name in ("fei", *ABLATIONS)],
     "masking": [(kind, {"mask_kind": kind}) for kind in ("discrete", "continuous", "temporal")],
     "ratio": [
         (f"{low:g}-{high:g}", {"mask_ratio": (low, high)})
@@ -32,7 +27,10 @@ STUDIES: dict[str, list[Variant]] = {
     "momentum": [(f"{m:g}", {"momentum": m}) for m in (0.9, 0.99, 0.995, 0.999, 1.0)],
     "sizes": [(size, {"encoder": size}) for size in ("tiny", "small", "norm", "big")],
     "rivals": [
-        ("random", {"objective": "fei", "max_epochs": 0}),
-        *((name, {"objective": name}) for name in RIVALS),
+        ("random", {"objective": "fei", "max_epochs": 0} | MEAN),
+        *(
+            (name, {"objective": name, "stride": PUBLISHED[name].get("stride", 2)} | MEAN)
+            for name in (*RIVALS, "fei")
+        ),
     ],
 }
