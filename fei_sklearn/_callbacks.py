@@ -134,7 +134,8 @@ def printers(estimator: Any) -> list[Watcher]:
     """The printer that an estimator's `verbose` asks for, if any."""
     if not estimator.verbose:
         return []
-    return [ProgressPrinter(type(estimator).__name__, estimator.max_epochs, int(estimator.verbose))]
+    name, every = type(estimator).__name__, int(estimator.verbose)
+    return [ProgressPrinter(name, estimator._most_epochs, every)]
 
 
 class Watchers:

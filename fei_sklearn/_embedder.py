@@ -35,6 +35,9 @@ from fei_sklearn.readout import LAYERS, STATISTICS, VIEWS, resolve
 # torch is imported with fei_sklearn._network, in the methods that compute.
 
 
+#: Most epochs of a pretraining from scratch.
+DEFAULT_EPOCHS = 50
+
 #: Relative spread of the embeddings below which `fit` warns of collapse.
 COLLAPSE_SPREAD = 1e-4
 
@@ -98,9 +101,10 @@ class FEIEmbedder(
         What of a series is embedded, side by side: the series as scaled, with the mean 0 and the
         standard deviation 1 of its own, or its first differences, standardised likewise. "auto" is
         "level", unless pooling is "auto", too.
-    max_epochs : int, default=50
-        Most epochs; 0 gives an untrained encoder with calibrated batch norm, or `pretrained` as it
-        is.
+    max_epochs : int or "auto", default="auto"
+        Most epochs. "auto" is 50, and 0 with `pretrained`: further pretraining on a small panel
+        cost more than it gave, see docs/checkpoints.md. 0 gives an untrained encoder with
+        calibrated batch norm, or `pretrained` as it is.
     min_epoch_steps : int, default=10
         Optimiser steps that an epoch has at least: a small panel is passed over several times in an
         epoch. 1 makes an epoch one pass, as in the paper.
@@ -123,7 +127,8 @@ class FEIEmbedder(
     pretrained : str, path-like or None, default=None
         Start from this model: a folder that `save` wrote, the name of a bundled checkpoint, or
         "owner/name" on the Hugging Face hub. `encoder`, `objective`, `stride`, `channels`,
-        `scaling` and `min_timepoints` are then the model's. With ``max_epochs=0`` it is used as it is.
+        `scaling` and `min_timepoints` are then the model's. It is used as it is, unless
+        `max_epochs` is a number of epochs.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" takes CUDA where there is one.
     precision : {"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}, default="auto"
@@ -179,6 +184,8 @@ class FEIEmbedder(
     >>> X, y = load_unit_test(split="train", return_type="numpy3d")
     >>> embedder = FEIEmbedder("tiny", max_epochs=2, random_state=0)
     >>> embedder.fit_transform(X).shape
+    (20, 10080)
+    >>> embedder.set_params(pooling="mean").transform(X).shape
     (20, 128)
     """
 
@@ -208,7 +215,7 @@ class FEIEmbedder(
         "pooling": [StrOptions({"auto", *STATISTICS}), tuple, list, None],
         "layers": [StrOptions({"auto", *LAYERS})],
         "views": [StrOptions({"auto", *VIEWS}), tuple, list],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "min_epoch_steps": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -243,7 +250,7 @@ class FEIEmbedder(
         pooling="auto",
         layers="auto",
         views="auto",
-        max_epochs=50,
+        max_epochs="auto",
         min_epoch_steps=10,
         batch_size="auto",
         learning_rate=1e-3,
@@ -355,7 +362,7 @@ class FEIEmbedder(
                 "n_iter_": len(earlier) + len(result.history),
             }
 
-        callbacks = EpochCallbacks(self, self.max_epochs, X)
+        callbacks = EpochCallbacks(self, self._most_epochs, X)
         result = _network.pretrain(
             self,
             panel.univariate() if separate else panel,
@@ -375,6 +382,12 @@ class FEIEmbedder(
             )
         callbacks.end()
         return self
+
+    @property
+    def _most_epochs(self):
+        if self.max_epochs == "auto":
+            return DEFAULT_EPOCHS if self.pretrained is None else 0
+        return self.max_epochs
 
     def _scaler(self, values, start):
         """The scaling of the model to start from, where it fits; else that of the panel."""

@@ -78,6 +78,10 @@ class _FineTuner(
         },
     }
 
+    @property
+    def _most_epochs(self):
+        return self.max_epochs
+
     def _finetune(self, X, y, callbacks, *, class_weight=None):
         """Fit embedder and head on series and their encoded targets."""
         from fei_sklearn import _supervised
@@ -122,7 +126,7 @@ class _FineTuner(
         if given is None:
             given = FEIEmbedder()
         elif not isinstance(given, FEIEmbedder):
-            given = FEIEmbedder(pretrained=given, max_epochs=0)
+            given = FEIEmbedder(pretrained=given)
         elif hasattr(given, "weights_"):
             warnings.warn(
                 "The embedder is fitted already and is pretrained anew on X, as in any "
@@ -359,7 +363,7 @@ class FEIClassifier(ClassifierMixin, _FineTuner):
         weight = None
         if self.class_weight is not None:
             weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        callbacks = EpochCallbacks(self, self.max_epochs, X)
+        callbacks = EpochCallbacks(self, self._most_epochs, X)
         self._finetune(X, encoded.astype(np.int64), callbacks, class_weight=weight)
         callbacks.end()
         return self
@@ -540,7 +544,7 @@ class FEIRegressor(RegressorMixin, _FineTuner):
         y = y.reshape(len(y), -1).astype(np.float64)
         mean, std = y.mean(axis=0), y.std(axis=0)
         std = np.where(std > 1e-14 * np.abs(mean), std, 1.0)
-        callbacks = EpochCallbacks(self, self.max_epochs, X)
+        callbacks = EpochCallbacks(self, self._most_epochs, X)
         self._finetune(X, ((y - mean) / std).astype(np.float32), callbacks)
         self.coef_ = self.coef_ * std[:, np.newaxis]
         self.intercept_ = self.intercept_ * std + mean

@@ -260,7 +260,7 @@ def _train(
     seeds: list[int],
     watcher: Watcher,
 ) -> tuple[list[Record], int]:
-    if embedder.max_epochs == 0:
+    if embedder._most_epochs == 0:
         objective.eval()
         return [], 0
     options = training_options(embedder, batch_size(embedder, len(panel)), device, seeds[0])
@@ -317,7 +317,7 @@ def training_options(
 ) -> TrainingOptions:
     """The options that an estimator's parameters spell; `momentum` is the embedder's alone."""
     return TrainingOptions(
-        max_epochs=estimator.max_epochs,
+        max_epochs=estimator._most_epochs,
         min_epoch_steps=estimator.min_epoch_steps,
         batch_size=batch_size,
         learning_rate=estimator.learning_rate,
@@ -383,22 +383,21 @@ def restore_encoder(embedder: Any) -> nn.Module:
 def build_readout(embedder: Any, encoder: nn.Module) -> Readout:
     """What the embedder's `transform` computes, on an encoder of its architecture."""
     spec = embedder._readout()
-    biases = _biases(embedder, spec) if "ppv" in spec.statistics else None
+    biases = _biases(embedder, encoder, spec) if "ppv" in spec.statistics else None
     separate = embedder.separate_channels_
     return Readout(encoder, spec, biases=biases, separate_channels=separate)
 
 
-def _biases(embedder: Any, spec: ReadoutSpec) -> dict[str, torch.Tensor]:
+def _biases(embedder: Any, encoder: nn.Module, spec: ReadoutSpec) -> dict[str, torch.Tensor]:
     """Biases of the layers and views that are read out."""
-    widths = layer_widths(embedder.stage_widths_, "blocks")
-    taken = {"last": slice(-1, None), "all": slice(1, None, 2), "blocks": slice(None)}[spec.layers]
+    in_blocks = hasattr(encoder, "block_maps")
+    widths = list(layer_widths(embedder.stage_widths_, "blocks" if in_blocks else "all"))
+    of_stages = slice(1, None, 2) if in_blocks else slice(None)
+    taken = {"last": slice(-1, None), "all": of_stages, "blocks": slice(None)}[spec.layers]
     biases = {}
     for view in spec.views:
         every = torch.from_numpy(np.array(embedder.weights_[f"{BIASES}{view}"]))
-        foreign = len(embedder.stage_widths_) == 1
-        biases[view] = (
-            every if foreign else torch.cat(torch.split(every, list(widths), dim=1)[taken], dim=1)
-        )
+        biases[view] = torch.cat(torch.split(every, widths, dim=1)[taken], dim=1)
     return biases
 
 

@@ -8,7 +8,7 @@ the same embedding as the same series alone.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -361,7 +361,7 @@ def check_has_layers(encoder: nn.Module, layers: str) -> None:
 
 @torch.no_grad()
 def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[int, ...]:
-    """Features of the maps of each stage, the last one last; of a foreign encoder, of its one map.
+    """Features of the maps of each stage, the last one last; without stages, of the one map.
 
     Raises
     ------
@@ -371,8 +371,10 @@ def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[
     stage_widths = getattr(encoder, "stage_widths", None)
     if stage_widths is not None:
         return tuple(stage_widths)
-    was_training = encoder.training
-    out = encoder.eval()(torch.zeros((2, n_channels, n_timepoints)))
+    was_training, x = encoder.training, torch.zeros((2, n_channels, n_timepoints))
+    out = encoder.eval()(x)
+    stages: Any = getattr(encoder, "stages", None)
+    earlier = [] if stages is None else stages(x, None)[:-1]
     encoder.train(was_training)
     if not isinstance(out, Tensor) or out.ndim != 3 or len(out) != 2:
         got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
@@ -385,7 +387,7 @@ def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[
             f"An encoder must have a width of at least {MIN_WIDTH}, {type(encoder).__name__} has "
             f"{out.shape[1]}."
         )
-    return (int(out.shape[1]),)
+    return (*(int(maps.shape[1]) for maps, _ in earlier), int(out.shape[1]))
 
 
 def initialise(module: nn.Module, generator: torch.Generator | None) -> None:

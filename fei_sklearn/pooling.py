@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.encoder import BlockMaps, feature_maps, valid_mask
+from fei_sklearn.encoder import BlockMaps, check_has_layers, feature_maps, valid_mask
 from fei_sklearn.readout import BIAS_QUANTILES, VIEWS, ReadoutSpec
 
 #: Most values of a feature from which its biases are taken.
@@ -39,7 +39,10 @@ def pool(maps: Tensor, n_steps: Tensor | None = None, statistic: str = "mean") -
     mean = _mean(maps, n_steps)
     if statistic == "mean":
         return mean
-    return _mean((maps - mean[:, :, None]).square(), n_steps).sqrt()
+    variance = _mean((maps - mean[:, :, None]).square(), n_steps)
+    varies = variance > 0
+    # the root has no gradient at 0, as of maps of one step, and fine-tuning needs one
+    return torch.where(varies, torch.where(varies, variance, 1.0).sqrt(), 0.0)
 
 
 def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None) -> Tensor:
@@ -114,6 +117,7 @@ def readout_maps(
     encoder: nn.Module, x: Tensor, lengths: Tensor | None, layers: str
 ) -> list[BlockMaps]:
     """Maps that `layers` takes of an encoder; a foreign one has no sums before an activation."""
+    check_has_layers(encoder, layers)
     block_maps = getattr(encoder, "block_maps", None)
     if block_maps is None:
         maps = feature_maps(encoder, x, lengths, all_stages=layers != "last")
@@ -205,7 +209,7 @@ def fit_biases(
     Parameters
     ----------
     encoder : torch.nn.Module
-        In evaluation mode. Without stages, its one map counts.
+        In evaluation mode. Without blocks, its stages count; without stages, its one map.
     x : Tensor of shape (n_samples, n_channels, n_timepoints)
         Series of the training panel, as the encoder takes them.
     lengths : Tensor of shape (n_samples,), default=None
@@ -214,9 +218,10 @@ def fit_biases(
     Returns
     -------
     dict of str to list of Tensor of shape (n_biases, width)
-        For each view the biases of all blocks' maps, in their order.
+        For each view the biases of all these maps, in their order.
     """
-    layers = "blocks" if hasattr(encoder, "block_maps") else "last"
+    richest = ("blocks", "block_maps"), ("all", "stages")
+    layers = next((name for name, method in richest if hasattr(encoder, method)), "last")
     biases = {}
     for view in VIEWS:
         maps = readout_maps(encoder, view_of(x, view, lengths), lengths, layers)

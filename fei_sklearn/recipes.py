@@ -78,12 +78,8 @@ def pretrain_recipe(
     embedder = FEIEmbedder(**recipe.params | params)
     if callbacks:
         embedder.set_callbacks(*callbacks)
-    embedder.fit(
-        make_corpus(
-            recipe.n_series if n_series is None else n_series,
-            recipe.n_timepoints,
-            random_state=recipe.corpus_seed,
-        )
-    )
+    n_series = recipe.n_series if n_series is None else n_series
+    corpus = make_corpus(n_series, recipe.n_timepoints, random_state=recipe.corpus_seed)
+    embedder.fit(corpus[:, None])  # with a channel axis, so that it embeds series of any length
     embedder.offset_ = embedder.scale_ = None
     return embedder

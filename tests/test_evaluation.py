@@ -224,7 +224,7 @@ def test_random_draws_an_encoder_a_seed():
 
 
 def test_the_papers_readout_is_that_of_its_protocols(monkeypatch):
-    rich = quick(max_epochs=0).fit(sines(20)[0])
+    rich = quick(max_epochs=0, pooling="auto").fit(sines(20)[0])
     spy = Spy(monkeypatch)
     for arguments in ({}, {"readout": "model"}):
         (record,) = evaluate(rich, sets=[dataset()], protocol="linear", **arguments)

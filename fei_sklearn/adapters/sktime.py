@@ -91,9 +91,9 @@ class FEITransformer(_InScikitLearn, BaseTransformer):
     Parameters
     ----------
     encoder, objective, mask_ratio, mask_kind, n_targets, momentum, stride, channels, scaling, \
-pooling, layers, max_epochs, min_epoch_steps, batch_size, learning_rate, lr_decay, \
-validation_fraction, n_iter_no_change, warm_start, pretrained, device, precision, random_state, \
-verbose
+min_timepoints, pooling, layers, views, max_epochs, min_epoch_steps, batch_size, learning_rate, \
+lr_decay, validation_fraction, n_iter_no_change, warm_start, pretrained, device, precision, \
+checkpoint_dir, random_state, verbose
         As in :class:`fei_sklearn.FEIEmbedder`.
 
     Attributes
@@ -113,7 +113,7 @@ verbose
     >>> X, y = load_unit_test(split="train", return_type="nested_univ")
     >>> transformer = FEITransformer("tiny", max_epochs=2, random_state=0)
     >>> transformer.fit_transform(X).shape
-    (20, 128)
+    (20, 10080)
     >>> classifier = transformer * LogisticRegression()
     >>> classifier.fit(X, y).predict(X).shape
     (20,)
