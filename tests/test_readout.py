@@ -366,7 +366,9 @@ def test_encoders_that_are_not_feis_have_their_mean(params):
     assert features.shape == (20, 2 * width) == (20, len(embedder.get_feature_names_out()))
 
 
-@pytest.mark.parametrize("params", [{"encoder": dilated}, {"objective": "timedrl"}], ids=str)
+@pytest.mark.parametrize(
+    "params", [{"encoder": dilated}, {"objective": "timedrl"}], ids=["own", "timedrl"]
+)
 def test_proportions_of_an_encoder_without_stages(params):
     X = walks()
     shares = rich(**params).set_params(pooling="ppv", views=("level", "change")).fit_transform(X)

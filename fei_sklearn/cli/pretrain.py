@@ -53,14 +53,14 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out!r} is a file: give a folder for the model.")
     if (args.dataset is None) == (args.recipe is None):
         raise ValueError("Give DATA to pretrain on, or --recipe NAME, and not both.")
-    embedder = _on_dataset(args) if args.recipe is None else _by_recipe(args)
-    print(f"{args.out}: {embedder.n_iter_} epochs, {_loss(embedder)}")
+    embedder, n_series = _on_dataset(args) if args.recipe is None else _by_recipe(args)
+    print(f"{args.out}: {n_series} series, {embedder.n_iter_} epochs, {_loss(embedder)}")
     return 0
 
 
-def _by_recipe(args: argparse.Namespace) -> Any:
-    """The embedder of a recipe, saved."""
-    from fei_sklearn.recipes import pretrain_recipe
+def _by_recipe(args: argparse.Namespace) -> tuple[Any, int]:
+    """The embedder of a recipe, saved, and the series of its corpus."""
+    from fei_sklearn.recipes import RECIPES, pretrain_recipe
 
     params = {"verbose": 0 if args.quiet else 1, "device": args.device, "n_jobs": args.jobs}
     params |= embedder_params(args) | ({} if args.seed is None else {"random_state": args.seed})
@@ -68,11 +68,11 @@ def _by_recipe(args: argparse.Namespace) -> Any:
         with redirect_stdout(sys.stderr):  # epochs are progress
             embedder = pretrain_recipe(args.recipe, n_series=args.series, **params)
         embedder.save(args.out)
-    return embedder
+    return embedder, args.series or RECIPES[args.recipe].n_series
 
 
-def _on_dataset(args: argparse.Namespace) -> Any:
-    """An embedder pretrained on the training part of a dataset, saved."""
+def _on_dataset(args: argparse.Namespace) -> tuple[Any, int]:
+    """An embedder pretrained on the training part of a dataset, saved, and its series."""
     from fei_sklearn.datasets import load_dataset
     from fei_sklearn.evaluation.models import check_params
     from fei_sklearn.evaluation.pretraining import Corpus
@@ -90,7 +90,7 @@ def _on_dataset(args: argparse.Namespace) -> Any:
         with redirect_stdout(sys.stderr):  # epochs are progress
             embedder.fit(corpus.X)
         embedder.save(args.out)
-    return embedder
+    return embedder, len(corpus.X)
 
 
 def _loss(embedder: Any) -> str:
