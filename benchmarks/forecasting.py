@@ -118,7 +118,9 @@ def auto_ets(sp):
 def pretrained_on_panel(n, sp, seed):
     """Encoder of windows of the panel's first n time points."""
     long = panel().iloc[:n].stack().swaplevel().sort_index().to_frame("value")
-    probe = FEIForecaster(FEIEmbedder("tiny", max_epochs=EPOCHS), sp=sp, random_state=seed)
+    probe = FEIForecaster(
+        FEIEmbedder("tiny", pooling="mean", max_epochs=EPOCHS), sp=sp, random_state=seed
+    )
     return probe.pretrain(long).pretrained_embedder_
 
 
@@ -126,7 +128,7 @@ def pretrained_on_panel(n, sp, seed):
 def pretrained_on_series(values, length, seed):
     """Encoder of windows of one series."""
     windows = np.lib.stride_tricks.sliding_window_view(np.array(values), length)
-    embedder = FEIEmbedder("tiny", max_epochs=EPOCHS, random_state=seed)
+    embedder = FEIEmbedder("tiny", pooling="mean", max_epochs=EPOCHS, random_state=seed)
     return embedder.fit(windows)
 
 
@@ -136,7 +138,9 @@ def pretrained(y, sp, horizon, seed, on_panel):
         embedder = pretrained_on_panel(len(y), sp, seed)
     else:
         embedder = (
-            FEIForecaster(FEIEmbedder("tiny", max_epochs=EPOCHS), sp=sp, random_state=seed)
+            FEIForecaster(
+                FEIEmbedder("tiny", pooling="mean", max_epochs=EPOCHS), sp=sp, random_state=seed
+            )
             .fit(y, fh=range(1, horizon + 1))
             .embedder_
         )

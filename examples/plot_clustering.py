@@ -35,7 +35,7 @@ def agreement(features, X, y):
 
 def main(sets=tuple(SETS), **params):
     """Print a table of agreement; `params` go to the embedder."""
-    params = {"encoder": "tiny", "max_epochs": 10, "random_state": 0} | params
+    params = {"encoder": "tiny", "pooling": "mean", "max_epochs": 10, "random_state": 0} | params
     embeddings = {
         "FEI": FEIEmbedder(**params),
         "untrained": FEIEmbedder(**params | {"max_epochs": 0}),

@@ -54,7 +54,9 @@ def main():
     warnings.showwarning = lambda *_, **__: None
     y = load_airline()
     first, second = y[-24:-12], y[-12:]
-    forecaster = FEIForecaster(FEIEmbedder("tiny", max_epochs=5), sp=12, random_state=0)
+    forecaster = FEIForecaster(
+        FEIEmbedder("tiny", pooling="mean", max_epochs=5), sp=12, random_state=0
+    )
 
     print("Fitted on all but two years:")
     forecaster.fit(y[:-24], fh=HORIZON)

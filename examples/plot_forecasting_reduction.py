@@ -31,7 +31,7 @@ HORIZON = range(1, 13)
 
 
 def reduction(random_state=0):
-    embedder = FEIEmbedder("tiny", max_epochs=2, random_state=random_state)
+    embedder = FEIEmbedder("tiny", pooling="mean", max_epochs=2, random_state=random_state)
     regressor = make_pipeline(embedder, StandardScaler(), RidgeCV([0.1, 1, 10, 100, 1000]))
     reduced = make_reduction(
         regressor, window_length=24, strategy="multioutput", scitype="tabular-regressor"

@@ -106,7 +106,7 @@ def search_mask_ratio(random_state=0):
     """Grid search over mask ratios, by cross-validation on the training part."""
     X_train, y_train, X_test, y_test = load(load_italy_power_demand)
     pipeline = make_pipeline(
-        FEIEmbedder("tiny", max_epochs=20, n_jobs=1, random_state=random_state),
+        FEIEmbedder("tiny", pooling="mean", max_epochs=20, n_jobs=1, random_state=random_state),
         StandardScaler(),
         LogisticRegression(max_iter=1000),
     )

@@ -28,7 +28,7 @@ def main(mask_ratios=MASK_RATIOS, **params):
     X_train, y_train = load_italy_power_demand(split="train", return_type="nested_univ")
     X_test, y_test = load_italy_power_demand(split="test", return_type="nested_univ")
 
-    params = {"encoder": "tiny", "max_epochs": 5, "random_state": 0} | params
+    params = {"encoder": "tiny", "pooling": "mean", "max_epochs": 5, "random_state": 0} | params
     model = FEITransformer(**params) * make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000)
     )

@@ -301,3 +301,8 @@ def test_what_the_embedder_refuses_stays_refused():
     infinite[0, 0, 0] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         transformer().fit(infinite)
+
+
+def test_steps_are_no_rows_of_a_transformer():
+    with pytest.raises(ValueError, match=r"pooling=None.*FEIEmbedder"):
+        FEITransformer(**QUICK | {"pooling": None}).fit(walks())

@@ -60,7 +60,8 @@ class FEIForecaster(BaseForecaster):
     ----------
     embedder : FEIEmbedder, FrozenEstimator or None, default=None
         Embedder of windows, which is cloned and pretrained on those of the series. A fitted one in
-        scikit-learn's ``FrozenEstimator`` is used as it is. None takes encoder "tiny".
+        scikit-learn's ``FrozenEstimator`` is used as it is. None takes encoder "tiny" and the
+        paper's readout.
     window_length : int or "auto", default="auto"
         Time points of a window. "auto" takes two seasons, at least 12 points, and fewer for a short
         series: as many as leave half of its windows with known targets.
@@ -252,7 +253,8 @@ class FEIForecaster(BaseForecaster):
         return max(min(preferred, (n - horizon) // 2, most), MIN_WINDOW_LENGTH)
 
     def _new_embedder(self):
-        embedder = FEIEmbedder("tiny") if self.embedder is None else clone(self.embedder)
+        default = FEIEmbedder("tiny", pooling="mean")
+        embedder = default if self.embedder is None else clone(self.embedder)
         if self.random_state is not None and not isinstance(embedder, FrozenEstimator):
             embedder.set_params(random_state=self.random_state)
         return embedder
@@ -291,7 +293,7 @@ class FEIForecaster(BaseForecaster):
     @classmethod
     def get_test_params(cls, parameter_set="default"):
         """Parameters of the estimators that sktime's checks run on."""
-        quick = {"max_epochs": 1, "min_epoch_steps": 1}
+        quick = {"pooling": "mean", "max_epochs": 1, "min_epoch_steps": 1}
         return [
             {"embedder": FEIEmbedder(8, **quick), "random_state": 0},
             {

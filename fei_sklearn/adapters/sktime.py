@@ -58,7 +58,13 @@ _GIVE_AN_ARRAY = (
 )
 
 #: A model that fits in a blink, for sktime's checks.
-_QUICK = {"encoder": 8, "max_epochs": 1, "min_epoch_steps": 1, "random_state": 0}
+_QUICK = {
+    "encoder": 8,
+    "pooling": "mean",
+    "max_epochs": 1,
+    "min_epoch_steps": 1,
+    "random_state": 0,
+}
 
 
 class _InScikitLearn(BaseEstimator):
@@ -146,6 +152,11 @@ checkpoint_dir, random_state, verbose
             return super()._check_X_y(X, y, return_metadata)
 
     def _fit(self, X, y=None):
+        if self.pooling is None:
+            raise ValueError(
+                "FEITransformer gives a row for each series, and pooling=None one for each step: "
+                "give a pooling, or embed steps with fei_sklearn.FEIEmbedder(pooling=None)."
+            )
         embedder = self.__dict__.get("embedder_") or fei_sklearn.FEIEmbedder()
         embedder.set_params(**self.get_params(deep=False))
         self.embedder_ = embedder.fit(_arrays(X))
