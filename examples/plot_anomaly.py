@@ -2,9 +2,10 @@
 An anomaly in a long series
 ===========================
 
-Pretrain on windows of the beginning of an electrocardiogram that sktime ships, embed the window
-before each later moment, and score each moment by how far its embedding is from those of the
-beginning. The baseline scores the raw windows in the same way. Labels serve for the score alone.
+Embed windows of an electrocardiogram that sktime ships with a bundled checkpoint, which takes its
+scaling from the beginning of the series, and score each later moment by how far the embedding of
+the window before it is from those of the beginning. The baseline scores the raw windows in the same
+way. Labels serve for the score alone.
 """
 
 from __future__ import annotations
