@@ -192,7 +192,7 @@ def test_the_same_seed_gives_the_same_forecasts():
 
 def test_none_is_the_tiny_encoder():
     forecaster = FEIForecaster(random_state=4)
-    expected = FEIEmbedder("tiny", random_state=4).get_params()
+    expected = FEIEmbedder("tiny", pooling="mean", random_state=4).get_params()
     assert forecaster._new_embedder().get_params() == expected
 
 
