@@ -127,8 +127,9 @@ class FEIEmbedder(
     pretrained : str, path-like or None, default=None
         Start from this model: a folder that `save` wrote, the name of a bundled checkpoint, or
         "owner/name" on the Hugging Face hub. `encoder`, `objective`, `stride`, `channels`,
-        `scaling` and `min_timepoints` are then the model's. It is used as it is, unless
-        `max_epochs` is a number of epochs.
+        `scaling` and `min_timepoints` are then the model's. Its weights are used as they
+        are, unless `max_epochs` is a number of epochs; the biases of "ppv" are always those of the
+        panel that `fit` is given.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" takes CUDA where there is one.
     precision : {"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}, default="auto"
@@ -534,7 +535,7 @@ class FEIEmbedder(
         -------
         ndarray of shape (n_steps,), float64
             Positions; from 0.5 on, every 32 time points with ``stride=2``, every 2 with
-            ``stride=1``.
+            ``stride=1``; closer where a series is stretched to `min_timepoints`.
 
         Raises
         ------
@@ -549,7 +550,9 @@ class FEIEmbedder(
                 f"The encoder {type(encoder).__name__} has no method step_positions(n_timepoints), "
                 "so the positions of its steps are not known."
             )
-        return encoder.step_positions(n_timepoints).numpy()
+        length = max(n_timepoints, self.min_timepoints_ or 0)  # as the encoder sees it, stretched
+        positions = encoder.step_positions(length).numpy()
+        return positions * ((n_timepoints - 1) / (length - 1))
 
     @property
     def _n_features_out(self):
