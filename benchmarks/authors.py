@@ -116,7 +116,7 @@ def our_step(size: str, x: np.ndarray, batch_size: int, device: str, precision: 
 
     def step() -> None:
         taken = next(rows)
-        run.mean.add(run.train_step(run.batch(taken), 0), len(taken))
+        run.progress.mean.add(run.train_step(run.batch(taken), 0), len(taken))
 
     return step
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fei_sklearn.training import Best, Record, Watcher
+    from fei_sklearn.progress import Best, Record, Watcher
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

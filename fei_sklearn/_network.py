@@ -31,8 +31,9 @@ from fei_sklearn.folding import fold_batch_norm
 from fei_sklearn.inference import embed
 from fei_sklearn.objectives import objective_class
 from fei_sklearn.pooling import Readout, fit_biases
+from fei_sklearn.progress import Record, Watcher
 from fei_sklearn.readout import ReadoutSpec, layer_widths
-from fei_sklearn.training import Record, TrainingOptions, Watcher, train
+from fei_sklearn.training import TrainingOptions, train
 
 Weights = dict[str, np.ndarray]
 

@@ -18,7 +18,8 @@ from fei_sklearn._network import (
 from fei_sklearn._torch import resolve_device, torch_threads
 from fei_sklearn.data import Panel
 from fei_sklearn.heads import Features, LinearHead, SupervisedObjective
-from fei_sklearn.training import Record, Watcher, train
+from fei_sklearn.progress import Record, Watcher
+from fei_sklearn.training import train
 
 
 @dataclass(frozen=True)

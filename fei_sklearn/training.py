@@ -18,17 +18,17 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.checkpointing import Checkpoints, State
+from fei_sklearn.checkpointing import Checkpoints
 from fei_sklearn.data import (
     Batch,
     Panel,
@@ -37,26 +37,8 @@ from fei_sklearn.data import (
     shuffled_batches,
     validation_batches,
 )
+from fei_sklearn.progress import Mean, Progress, Record, Watcher, copies
 from fei_sklearn.schedules import cosine_factor, decay_factor, momentum_at
-
-Record = dict[str, float]
-
-
-#: Gives copies of the best weights so far, and their epoch, from 1.
-Best = Callable[[], tuple[dict[str, Tensor], int]]
-
-
-class Watcher(Protocol):
-    """Whoever follows a run epoch by epoch."""
-
-    def begin(self, best: Best) -> None:
-        """Hear that the run begins, and how to get at its best weights."""
-
-    def begin_epoch(self) -> None:
-        """Hear that an epoch begins."""
-
-    def end_epoch(self, record: Record) -> bool:
-        """Hear what an epoch gave; True asks to stop."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +145,10 @@ def train(
         for epoch in range(options.max_epochs):
             if watcher is not None:
                 watcher.begin_epoch()
-            known = epoch < len(run.history)
-            record = run.history[epoch] if known else run.run_epoch(epoch)
+            known = epoch < len(run.progress.history)
+            record = run.progress.history[epoch] if known else run.run_epoch(epoch)
             asked_to_stop = watcher is not None and watcher.end_epoch(record)
-            is_last = epoch + 1 == len(run.history)
+            is_last = epoch + 1 == len(run.progress.history)
             if is_last and (asked_to_stop or run.finished or run.should_stop()):
                 break
     return run.result()
@@ -206,32 +188,8 @@ def _parameter_groups(objective: nn.Module) -> list[dict[str, Any]]:
     return [{"params": decayed}, *without]
 
 
-class _Mean:
-    """Mean of the losses over the series, on the device until it is asked for."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.total: Tensor | None = None
-        self.n_samples = 0
-
-    def add(self, losses: Any, n_samples: int) -> None:
-        self.names = list(losses._fields)
-        weighted = n_samples * torch.stack(list(losses)).detach()
-        self.total = weighted if self.total is None else self.total + weighted
-        self.n_samples += n_samples
-
-    def record(self, prefix: str) -> Record:
-        assert self.total is not None
-        means = (self.total / self.n_samples).tolist()  # the one sync with the device
-        return {f"{prefix}_{name}": mean for name, mean in zip(self.names, means, strict=True)}
-
-
-#: What of a run's state is plain: counters, records and times.
-PLAIN = ("step", "epoch_step", "seconds", "history", "best_epoch", "best_loss")
-
-
 class _Run:
-    """State of a run: engine, optimiser, generators, the best weights so far."""
+    """A run: engine, optimiser, and how far it has come."""
 
     def __init__(
         self,
@@ -257,59 +215,84 @@ class _Run:
             )
         optimizer = torch.optim.AdamW(_parameter_groups(objective), lr=options.learning_rate)
         self.module, self.optimizer = self.fabric.setup(objective, optimizer)
-        self.order = torch.Generator().manual_seed(options.seed)
-        self.masks = torch.Generator(device).manual_seed(options.seed + 1)
+        self.progress = Progress(options.seed, device)
         pass_steps = n_batches(len(panel), options.batch_size)
         self.n_passes = math.ceil(options.min_epoch_steps / pass_steps)
-        self.n_steps, self.step = options.max_epochs * self.n_passes * pass_steps, 0
-        self.history: list[Record] = []
-        self.best_epoch, self.best_loss = 0, math.inf
-        self.best_weights: dict[str, Tensor] = {}
+        self.n_steps = options.max_epochs * self.n_passes * pass_steps
         self.checkpoints, self.finished = checkpoints, False
-        self.begin_epoch()
 
-    def begin_epoch(self) -> None:
-        """Forget the last epoch's losses, and note from where the next one's order is drawn."""
-        self.mean, self.epoch_step, self.seconds = _Mean(), 0, 0.0
-        self.order_at_begin = self.order.get_state()
+    def resume(self) -> None:
+        """Go on from where an earlier process was, if it left a state."""
+        if self.checkpoints is None:
+            return
+        if not getattr(self.objective, "resumable", True):
+            raise ValueError(
+                f"{type(self.objective).__name__} keeps more than its weights from step to step, "
+                "so its run cannot be resumed: use checkpoint_dir=None."
+            )
+        state = self.checkpoints.read()
+        if state is None:
+            return
+        self.objective.load_state_dict(state.part("weights"))
+        if state.plain.get("finished"):
+            self.finished, self.progress.history = True, state.plain["history"]
+            self.progress.best_epoch = state.plain["best_epoch"]
+            return
+        self.progress.restore(state, self.optimizer)
+        self.fabric.strategy.precision.load_state_dict(state.plain["precision"])
 
     def epoch_rows(self) -> Iterator[np.ndarray]:
         """Rows of each batch of an epoch."""
         for _ in range(self.n_passes):
-            yield from shuffled_batches(len(self.panel), self.options.batch_size, self.order)
+            order = self.progress.order
+            yield from shuffled_batches(len(self.panel), self.options.batch_size, order)
 
     def run_epoch(self, epoch: int) -> Record:
         """Train for one epoch, validate, and keep the weights if they are the best."""
-        started = time.perf_counter() - self.seconds
+        progress = self.progress
+        started = time.perf_counter() - progress.seconds
         self.module.train()
         # of an epoch that another process has begun, its steps are drawn but not taken again
-        for rows in islice(self.epoch_rows(), self.epoch_step, None):
-            self.mean.add(self.train_step(self.batch(rows), epoch), len(rows))
-            self.epoch_step += 1
-            self.seconds = time.perf_counter() - started
-            if self.checkpoints is not None and self.checkpoints.due():
-                self.checkpoints.write(self.state())
-        record: Record = {"epoch": epoch + 1} | self.mean.record("train") | self.validate()
-        record["learning_rate"] = self.learning_rate(epoch, self.step - 1)
-        record["momentum"] = self.momentum(self.step - 1)
+        for rows in islice(self.epoch_rows(), progress.epoch_step, None):
+            progress.mean.add(self.train_step(self.batch(rows), epoch), len(rows))
+            progress.epoch_step += 1
+            progress.seconds = time.perf_counter() - started
+            self.write_state()
+        record: Record = {"epoch": epoch + 1} | progress.mean.record("train") | self.validate()
+        record["learning_rate"] = self.learning_rate(epoch, progress.step - 1)
+        record["momentum"] = self.momentum(progress.step - 1)
         record["seconds"] = time.perf_counter() - started
-        self.history.append(record)
+        progress.history.append(record)
         self.keep_if_best(record)
-        self.begin_epoch()
+        progress.begin_epoch()
         return record
 
     def train_step(self, batch: Batch, epoch: int) -> Any:
         """One optimiser step and one update of the target."""
+        step = self.progress.step
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(epoch, self.step)
-        losses = self.module(*batch, generator=self.masks)
+            group["lr"] = self.learning_rate(epoch, step)
+        losses = self.module(*batch, generator=self.progress.masks)
         self.optimizer.zero_grad()
         self.fabric.backward(losses.loss)
         self.clip_gradients()
         self.optimizer.step()
-        self.objective.update_target(self.momentum(self.step))  # type: ignore[operator]
-        self.step += 1
+        self.objective.update_target(self.momentum(step))  # type: ignore[operator]
+        self.progress.step += 1
         return losses
+
+    def write_state(self) -> None:
+        """Keep the state of the run on disk, where it is time for it."""
+        if self.checkpoints is None or not self.checkpoints.due():
+            return
+        self.checkpoints.write(
+            self.progress.state(
+                self.objective,
+                self.optimizer,
+                self.fabric.strategy.precision.state_dict(),
+                global_random_state=self.checkpoints.global_random_state,
+            )
+        )
 
     def clip_gradients(self) -> None:
         """Clip the norm of all gradients where the objective asks for it."""
@@ -335,7 +318,7 @@ class _Run:
             return {}
         self.module.eval()
         masks = torch.Generator(self.options.device).manual_seed(self.options.seed + 2)
-        mean = _Mean()
+        mean = Mean()
         for rows in validation_batches(len(self.validation), self.options.batch_size):
             mean.add(self.module(*self.validation_batch(rows), generator=masks), len(rows))
         return mean.record("valid")
@@ -345,103 +328,32 @@ class _Run:
         for name in ("train_loss", "valid_loss"):
             if not math.isfinite(record.get(name, 0.0)):
                 raise ValueError(
-                    f"The loss ({name}) became {record[name]} in epoch {len(self.history)}: lower "
+                    f"The loss ({name}) became {record[name]} in epoch {record['epoch']}: lower "
                     f"learning_rate (now {self.options.learning_rate:g}), or look for extreme "
                     "values in X."
                 )
         loss = record.get(f"valid_{self.objective.monitor}", -math.inf)
-        if loss < self.best_loss or self.validation is None:
-            self.best_epoch, self.best_loss = len(self.history), loss
-            if self.validation is not None:
-                self.best_weights = self.weights()
-
-    def weights(self) -> dict[str, Tensor]:
-        """Copies of the weights as they are."""
-        return {name: value.clone() for name, value in self.objective.state_dict().items()}
+        if self.validation is None:
+            self.progress.best_epoch = len(self.progress.history)
+        elif loss < self.progress.best_loss:
+            self.progress.keep(loss, self.objective)
 
     def best(self) -> tuple[dict[str, Tensor], int]:
         """The weights that the run would leave if it stopped now, and their epoch."""
-        return self.best_weights or self.weights(), self.best_epoch
+        weights = self.progress.best_weights or copies(self.objective)
+        return weights, self.progress.best_epoch
 
     def should_stop(self) -> bool:
         """Whether the monitored loss has not improved for `n_iter_no_change` epochs."""
-        patience = self.options.n_iter_no_change
-        return patience is not None and len(self.history) - self.best_epoch >= patience
+        patience, progress = self.options.n_iter_no_change, self.progress
+        return patience is not None and len(progress.history) - progress.best_epoch >= patience
 
     def result(self) -> TrainingResult:
         """Restore the best weights."""
-        if self.best_weights:
-            self.objective.load_state_dict(self.best_weights)
+        progress = self.progress
+        if progress.best_weights:
+            self.objective.load_state_dict(progress.best_weights)
         self.objective.to("cpu", torch.float32).eval()
         if self.checkpoints is not None and not self.finished:
-            outcome = {"finished": True, "history": self.history, "best_epoch": self.best_epoch}
-            weights = {f"weights.{k}": v for k, v in self.objective.state_dict().items()}
-            self.checkpoints.finish(State(outcome, weights))
-        return TrainingResult(self.history, self.best_epoch)
-
-    def state(self) -> State:
-        """All that decides how the run goes on from here."""
-        plain = {name: getattr(self, name) for name in PLAIN}
-        state = State(plain | {"names": self.mean.names, "n_samples": self.mean.n_samples})
-        state.plain["precision"] = self.fabric.strategy.precision.state_dict()
-        state.add("weights", self.objective.state_dict())
-        state.add("best", self.best_weights)
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            state.add(f"optimizer.{index}", moments)
-        generators = {"order": self.order_at_begin, "masks": self.masks.get_state()}
-        state.add("generators", generators | self.global_generators())
-        assert self.mean.total is not None
-        state.tensors["total"] = self.mean.total
-        return state
-
-    def global_generators(self) -> dict[str, Tensor]:
-        """States of torch's global generators, where they are this run's own."""
-        if self.checkpoints is None or not self.checkpoints.global_random_state:
-            return {}
-        states = {"cpu": torch.get_rng_state()}
-        if self.options.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.options.device)
-        return states
-
-    def resume(self) -> None:
-        """Go on from where an earlier process was, if it left a state."""
-        if self.checkpoints is None:
-            return
-        if not getattr(self.objective, "resumable", True):
-            raise ValueError(
-                f"{type(self.objective).__name__} keeps more than its weights from step to step, "
-                "so its run cannot be resumed: use checkpoint_dir=None."
-            )
-        state = self.checkpoints.read()
-        if state is None:
-            return
-        self.objective.load_state_dict(state.part("weights"))
-        if state.plain.get("finished"):
-            self.finished = True
-            self.history, self.best_epoch = state.plain["history"], state.plain["best_epoch"]
-            return
-        self.restore(state)
-
-    def restore(self, state: State) -> None:
-        """Take over all of a state but the weights."""
-        device = self.options.device
-        for name in PLAIN:
-            setattr(self, name, state.plain[name])
-        self.mean.names, self.mean.n_samples = state.plain["names"], state.plain["n_samples"]
-        self.mean.total = state.tensors["total"].to(device)
-        self.fabric.strategy.precision.load_state_dict(state.plain["precision"])
-        self.best_weights = {k: v.to(device) for k, v in state.part("best").items()}
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in state.part("optimizer").items():
-            index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        generators = state.part("generators")
-        self.order_at_begin = generators["order"]
-        self.order.set_state(self.order_at_begin)
-        self.masks.set_state(generators["masks"])
-        if "cpu" in generators:
-            torch.set_rng_state(generators["cpu"])
-        if "cuda" in generators:
-            torch.cuda.set_rng_state(generators["cuda"], device)
+            self.checkpoints.finish(progress.outcome(self.objective))
+        return TrainingResult(progress.history, progress.best_epoch)
