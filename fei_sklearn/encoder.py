@@ -41,6 +41,16 @@ def time_first(x: Tensor) -> Tensor:
     return rows.transpose(1, 2)
 
 
+def keep_layout(maps: Tensor) -> None:
+    """Have the gradient of maps, on the CPU, come back in the layout that they have.
+
+    A mean over time spreads its gradient in the other layout, on which the gradients of batch norm
+    and of GELU take seven times as long: a seventh of a step of the small encoder.
+    """
+    if maps.requires_grad and maps.device.type == "cpu" and maps.stride(1) == 1:
+        maps.register_hook(time_first)  # type: ignore[no-untyped-call]
+
+
 class Conv1d(nn.Conv1d):
     """Convolution over time, in training on the faster layout.
 
@@ -273,6 +283,7 @@ class FEIEncoder(nn.Module):
             for block in stage:  # type: ignore[attr-defined]
                 maps.append(block(x, lengths))
                 x, _, lengths = maps[-1]
+                keep_layout(x)
         return maps
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -143,8 +143,9 @@ def sample_mask(
     else:
         noise = torch.rand((n_samples, n_targets, width), generator=generator, device=device)
         noise = noise.masked_fill(position >= sizes, torch.inf)
-        rank = noise.argsort(dim=-1).argsort(dim=-1)
-        removed = rank < n_removed
+        order = noise.argsort(dim=-1)
+        removed = torch.zeros_like(order, dtype=torch.bool)
+        removed.scatter_(-1, order, position < n_removed)
     return (~removed).to(torch.float32)
 
 

@@ -213,7 +213,11 @@ class _Run:
                 devices=1 if device.index is None else [device.index],
                 precision=options.precision,  # type: ignore[arg-type]
             )
-        optimizer = torch.optim.AdamW(_parameter_groups(objective), lr=options.learning_rate)
+        optimizer = torch.optim.AdamW(
+            _parameter_groups(objective),
+            lr=options.learning_rate,
+            fused=device.type == "cpu",  # a third of the time; on CUDA it would refuse clipping
+        )
         self.module, self.optimizer = self.fabric.setup(objective, optimizer)
         self.progress = Progress(options.seed, device)
         pass_steps = n_batches(len(panel), options.batch_size)

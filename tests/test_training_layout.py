@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fei_sklearn.encoder import Conv1d, FEIEncoder, MaskedBatchNorm1d, time_first
+from fei_sklearn.pooling import pool
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
@@ -56,3 +58,28 @@ def test_in_training_every_map_keeps_the_layout(n_channels):
     encoder.train()(x)
     encoder.eval()(x)
     assert layouts == {True: {True}, False: {False}}
+
+
+class GradientLayouts(TorchDispatchMode):
+    """Notes for each operation whether the gradient that it is given has channels side by side."""
+
+    def __init__(self):
+        super().__init__()
+        self.of = {}
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        if operation.__name__.endswith("_backward.default"):
+            self.of.setdefault(operation.__name__, []).append(args[0].stride(1) == 1)
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("statistic", ["mean", "max", "std"])
+def test_every_gradient_keeps_the_layout(statistic):
+    encoder = FEIEncoder(2, 16).train()
+    loss = pool(encoder(torch.randn(4, 2, 64)), statistic=statistic).square().sum()
+    with GradientLayouts() as layouts:
+        loss.backward()
+    names = ("native_batch_norm_backward", "gelu_backward", "convolution_backward")
+    for name in names:
+        of_operation = layouts.of[f"{name}.default"]
+        assert len(of_operation) >= 17 and all(of_operation)
