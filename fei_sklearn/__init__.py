@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fei_sklearn._classifier import FEIClassifier
     from fei_sklearn._embedder import CollapseWarning, FEIEmbedder
-    from fei_sklearn._finetune import FEIClassifier, FEIRegressor
+    from fei_sklearn._regressor import FEIRegressor
 
 try:
     __version__ = version("fei-sklearn")
@@ -22,9 +23,9 @@ except PackageNotFoundError:  # a checkout that was not installed
 #: Public name -> module. Loaded on first use: torch takes a second or two to import.
 _PUBLIC = {
     "CollapseWarning": "fei_sklearn._embedder",
-    "FEIClassifier": "fei_sklearn._finetune",
+    "FEIClassifier": "fei_sklearn._classifier",
     "FEIEmbedder": "fei_sklearn._embedder",
-    "FEIRegressor": "fei_sklearn._finetune",
+    "FEIRegressor": "fei_sklearn._regressor",
 }
 
 __all__ = ["CollapseWarning", "FEIClassifier", "FEIEmbedder", "FEIRegressor", "__version__"]

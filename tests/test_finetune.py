@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from quick import oscillations, quick
 from sklearn.base import clone
+from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from fei_sklearn import FEIClassifier, FEIEmbedder, FEIRegressor
 
@@ -36,13 +37,10 @@ def frozen():
     return FrozenEstimator(quick().fit(X))
 
 
-# A wide encoder, since one of 16 features cannot tell the checks' blobs apart; its mean, since the
-# logistic regression that warms the head stops early where features outnumber the blobs' points.
+# A wide encoder, since one of 16 features cannot tell the checks' blobs apart.
 @parametrize_with_checks(
     [
-        FEIClassifier(
-            FEIEmbedder("tiny", pooling="mean", max_epochs=1, min_epoch_steps=1), max_epochs=2
-        ),
+        FEIClassifier(FEIEmbedder("tiny", max_epochs=1, min_epoch_steps=1), max_epochs=2),
         FEIRegressor(FEIEmbedder(16, max_epochs=1, min_epoch_steps=1), max_epochs=2),
     ]
 )
@@ -50,6 +48,24 @@ def test_scikit_learns_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", [FEIClassifier, FEIRegressor])
+def test_scikit_learns_checks_with_nothing_but_defaults(cls):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(cls())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_extreme_class_weights_are_obeyed_by_a_head_of_many_features(seed):
+    panel, y = make_blobs(centers=3, cluster_std=20, random_state=0)
+    embedder = FEIEmbedder("small", max_epochs=0, random_state=seed)
+    weights = {0: 1e3, 1: 1e-4, 2: 1e-4}
+    model = classifier(embedder, max_epochs=0, class_weight=weights).fit(panel, y)
+    assert model.coef_.shape[1] > 1000
+    assert (model.predict(panel) == 0).mean() > 0.95
 
 
 def test_classes_are_told_apart_under_their_own_labels(frozen):

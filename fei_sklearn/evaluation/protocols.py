@@ -15,7 +15,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fei_sklearn._finetune import FEIClassifier, FEIRegressor
+from fei_sklearn._classifier import FEIClassifier
+from fei_sklearn._regressor import FEIRegressor
 from fei_sklearn.evaluation.models import Conditions
 from fei_sklearn.evaluation.splits import folds, hold_out
 

@@ -1,0 +1,195 @@
+"""FEIClassifier: an embedder and a linear head, fine-tuned on classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+
+from fei_sklearn._atomic import all_or_nothing
+from fei_sklearn._callbacks import EpochCallbacks, with_callbacks
+from fei_sklearn._finetune import FineTuner
+from fei_sklearn._panel import check_panel
+
+
+class FEIClassifier(ClassifierMixin, FineTuner):
+    """Classifier of time series: an FEI embedder and a linear head, fine-tuned end to end.
+
+    Parameters
+    ----------
+    embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
+        What to start from: an embedder, which is cloned and pretrained on the training series; a
+        fitted one in :class:`sklearn.frozen.FrozenEstimator`, whose weights are taken; or the name
+        or folder of a checkpoint. None pretrains a default embedder. Unless the encoder is frozen,
+        ``pooling="auto"`` becomes the mean, maximum and standard deviation of all stages.
+    freeze_encoder : bool, default=False
+        Train the head alone, on fixed embeddings: the paper's linear evaluation.
+    warm_head : bool, default=True
+        Start from a head that logistic regression fits on the embeddings, rather than from zero.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss.
+    max_epochs : int, default=50
+        Most epochs; 0 keeps the first head.
+    min_epoch_steps : int, default=1
+        Optimiser steps that an epoch has at least.
+    batch_size : int, default=32
+        Series in a step.
+    learning_rate : float, default=1e-4
+        Peak learning rate of AdamW, for encoder and head.
+    lr_decay : float or "cosine", default="cosine"
+        Half a cosine over the run after a short warm-up, or a factor after each epoch.
+    validation_fraction : float or None, default=0.1
+        Share of the series that early stopping watches; where it would be fewer than 8 series, all
+        of them train to the end.
+    n_iter_no_change : int or None, default=10
+        Epochs without improvement after which to stop. The best weights are restored in any case.
+    device, precision, n_jobs, random_state, verbose
+        As in :class:`FEIEmbedder`.
+
+    Attributes
+    ----------
+    embedder_ : FEIEmbedder
+        The fine-tuned embedder.
+    coef_ : ndarray of shape (n_classes, n_features_out), float64
+        Weights of the head.
+    intercept_ : ndarray of shape (n_classes,), float64
+        Intercept of the head.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    history_ : list of dict
+        A record for each epoch of fine-tuning.
+    n_iter_, best_epoch_ : int
+        Epochs trained, and the one, from 1, whose weights were kept.
+
+    References
+    ----------
+    Fu and Hu, AAAI 2025, section "Experiments": linear evaluation and fine-tuning.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_unit_test
+    >>> from fei_sklearn import FEIEmbedder, FEIClassifier
+    >>> X, y = load_unit_test(split="train", return_type="numpy3d")
+    >>> embedder = FEIEmbedder("tiny", max_epochs=2, random_state=0)
+    >>> model = FEIClassifier(embedder, max_epochs=2, random_state=0).fit(X, y)
+    >>> model.predict(X).shape
+    (20,)
+    """
+
+    _parameter_constraints = {
+        **FineTuner._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        embedder=None,
+        *,
+        freeze_encoder=False,
+        warm_head=True,
+        class_weight=None,
+        max_epochs=50,
+        min_epoch_steps=1,
+        batch_size=32,
+        learning_rate=1e-4,
+        lr_decay="cosine",
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        device="auto",
+        precision="auto",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            embedder,
+            freeze_encoder=freeze_encoder,
+            warm_head=warm_head,
+            max_epochs=max_epochs,
+            min_epoch_steps=min_epoch_steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            lr_decay=lr_decay,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            device=device,
+            precision=precision,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    @all_or_nothing
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Pretrain the embedder if need be, fit the head, and fine-tune both.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints) or \
+(n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
+            Series.
+        y : array-like of shape (n_samples,)
+            Class labels, of two classes or more.
+
+        Returns
+        -------
+        self : FEIClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            For bad parameters or input, one class only included. The estimator stays as it was.
+        """
+        _, y = check_panel(self, X, y, reset=True)
+        check_classification_targets(y)
+        self.classes_, encoded = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"Classifier can't train when only one class is present: y holds "
+                f"{self.classes_[0]!r} alone."
+            )
+        weight = None
+        if self.class_weight is not None:
+            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        callbacks = EpochCallbacks(self, self._most_epochs, X)
+        self._finetune(X, encoded.astype(np.int64), callbacks, class_weight=weight)
+        callbacks.end()
+        return self
+
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            Series, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            Probabilities, in the order of `classes_`.
+        """
+        return softmax(self._outputs(X), axis=1)
+
+    def predict(self, X):
+        """Most probable class of each series.
+
+        Parameters
+        ----------
+        X : array-like
+            Series, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Class labels.
+        """
+        best = self._outputs(X).argmax(axis=1)
+        return self.classes_[best]

@@ -1,0 +1,130 @@
+"""FEIRegressor: an embedder and a linear head, fine-tuned on targets."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+
+from fei_sklearn._atomic import all_or_nothing
+from fei_sklearn._callbacks import EpochCallbacks, with_callbacks
+from fei_sklearn._finetune import FineTuner
+from fei_sklearn._panel import check_panel
+
+
+class FEIRegressor(RegressorMixin, FineTuner):
+    """Regressor of time series: an FEI embedder and a linear head, fine-tuned end to end.
+
+    Parameters
+    ----------
+    embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
+        What to start from: an embedder, which is cloned and pretrained on the training series; a
+        fitted one in :class:`sklearn.frozen.FrozenEstimator`, whose weights are taken; or the name
+        or folder of a checkpoint. None pretrains a default embedder. Unless the encoder is frozen,
+        ``pooling="auto"`` becomes the mean, maximum and standard deviation of all stages.
+    freeze_encoder : bool, default=False
+        Train the head alone, on fixed embeddings: the paper's linear evaluation.
+    warm_head : bool, default=True
+        Start from a head that ridge regression fits on the embeddings, rather than from zero.
+    max_epochs : int, default=50
+        Most epochs; 0 keeps the first head.
+    min_epoch_steps : int, default=1
+        Optimiser steps that an epoch has at least.
+    batch_size : int, default=32
+        Series in a step.
+    learning_rate : float, default=1e-4
+        Peak learning rate of AdamW, for encoder and head.
+    lr_decay : float or "cosine", default="cosine"
+        Half a cosine over the run after a short warm-up, or a factor after each epoch.
+    validation_fraction : float or None, default=0.1
+        Share of the series that early stopping watches; where it would be fewer than 8 series, all
+        of them train to the end.
+    n_iter_no_change : int or None, default=10
+        Epochs without improvement after which to stop. The best weights are restored in any case.
+    device, precision, n_jobs, random_state, verbose
+        As in :class:`FEIEmbedder`.
+
+    Attributes
+    ----------
+    embedder_ : FEIEmbedder
+        The fine-tuned embedder.
+    coef_ : ndarray of shape (n_outputs, n_features_out), float64
+        Weights of the head.
+    intercept_ : ndarray of shape (n_outputs,), float64
+        Intercept of the head.
+    history_ : list of dict
+        A record for each epoch of fine-tuning.
+    n_iter_, best_epoch_ : int
+        Epochs trained, and the one, from 1, whose weights were kept.
+
+    References
+    ----------
+    Fu and Hu, AAAI 2025, section "Experiments": linear evaluation and fine-tuning.
+
+    Examples
+    --------
+    >>> from sktime.datasets import load_tecator
+    >>> from fei_sklearn import FEIEmbedder, FEIRegressor
+    >>> X, y = load_tecator(split="train", return_type="numpy3d")
+    >>> embedder = FEIEmbedder("tiny", max_epochs=2, random_state=0)
+    >>> model = FEIRegressor(embedder, max_epochs=2, random_state=0).fit(X, y)
+    >>> model.predict(X).shape
+    (172,)
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True  # make_regression's features are no time series
+        return tags
+
+    @all_or_nothing
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Pretrain the embedder if need be, fit the head, and fine-tune both.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_timepoints) or \
+(n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
+            Series.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+
+        Returns
+        -------
+        self : FEIRegressor
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            For bad parameters or input. The estimator stays as it was.
+        """
+        _, y = check_panel(self, X, y, reset=True, y_numeric=True, multi_output=True)
+        self._y_ndim = y.ndim
+        y = y.reshape(len(y), -1).astype(np.float64)
+        mean, std = y.mean(axis=0), y.std(axis=0)
+        std = np.where(std > 1e-14 * np.abs(mean), std, 1.0)
+        callbacks = EpochCallbacks(self, self._most_epochs, X)
+        self._finetune(X, ((y - mean) / std).astype(np.float32), callbacks)
+        self.coef_ = self.coef_ * std[:, np.newaxis]
+        self.intercept_ = self.intercept_ * std + mean
+        callbacks.end()
+        return self
+
+    def predict(self, X):
+        """Targets of each series.
+
+        Parameters
+        ----------
+        X : array-like
+            Series, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            Predictions, of the shape of `y` in `fit`.
+        """
+        outputs = self._outputs(X)
+        return outputs[:, 0] if self._y_ndim == 1 else outputs
