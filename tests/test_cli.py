@@ -206,6 +206,15 @@ def test_a_failed_set_is_named_and_the_others_go_on(model, data, capsys):
     assert "one" in out
 
 
+def test_a_damaged_file_among_all_sets_is_named_and_the_others_go_on(model, data, capsys):
+    (data / "bad.npz").write_bytes((data / "one.npz").read_bytes()[:-100])
+    code, _, err = run(capsys, "evaluate", model, "--data", data, "--out", "r.jsonl",
+                       "--task", "classification", "--quiet")  # fmt: skip
+    assert code == 1
+    assert err.splitlines()[0].startswith("fei-sklearn: bad: ") and "bad.npz is damaged" in err
+    assert {r["set"] for r in read_results("r.jsonl")} == {"one", "two"}
+
+
 def test_training_that_fails_leaves_nothing(data, capsys):
     content = arrays()
     content["X_train"][0] = np.inf

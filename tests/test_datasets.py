@@ -74,6 +74,19 @@ def test_the_task_follows_from_the_labels(tmp_path):
         assert datasets_in(tmp_path, task) == [name]
 
 
+def test_a_damaged_file_is_named_among_the_others_and_loading_it_says_so(tmp_path):
+    saved(tmp_path)
+    whole = (tmp_path / "pumps.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    at = whole.index(b"y_train.npy") + 60
+    (tmp_path / "flipped.npz").write_bytes(whole[:at] + b"\xff" * 8 + whole[at + 8 :])
+    for task in (None, "classification"):
+        assert datasets_in(tmp_path, task) == ["cut", "flipped", "pumps"]
+    for name in ("cut", "flipped"):
+        with pytest.raises(ValueError, match=rf"{name}\.npz is damaged"):
+            load_dataset(name, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

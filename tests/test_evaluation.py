@@ -17,7 +17,7 @@ from tiny_sets import arrays, dataset, sines, write
 from fei_sklearn import FEIClassifier, FEIEmbedder, FEIRegressor
 from fei_sklearn.evaluation import STUDIES, evaluate, protocols, read_results, runner
 from fei_sklearn.evaluation.metrics import classification_metrics, regression_metrics
-from fei_sklearn.evaluation.splits import folds, hold_out
+from fei_sklearn.evaluation.splits import folds, hold_out, thin
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
 NARROW = {"encoder": 16, "max_epochs": 1, "min_epoch_steps": 1, "pooling": "mean"}
@@ -105,6 +105,16 @@ def test_too_few_series_of_a_class_give_no_folds():
     assert len(folds(np.array([0, 0, 0, 1, 1, 1]), None, classes=True, seed=0)) == 3
 
 
+def test_fewer_series_keep_the_classes_shares_and_none_is_lost():
+    y = np.array([0] * 60 + [1] * 30 + [2])
+    rows = thin(y, 45, classes=True)
+    assert np.bincount(y[rows]).tolist() == [29, 14, 1]
+    assert sorted(set(rows)) == rows.tolist() == thin(y, 45, classes=True).tolist()
+    assert thin(y, 100, classes=True).tolist() == list(range(91))
+    targets = thin(np.linspace(0, 1, 50), 20, classes=False)
+    assert len(set(targets)) == 20 and targets.max() > 30
+
+
 # Protocols
 
 
@@ -178,6 +188,21 @@ def test_the_sets_own_validation_part_validates(fitted, monkeypatch):
     np.testing.assert_array_equal(X[held_out], X_val)
     np.testing.assert_array_equal(y[rows], data.y_train)
     assert record["counts"]["val"] == 6
+
+
+def test_on_at_most_so_many_series(fitted, monkeypatch):
+    spy = Spy(monkeypatch)
+    X_val, y_val = sines(30, seed=2)
+    data = dataset(X_val=X_val, y_val=y_val, groups_train=np.arange(40) // 4)
+    (record,) = evaluate(fitted, sets=[data], protocol="linear", standardise="model", most=12)
+    assert [record["counts"][part] for part in ("train", "val", "test")] == [12, 12, 20]
+    assert record["settings"]["most"] == 12
+    ((X, y),) = spy.panels
+    assert np.bincount(y).tolist() == [12, 12]
+    assert {x.tobytes() for x in X[:12]} <= {x.tobytes() for x in data.X_train}
+    (record,) = evaluate(fitted, sets=[data], most=12)
+    assert record["counts"]["train"] == 12
+    assert "most" not in evaluate(fitted, sets=[data])[0]["settings"]
 
 
 def test_input_per_time_index_is_not_scaled_again(fitted, monkeypatch):
@@ -336,6 +361,7 @@ def test_sets_that_cannot_be_evaluated(changes, message, fitted):
         ({"model": "nowhere"}, "There is no model 'nowhere'"),
         ({"model": FEIEmbedder()}, "not fitted yet"),
         ({"model": "random", "seeds": [1, 1]}, "different integers"),
+        ({"model": "random", "most": 1}, "at least 2 series, got 1"),
         ({"model": "random", "device": "abacus"}, "device must be"),
         ({"model": "random", "study": "ratio"}, "models of its own"),
         ({"study": "ratio"}, "say on what"),

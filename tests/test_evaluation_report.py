@@ -80,9 +80,11 @@ def test_two_models_of_one_name_are_two_columns():
 
 def test_protocols_and_studies_are_tables_of_their_own():
     study = {"study": "masking", "variant": "discrete", "model": "discrete"}
-    found = tables([record(), record(protocol="finetune"), record(**study)])
+    fewer = {"settings": {"standardise": "time-index", "paper_protocol": True, "most": 500}}
+    found = tables([record(), record(protocol="finetune"), record(**study), record(**fewer)])
     titles = [table.title for table in found if table.metric == "accuracy"]
-    assert len(set(titles)) == 3
+    assert len(set(titles)) == 4
+    assert titles[3] == titles[0].replace(": A", ", at most 500 series trained on: A")
     assert any(title.startswith("Study masking, linear evaluation") for title in titles)
 
 

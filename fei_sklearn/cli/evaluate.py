@@ -53,6 +53,9 @@ def add_to(commands: Any) -> None:
         action=argparse.BooleanOptionalAction,
         help="cut the paper's sets as it did (default for linear and finetune)",
     )
+    parser.add_argument(
+        "--most", type=int, metavar="N", help="train on at most so many series of a set"
+    )
     parser.add_argument("--study", choices=sorted(STUDIES), help="evaluate a study's variants")
     parser.add_argument("--pretrain-on", metavar="DATA", help="what a study pretrains on")
     add_embedder(parser)
@@ -94,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
             standardise=args.standardise,
             readout=args.readout,
             paper_protocol=args.paper_protocol,
+            most=args.most,
             device=args.device,
             n_jobs=args.jobs,
             on_cell=on_cell,

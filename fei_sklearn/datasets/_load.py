@@ -133,21 +133,22 @@ def datasets_in(root: str | os.PathLike[str], task: str | None = None) -> list[s
     root : str or path-like
         Where to look: for known sets, and for ``.npz`` files with an ``X_train``.
     task : {"classification", "regression", "pretraining"}, default=None
-        Only those for this task.
+        Only those for this task. A damaged ``.npz`` file is named whatever the task: loading it
+        says what is wrong with it.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If `task` is none of the three, or if an ``.npz`` file is damaged.
+        If `task` is none of the three.
     """
     folder = Path(root)
     if task is not None and task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)} or None, got {task!r}.")
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    found = {}
+    found: dict[str, str | None] = {}
     archives: set[Path] = set()
     for entry in _registry.found_in(folder):
         found[entry.name] = entry.task
@@ -155,11 +156,14 @@ def datasets_in(root: str | os.PathLike[str], task: str | None = None) -> list[s
     for path in sorted(folder.glob("*.npz")):
         if path in archives:
             continue
-        keys = keys_of(path)
-        if "X_train" in keys:
-            name = path.name if _registry.entry_of(path.stem) else path.stem
-            found[name] = task_of(read_arrays(path, {"y_train"} & {*keys}).get("y_train"))
-    return [name for name, of_task in found.items() if task in (None, of_task)]
+        name = path.name if _registry.entry_of(path.stem) else path.stem
+        try:
+            keys = keys_of(path)
+            if "X_train" in keys:
+                found[name] = task_of(read_arrays(path, {"y_train"} & {*keys}).get("y_train"))
+        except (ValueError, OSError):
+            found[name] = None
+    return [name for name, of_task in found.items() if task is None or of_task in (None, task)]
 
 
 def _read_entry(entry: _registry.Entry, place: Path, paper_protocol: bool) -> Dataset:

@@ -57,6 +57,7 @@ class _Settings:
     standardise: str
     readout: str
     paper_protocol: bool
+    most: int | None
 
     def of_record(self, model: Model) -> dict[str, Any]:
         """What the record of a cell says of it."""
@@ -65,6 +66,8 @@ class _Settings:
             "readout": self.readout,
             "paper_protocol": self.paper_protocol,
         }
+        if self.most is not None:
+            settings["most"] = self.most
         if self.protocol != "probe":
             return settings
         return settings | {"head": self.head or DEFAULT_HEADS.get(model.name, "logistic")}
@@ -86,6 +89,7 @@ def evaluate(
     standardise: str | None = None,
     readout: str | None = None,
     paper_protocol: bool | None = None,
+    most: int | None = None,
     device: str = "auto",
     n_jobs: int | None = None,
     on_cell: Callable[[Progress], None] | None = None,
@@ -134,6 +138,9 @@ def evaluate(
     paper_protocol : bool, default=None
         Cut the paper's sets as it did, see :func:`fei_sklearn.datasets.load_dataset`. None is
         False for the probe, True elsewhere.
+    most : int, default=None
+        Train on so many series of a set at most, and validate on as many; each class keeps its
+        share. None takes all.
     device, n_jobs
         As in :class:`fei_sklearn.FEIEmbedder`.
     on_cell : callable, default=None
@@ -167,6 +174,8 @@ def evaluate(
         raise ValueError(f"head={head!r} is for protocol='probe', not for {protocol!r}.")
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ValueError(f"seeds must be different integers, at least one, got {list(seeds)}.")
+    if most is not None and most < 2:
+        raise ValueError(f"most must be at least 2 series, got {most}.")
     as_paper = protocol != "probe"
     own_readout = sorted({*READOUT} & {*(params or {})})
     if readout == "paper" and own_readout:
@@ -177,6 +186,7 @@ def evaluate(
         standardise or ("time-index" if as_paper else "model"),
         readout or ("paper" if as_paper and not own_readout else "model"),
         as_paper if paper_protocol is None else paper_protocol,
+        most,
     )
     conditions = Conditions(
         str(resolve_device(device)),
@@ -272,6 +282,7 @@ class _Run:
                         self.task,
                         paper_protocol=self.settings.paper_protocol,
                         per_time_index=self.settings.standardise == "time-index",
+                        most=self.settings.most,
                     )
                 record = self._evaluate_cell(model, loaded, key)
             except SetError as error:

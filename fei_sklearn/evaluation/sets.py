@@ -11,6 +11,7 @@ import numpy as np
 
 from fei_sklearn import datasets
 from fei_sklearn.evaluation.protocols import Task
+from fei_sklearn.evaluation.splits import thin
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
 TASKS = ("classification", "regression")
@@ -87,7 +88,13 @@ def _named(
 
 
 def load_task(
-    source: Any, data: Any, task: str | None, *, paper_protocol: bool, per_time_index: bool
+    source: Any,
+    data: Any,
+    task: str | None,
+    *,
+    paper_protocol: bool,
+    per_time_index: bool,
+    most: int | None = None,
 ) -> Task:
     """Load a set and check it.
 
@@ -103,6 +110,8 @@ def load_task(
         Cut the paper's sets as it did.
     per_time_index : bool
         Standardise each channel and time index by the training part.
+    most : int or None
+        Most series to train on, and to validate on.
 
     Returns
     -------
@@ -117,12 +126,12 @@ def load_task(
     try:
         if not isinstance(source, datasets.Dataset):
             source = datasets.load_dataset(source, root=data, paper_protocol=paper_protocol)
-        return _task(source, task, per_time_index)
+        return _task(source, task, per_time_index, most)
     except Exception as error:  # whatever is wrong with a set is wrong with that set alone
         raise SetError(str(error) or type(error).__name__) from error
 
 
-def _task(dataset: Any, wanted: str | None, per_time_index: bool) -> Task:
+def _task(dataset: Any, wanted: str | None, per_time_index: bool, most: int | None) -> Task:
     """The arrays of a set, checked and standardised."""
     if dataset.task not in TASKS or dataset.y_train is None:
         raise ValueError(f"{dataset.name!r} has no labels to evaluate on.")
@@ -134,10 +143,17 @@ def _task(dataset: Any, wanted: str | None, per_time_index: bool) -> Task:
     y_train = np.asarray(dataset.y_train)
     if classes:
         _check_labels(dataset, y_train)
-    has_val = dataset.X_val is not None and dataset.y_val is not None and len(dataset.X_val) > 0
-    parts = {"train": dataset.X_train, "test": dataset.X_test}
-    parts |= {"val": dataset.X_val} if has_val else {}
-    panels = {part: as_panel(X) for part, X in parts.items()}
+    panels = {"train": as_panel(dataset.X_train), "test": as_panel(dataset.X_test)}
+    groups, y_val = dataset.groups_train, None
+    if dataset.X_val is not None and dataset.y_val is not None and len(dataset.X_val) > 0:
+        panels["val"], y_val = as_panel(dataset.X_val), np.asarray(dataset.y_val)
+    if most is not None:
+        rows = thin(y_train, most, classes=classes)
+        panels["train"], y_train = panels["train"][rows], y_train[rows]
+        groups = None if groups is None else groups[rows]
+        if y_val is not None:
+            rows = thin(y_val, most, classes=classes)
+            panels["val"], y_val = panels["val"][rows], y_val[rows]
     if per_time_index:
         standardise = TimeIndexStandardiser(panels["train"])
         panels = {part: standardise(X) for part, X in panels.items()}
@@ -148,8 +164,8 @@ def _task(dataset: Any, wanted: str | None, per_time_index: bool) -> Task:
         panels["test"],
         np.asarray(dataset.y_test),
         panels.get("val"),
-        np.asarray(dataset.y_val) if has_val else None,
-        dataset.groups_train,
+        y_val,
+        groups,
     )
 
 

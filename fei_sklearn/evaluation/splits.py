@@ -1,4 +1,4 @@
-"""A validation part for sets that come without one, and folds for the probe's regularisation."""
+"""Parts of the training series: fewer of them, a validation part, folds for the probe."""
 
 from __future__ import annotations
 
@@ -15,6 +15,30 @@ from sklearn.model_selection import (
 FRACTION = 0.2
 
 N_FOLDS = 5
+
+
+def thin(y: np.ndarray, most: int, *, classes: bool) -> np.ndarray:
+    """Rows of at most so many series, always the same ones.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels or targets.
+    most : int
+        How many.
+    classes : bool
+        Whether `y` are classes. Each then keeps its share, and at least one series.
+
+    Returns
+    -------
+    ndarray of int
+        Ascending.
+    """
+    rows = np.random.default_rng(0).permutation(len(y))
+    if len(y) <= most or not classes:
+        return np.sort(rows[:most])
+    parts = [rows[y[rows] == label] for label in np.unique(y)]
+    return np.sort(np.concatenate([p[: max(1, len(p) * most // len(y))] for p in parts]))
 
 
 def hold_out(

@@ -77,6 +77,8 @@ class Table:
         parts += [protocols.get(self.protocol, self.protocol), self.task]
         parts += [f"input standardised by {self.settings.get('standardise')}"]
         parts += ["the paper's readout"] if self.settings.get("readout") == "paper" else []
+        most = self.settings.get("most")
+        parts += [f"at most {most} series trained on"] if most else []
         return ", ".join(parts) + f": {SHOWN.get(self.metric, self.metric)}"
 
     def published(self, set_name: str) -> dict[str, float]:
