@@ -215,13 +215,15 @@ def test_a_damaged_file_among_all_sets_is_named_and_the_others_go_on(model, data
     assert {r["set"] for r in read_results("r.jsonl")} == {"one", "two"}
 
 
-def test_training_that_fails_leaves_nothing(data, capsys):
+@pytest.mark.parametrize("standardise", ["time-index", "model"])
+def test_training_that_fails_leaves_nothing(standardise, data, capsys):
     content = arrays()
     content["X_train"][0] = np.inf
     write(data, "infinite", content)
-    code, out, err = run(capsys, "pretrain", "infinite", "--data", data, "--out", "m", *SMALL)
+    code, out, err = run(capsys, "pretrain", "infinite", "--data", data, "--out", "m",
+                         "--standardise", standardise, *SMALL)  # fmt: skip
     assert (code, out) == (1, "")
-    assert err.startswith("fei-sklearn: error: ") and "infinity" in err
+    assert err.startswith("fei-sklearn: error: ") and "inf" in err
     assert not (data.parent / "m").exists()
 
 

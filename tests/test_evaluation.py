@@ -338,11 +338,21 @@ def test_a_bad_set_does_not_stop_the_others(fitted, folder, tmp_path):
         ({"y_test": np.full(20, 5)}, "class 5 in its test part and not in its training part"),
         ({"X_test": None, "y_test": None}, "no test part"),
         ({"task": "pretraining"}, "no labels"),
+        ({"X_train": np.full((40, 1, 24), np.nan, np.float32)}, "nothing but missing values"),
     ],
 )
 def test_sets_that_cannot_be_evaluated(changes, message, fitted):
     with pytest.raises(ValueError, match=message):
         evaluate(fitted, sets=[dataset(**changes)])
+
+
+@pytest.mark.parametrize("standardise", ["time-index", "model"])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_infinite_values_are_no_missing_ones(part, standardise, fitted):
+    X = arrays()[f"X_{part}"]
+    X[3, 0, 5] = np.inf
+    with pytest.raises(ValueError, match=r"inf(inity)? "):
+        evaluate(fitted, sets=[dataset(**{f"X_{part}": X})], standardise=standardise)
 
 
 @pytest.mark.parametrize(

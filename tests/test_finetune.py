@@ -145,6 +145,25 @@ def test_start_from_a_folder(frozen, tmp_path):
     np.testing.assert_array_equal(model.transform(X), same.fit_transform(X))
 
 
+def test_start_from_a_bundled_checkpoint_by_its_name():
+    model = classifier("fei-tiny", freeze_encoder=True, max_epochs=0).fit(X, LABELS)
+    expected = FEIEmbedder(pretrained="fei-tiny").fit_transform(X)
+    np.testing.assert_array_equal(model.transform(X), expected)
+
+
+def test_the_best_weights_are_kept_and_training_stops_early(frozen):
+    panel, y = np.concatenate([X] * 3), np.random.default_rng(0).permutation(np.tile(LABELS, 3))
+    model = classifier(
+        frozen, freeze_encoder=True, max_epochs=200, learning_rate=0.05, n_iter_no_change=4
+    ).fit(panel, y)  # labels by chance: the validation loss can only get worse
+    losses = [record["valid_loss"] for record in model.history_]
+    assert model.best_epoch_ == 1 + int(np.argmin(losses))
+    assert model.n_iter_ == model.best_epoch_ + 4 < 200
+    shorter = clone(model).set_params(n_iter_no_change=None).fit(panel, y)
+    assert shorter.n_iter_ == 200 and shorter.best_epoch_ < 200
+    np.testing.assert_array_equal(shorter.embedder_.transform(X), frozen.transform(X))
+
+
 def test_a_fitted_embedder_is_pretrained_anew_and_that_is_said():
     embedder = quick().fit(X)
     with pytest.warns(UserWarning, match="FrozenEstimator"):
@@ -161,17 +180,23 @@ def test_the_same_seed_gives_the_same_model(frozen):
     np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
 
 
-def test_pickled_and_cloned(frozen):
-    model = classifier(frozen).fit(X, LABELS)
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_pickled_and_cloned(make, frozen):
+    y = LABELS if make is classifier else FREQUENCY
+    model = make(frozen).fit(X, y)
     again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
     with pytest.raises(NotFittedError):
         clone(model).predict(X)
 
 
-def test_in_a_grid_search(frozen):
-    search = GridSearchCV(classifier(frozen), {"freeze_encoder": [True, False]}, cv=2)
-    assert search.fit(X, LABELS).best_score_ > 0.8
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_in_a_grid_search(make, frozen):
+    y = LABELS if make is classifier else FREQUENCY
+    search = GridSearchCV(make(frozen), {"freeze_encoder": [True, False]}, cv=2)
+    assert search.fit(X, y).best_score_ > (0.8 if make is classifier else 0.4)
+    nested = GridSearchCV(make(quick()), {"embedder__mask_ratio": [0.3, 0.7]}, cv=2).fit(X, y)
+    assert nested.best_estimator_.embedder_.mask_ratio in (0.3, 0.7)
 
 
 def test_validation_is_stratified_and_only_where_it_can_be(frozen):

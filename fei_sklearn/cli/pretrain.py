@@ -84,9 +84,9 @@ def _on_dataset(args: argparse.Namespace) -> tuple[Any, int]:
         | {"device": args.device, "n_jobs": args.jobs, "random_state": args.seed or 0}
     )
     dataset = load_dataset(args.dataset, root=args.data, paper_protocol=args.paper_protocol)
-    corpus = Corpus(dataset.X_train, per_time_index=args.standardise == "time-index")
-    embedder.set_params(**corpus.scaling)
     with failing():
+        corpus = Corpus(dataset.X_train, per_time_index=args.standardise == "time-index")
+        embedder.set_params(**corpus.scaling)
         with redirect_stdout(sys.stderr):  # epochs are progress
             embedder.fit(corpus.X)
         embedder.save(args.out)

@@ -147,6 +147,8 @@ def _task(dataset: Any, wanted: str | None, per_time_index: bool, most: int | No
     groups, y_val = dataset.groups_train, None
     if dataset.X_val is not None and dataset.y_val is not None and len(dataset.X_val) > 0:
         panels["val"], y_val = as_panel(dataset.X_val), np.asarray(dataset.y_val)
+    if np.isnan(panels["train"]).all():
+        raise ValueError(f"{dataset.name!r} has nothing but missing values in its training part.")
     if most is not None:
         rows = thin(y_train, most, classes=classes)
         panels["train"], y_train = panels["train"][rows], y_train[rows]

@@ -50,10 +50,19 @@ class TimeIndexStandardiser:
     ----------
     X : ndarray of shape (n_samples, n_channels, n_timepoints)
         Training panel; NaN where a value is missing.
+
+    Raises
+    ------
+    ValueError
+        If a panel holds infinities, which would turn into missing values, or the training panel
+        nothing but missing ones.
     """
 
     def __init__(self, X: np.ndarray) -> None:
         present = ~np.isnan(X)
+        if not present.any():
+            raise ValueError("The training series have no value that is not missing.")
+        _check_finite(X)
         self.mean, self.std = _moments(X, present, axis=(0,))
         self.channel_mean, self.channel_std = _moments(X, present, axis=(0, 2))
         empty = ~present.any(axis=0)
@@ -62,6 +71,7 @@ class TimeIndexStandardiser:
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Standardised copy of a panel of any length, float32; NaN stays NaN."""
+        _check_finite(X)
         length, known = X.shape[2], self.mean.shape[1]
         beyond = ((0, 0), (0, max(length - known, 0)))
         mean = np.pad(self.mean[:, :length], beyond)
@@ -72,6 +82,16 @@ class TimeIndexStandardiser:
             rows = slice(start, start + CHUNK_ROWS)
             standardised[rows] = (X[rows] - mean) / std
         return standardised
+
+
+def _check_finite(X: np.ndarray) -> None:
+    infinite = np.isinf(X)
+    if infinite.any():
+        row, channel, index = np.argwhere(infinite)[0]
+        raise ValueError(
+            f"Series {row} has the value {X[row, channel, index]} in channel {channel} at time "
+            f"index {index}: mark what is missing as NaN."
+        )
 
 
 def _moments(
