@@ -10,7 +10,7 @@ batch, rather than its first; the mixture is learned on one batch that is kept f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,7 @@ from torch.nn import functional as F
 from fei_sklearn.baselines.augmentations import candidates
 from fei_sklearn.baselines.contrast import similarities, two_views
 from fei_sklearn.baselines.latent_mask import masked_map
-from fei_sklearn.baselines.rival import (
-    Rival,
-    at_least_float32,
-    check_one_length,
-    own_encoder,
-)
+from fei_sklearn.baselines.rival import StepwiseRival, at_least_float32, check_one_length
 
 N_CANDIDATES, N_SEGMENTS = 7, 8
 LOCAL_WEIGHT = 0.5
@@ -79,7 +74,7 @@ class MetaLearner:
         )
 
 
-class InfoTSObjective(Rival):
+class InfoTSObjective(StepwiseRival):
     """Global contrast of view and series, local contrast of segments, and a learned mixture.
 
     Parameters
@@ -89,27 +84,18 @@ class InfoTSObjective(Rival):
     width, n_channels, n_timepoints : int
         Not needed here.
     similarity : {"dot", "cosine"}, default="dot"
-        As in :class:`fei_sklearn.baselines.ts2vec.TS2VecObjective`.
+        As in :class:`fei_sklearn.baselines.rival.StepwiseRival`.
     generator : torch.Generator, default=None
         Source of the mixture's initial logits.
     """
 
+    name = "infots"
     resumable = False  # the mixture's optimiser and series are no part of its state_dict
 
     def __init__(
-        self,
-        encoder: nn.Module,
-        *,
-        width: int,
-        n_channels: int,
-        n_timepoints: int,
-        similarity: str = "dot",
-        generator: torch.Generator | None = None,
+        self, encoder: nn.Module, *, generator: torch.Generator | None = None, **options: Any
     ) -> None:
-        super().__init__()
-        self.encoder = own_encoder(encoder, "infots")
-        self.n_timepoints, self.similarity = n_timepoints, similarity
-        self.max_gradient_norm = 1.0 if similarity == "dot" else None
+        super().__init__(encoder, **options)
         # its own optimiser trains the mixture: see update_target
         self.logits = nn.Parameter(
             0.01 * torch.randn(N_CANDIDATES, generator=generator), requires_grad=False

@@ -47,6 +47,41 @@ class Rival(nn.Module):
         """Do nothing: there is no target network."""
 
 
+class StepwiseRival(Rival):
+    """A peer that contrasts the steps of the package's own encoder.
+
+    Parameters
+    ----------
+    encoder : FEIEncoder
+        The encoder.
+    width, n_channels, n_timepoints : int
+        Features that it gives, channels and time points that it takes.
+    similarity : {"dot", "cosine"}, default="dot"
+        Similarity of features. "dot" is the articles'; gradients are then clipped at norm 1, as the
+        encoder's features are nearly non-negative and their products large.
+    generator : torch.Generator, default=None
+        Source of initial weights, for the peers that have heads.
+    """
+
+    #: Name of the objective.
+    name: str
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        width: int,
+        n_channels: int,
+        n_timepoints: int,
+        similarity: str = "dot",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = own_encoder(encoder, self.name)
+        self.n_timepoints, self.similarity = n_timepoints, similarity
+        self.max_gradient_norm = 1.0 if similarity == "dot" else None
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     """A tensor in float32 if it came in half precision, as mixed precision hands batches over."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -8,14 +8,14 @@ are mixed with another series than itself, series are not split in two, weights 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from fei_sklearn.baselines.crops import crop_twice, samples_per_step
 from fei_sklearn.baselines.hierarchy import hierarchical_contrast
-from fei_sklearn.baselines.rival import Rival, at_least_float32, drawn, own_encoder
+from fei_sklearn.baselines.rival import StepwiseRival, at_least_float32, drawn
 
 #: Weight of the contrast across series, and of all contrast beside the reconstruction.
 ALPHA, CONTRAST_WEIGHT = 0.8, 0.01
@@ -32,7 +32,7 @@ class TimesURLLosses(NamedTuple):
     reconstruction_loss: Tensor
 
 
-class TimesURLObjective(Rival):
+class TimesURLObjective(StepwiseRival):
     """Hierarchical contrast with mixed negatives, and reconstruction of masked segments.
 
     Parameters
@@ -46,10 +46,12 @@ class TimesURLObjective(Rival):
     n_timepoints : int
         Not needed here.
     similarity : {"dot", "cosine"}, default="dot"
-        As in :class:`fei_sklearn.baselines.ts2vec.TS2VecObjective`.
+        As in :class:`fei_sklearn.baselines.rival.StepwiseRival`.
     generator : torch.Generator, default=None
         Source of the head's initial weights.
     """
+
+    name = "timesurl"
 
     def __init__(
         self,
@@ -57,14 +59,10 @@ class TimesURLObjective(Rival):
         *,
         width: int,
         n_channels: int,
-        n_timepoints: int,
-        similarity: str = "dot",
         generator: torch.Generator | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__()
-        self.encoder = own_encoder(encoder, "timesurl")
-        self.n_timepoints, self.similarity = n_timepoints, similarity
-        self.max_gradient_norm = 1.0 if similarity == "dot" else None
+        super().__init__(encoder, width=width, n_channels=n_channels, **options)
         n_out = n_channels * samples_per_step(self.encoder)
         self.head = drawn(
             lambda: nn.Sequential(

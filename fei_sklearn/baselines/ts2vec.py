@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fei_sklearn.baselines.crops import crop_twice, samples_per_step
 from fei_sklearn.baselines.hierarchy import hierarchical_contrast
 from fei_sklearn.baselines.latent_mask import masked_map
-from fei_sklearn.baselines.rival import Rival, own_encoder
+from fei_sklearn.baselines.rival import StepwiseRival
 
 
 class TS2VecLosses(NamedTuple):
@@ -24,7 +24,7 @@ class TS2VecLosses(NamedTuple):
     loss: Tensor
 
 
-class TS2VecObjective(Rival):
+class TS2VecObjective(StepwiseRival):
     """Hierarchical contrast of the shared part of two masked crops.
 
     Parameters
@@ -34,26 +34,12 @@ class TS2VecObjective(Rival):
     width, n_channels, n_timepoints : int
         Not needed here.
     similarity : {"dot", "cosine"}, default="dot"
-        Similarity of features. "dot" is the article's; gradients are then clipped at norm 1, as the
-        encoder's features are nearly non-negative and their products large.
+        As in :class:`fei_sklearn.baselines.rival.StepwiseRival`.
     generator : torch.Generator, default=None
         Not needed here: there are no heads.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        *,
-        width: int,
-        n_channels: int,
-        n_timepoints: int,
-        similarity: str = "dot",
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.encoder = own_encoder(encoder, "ts2vec")
-        self.n_timepoints, self.similarity = n_timepoints, similarity
-        self.max_gradient_norm = 1.0 if similarity == "dot" else None
+    name = "ts2vec"
 
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, *, generator: torch.Generator | None = None
