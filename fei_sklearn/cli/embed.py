@@ -57,11 +57,13 @@ def run(args: argparse.Namespace) -> int:
     """Embed and write."""
     out = Path(args.out)
     _check_out(out)
+    from fei_sklearn._torch import resolve_device
     from fei_sklearn.datasets import load_dataset
     from fei_sklearn.evaluation.files import whole_file
     from fei_sklearn.evaluation.models import Conditions, SavedModel
     from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
+    resolve_device(args.device)
     readout = _readout(args)
     model = SavedModel.load(args.model, readout)
     dataset = load_dataset(args.dataset, root=args.data, paper_protocol=args.paper_protocol)
