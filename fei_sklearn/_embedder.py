@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
+from contextlib import closing
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
 from sklearn.base import (
@@ -19,7 +18,6 @@ from sklearn.utils import check_random_state, metadata_routing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fei_sklearn import _persistence, _state
 from fei_sklearn._atomic import all_or_nothing
 from fei_sklearn._callbacks import (
     CallbackSupportMixin,
@@ -28,7 +26,12 @@ from fei_sklearn._callbacks import (
     printers,
     with_callbacks,
 )
-from fei_sklearn._panel import Scaler, check_panel, plain_array, to_panel
+from fei_sklearn._containers import plain_array
+from fei_sklearn._panel import check_panel
+from fei_sklearn._preparation import to_panel
+from fei_sklearn._saving import SavingMixin
+from fei_sklearn._scaling import Scaler
+from fei_sklearn._storage import StoredPanel, check_target, is_stored, parts
 from fei_sklearn.objectives import OBJECTIVES
 from fei_sklearn.readout import LAYERS, STATISTICS, VIEWS, resolve
 
@@ -47,7 +50,11 @@ class CollapseWarning(UserWarning):
 
 
 class FEIEmbedder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    SavingMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Embeddings of time series by Frequency-masked Embedding Inference.
 
@@ -314,7 +321,8 @@ class FEIEmbedder(
         X : array-like of shape (n_samples, n_timepoints) or \
 (n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
             Series of at least 2 time points; NaN where a value is missing. Frames are wide, a row a
-            series. A memory map, such as ``np.load(file, mmap_mode="r")``, is read in parts.
+            series. Memory maps, such as ``np.load(file, mmap_mode="r")``, and chunked arrays, as of
+            zarr, h5py and dask, are read in parts: see docs/performance.md.
         y : None
             Ignored.
 
@@ -446,11 +454,11 @@ class FEIEmbedder(
         ----------
         X : array-like of shape (n_samples, n_timepoints) or \
 (n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
-            Series. A 3-D panel may have other lengths than in `fit`. A memory map, such as
-            ``np.load(file, mmap_mode="r")``, is read in parts.
-        out : ndarray of shape (n_samples, n_features_out), default=None
-            Where to write the embeddings, such as ``np.lib.format.open_memmap(file, "w+", ...)``;
-            it is returned. None makes a new array.
+            Series. A 3-D panel may have other lengths than in `fit`. Memory maps and chunked arrays
+            are read in parts, as in `fit`.
+        out : array of shape (n_samples, n_features_out), default=None
+            Where to write the embeddings, such as ``np.lib.format.open_memmap(file, "w+", ...)``,
+            or an array of zarr or h5py; it is returned. None makes a new array.
 
         Returns
         -------
@@ -467,12 +475,76 @@ class FEIEmbedder(
             If `X` has other dimensions or channels than in `fit`, or holds infinities; or if `out`
             does not fit.
         """
+        return self._embed(self._values(X), out)
+
+    def transform_chunks(self, X, *, n_rows=None):
+        """Embed series part by part, for embeddings that are larger than memory, too.
+
+        Parameters
+        ----------
+        X : array-like
+            Series, as in `transform`.
+        n_rows : int, default=None
+            Series in a part. None takes as many as have 4 million values, and at least a tile of
+            inference.
+
+        Returns
+        -------
+        iterator of tuple of slice and ndarray
+            The rows of a part, and their embeddings as `transform` gives them. While one part is
+            embedded the next is read.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            As in `transform`; for what is wrong with the values of a part, when its turn comes.
+        """
+        if n_rows is not None and n_rows < 1:
+            raise ValueError(f"n_rows must be at least 1, got {n_rows}.")
+        return self._embedded(self._values(X), n_rows)
+
+    def _values(self, X):
+        """Series that are ready to be embedded but for their scaling."""
         check_is_fitted(self)
         self._validate_params()  # the readout may have been set since fit
-        values = check_panel(self, X, reset=False)
+        return check_panel(self, X, reset=False)
+
+    def _embed(self, values, out=None):
+        """Embeddings of validated series: of those that are not in memory part by part."""
         from fei_sklearn import _network
 
-        return _network.embed_panel(self, self._panel(values), out)
+        into_array = out is None or isinstance(out, np.ndarray)
+        if self.pooling is None and not into_array:
+            raise ValueError(
+                f"out must be a NumPy array, or a memory map, with pooling=None, got a "
+                f"{type(out).__name__}: write the parts of transform_chunks(X) there."
+            )
+        if self.pooling is None or (into_array and isinstance(values, np.ndarray)):
+            return _network.embed_panel(self, self._panel(values), out)
+        shape = (len(values), self._n_features_out)
+        if out is None:
+            out = np.empty(shape, dtype=np.float32)
+        check_target(out, shape)
+        for rows, embeddings in self._embedded(values):
+            out[rows] = embeddings
+        return out
+
+    def _embedded(self, values, n_rows=None):
+        """Rows and embeddings of validated series, part by part."""
+        from fei_sklearn import _network
+        from fei_sklearn.prefetch import read_ahead
+
+        stored = values if isinstance(values, StoredPanel) else StoredPanel(values)
+        panel = self._panel(stored)
+        n_rows = n_rows or _network.rows_at_once(self, stored.shape, stored.chunk_rows)
+        starts = range(0, len(stored), n_rows)
+        slices = [slice(start, min(start + n_rows, len(stored))) for start in starts]
+        tasks = ((rows, panel.part(rows)) for rows in slices)
+        with closing(tasks if stored is not values else read_ahead(tasks)) as tasks:
+            for rows, part in tasks:
+                yield rows, _network.embed_panel(self, part)
 
     def _panel(self, values):
         """Validated series as the fitted encoder takes them."""
@@ -510,18 +582,21 @@ class FEIEmbedder(
             If the window is longer than the series, or shorter than 2.
         """
         check_is_fitted(self)
-        X = np.asarray(plain_array(X))
-        n_timepoints = X.shape[-1] if X.ndim in (2, 3) else 0
+        X = StoredPanel(X) if is_stored(X) else np.asarray(plain_array(X))
+        shape = X.source_shape if isinstance(X, StoredPanel) else X.shape
+        n_timepoints = shape[-1] if len(shape) in (2, 3) else 0
         if not 2 <= window_length <= n_timepoints or step < 1:
             raise ValueError(
                 f"window_length must be from 2 to the {n_timepoints} time points of X, got "
                 f"{window_length}, and step at least 1, got {step}."
             )
         starts = np.arange(0, n_timepoints - window_length + 1, step)
-        windows = np.lib.stride_tricks.sliding_window_view(X, window_length, axis=-1)
-        windows = np.moveaxis(windows[..., starts, :], -2, 1)
-        flat = (self.transform(series) for series in windows)
-        return np.stack([np.asarray(part) for part in flat]), starts + window_length - 1
+        embeddings = []
+        for series in (series.reshape(shape[1:]) for _, part in parts(X) for series in part):
+            windows = np.lib.stride_tricks.sliding_window_view(series, window_length, axis=-1)
+            windows = np.moveaxis(windows[..., starts, :], -2, 0)
+            embeddings.append(np.asarray(self.transform(windows)))
+        return np.stack(embeddings), starts + window_length - 1
 
     def step_positions(self, n_timepoints):
         """Time points at which the steps of ``pooling=None`` are centred.
@@ -566,93 +641,3 @@ class FEIEmbedder(
         from fei_sklearn import _network
 
         return _network.restore_encoder(self)
-
-    def save(self, path):
-        """Write the fitted embedder to a folder, as safetensors and JSON.
-
-        Parameters
-        ----------
-        path : path-like
-            The folder. It is made if it does not exist; a model in it is replaced.
-
-        Raises
-        ------
-        NotFittedError
-            If `fit` was not called.
-        ValueError
-            If the folder cannot be written.
-        """
-        check_is_fitted(self)
-        config, weights = _state.to_folder(self)
-        _persistence.write_folder(path, config, weights)
-
-    @classmethod
-    def load(cls, path, *, device="auto", encoder=None):
-        """Read an embedder that `save` wrote. No code in the folder is executed.
-
-        Parameters
-        ----------
-        path : path-like
-            The folder.
-        device : str, default="auto"
-            Device of the loaded embedder.
-        encoder : callable, default=None
-            The builder of the encoder, if the embedder was fitted with one: code is not saved.
-
-        Returns
-        -------
-        FEIEmbedder
-            The fitted embedder.
-
-        Raises
-        ------
-        ValueError
-            If there is no model, or one that is damaged, of another kind, or of a newer format.
-        """
-        embedder = _state.from_folder(cls, *_persistence.read_folder(path), encoder=encoder)
-        return embedder.set_params(device=device)
-
-    @classmethod
-    def from_pretrained(cls, name_or_path, *, device="auto", encoder=None):
-        """Load a model by folder, by the name of a bundled checkpoint, or from a model hub.
-
-        Parameters
-        ----------
-        name_or_path : str or path-like
-            A folder that `save` wrote, a bundled checkpoint, or "owner/name" on the Hugging Face
-            hub (needs the extra ``hub``).
-        device, encoder
-            As in `load`.
-
-        Returns
-        -------
-        FEIEmbedder
-            The fitted embedder.
-
-        Raises
-        ------
-        ValueError
-            If there is no such model, or a damaged one.
-        """
-        return cls.load(_persistence.locate(name_or_path), device=device, encoder=encoder)
-
-    def push_to_hub(self, repo_id, *, private=False, token=None):
-        """Upload the fitted embedder to the Hugging Face hub (needs the extra ``hub``).
-
-        Parameters
-        ----------
-        repo_id : str
-            "owner/name".
-        private : bool, default=False
-            Whether a new repository is private.
-        token : str or None, default=None
-            Access token; None takes the one you logged in with.
-
-        Returns
-        -------
-        str
-            Address of the model.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            self.save(folder)
-            return _persistence.upload(Path(folder), repo_id, private=private, token=token)

@@ -200,11 +200,7 @@ class FineTuner(
 
     def _embed(self, X):
         check_is_fitted(self)
-        values = check_panel(self, X, reset=False)
-        from fei_sklearn import _network
-
-        panel = self.embedder_._panel(values)
-        return _network.embed_panel(self.embedder_, panel)
+        return self.embedder_._embed(check_panel(self, X, reset=False))
 
     def _outputs(self, X):
         return self._embed(X).astype(np.float64) @ self.coef_.T + self.intercept_

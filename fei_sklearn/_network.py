@@ -28,7 +28,7 @@ from fei_sklearn.checkpointing import Checkpoints, fingerprint
 from fei_sklearn.data import Panel, split
 from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder, check_has_layers, map_widths
 from fei_sklearn.folding import fold_batch_norm
-from fei_sklearn.inference import embed
+from fei_sklearn.inference import TILE_ROWS, embed
 from fei_sklearn.objectives import objective_class
 from fei_sklearn.pooling import Readout, fit_biases
 from fei_sklearn.progress import Record, Watcher
@@ -42,6 +42,9 @@ COLLAPSE_SAMPLE = 256
 
 #: Series over which the biases of "ppv" are quantiles.
 BIAS_SAMPLE = 64
+
+#: Values that are embedded at once of a panel that is not in memory.
+VALUES_AT_ONCE = 2**22
 
 #: Before the name of a view, the name of its biases among the weights.
 BIASES = "biases."
@@ -400,6 +403,16 @@ def _biases(embedder: Any, encoder: nn.Module, spec: ReadoutSpec) -> dict[str, t
         every = torch.from_numpy(np.array(embedder.weights_[f"{BIASES}{view}"]))
         biases[view] = torch.cat(torch.split(every, widths, dim=1)[taken], dim=1)
     return biases
+
+
+def rows_at_once(embedder: Any, shape: tuple[int, ...], chunk_rows: int) -> int:
+    """Series that are embedded at once of a panel that is not in memory.
+
+    Whole tiles of them, and whole chunks of the file, so that none is read twice.
+    """
+    tile = TILE_ROWS.get(resolve_device(embedder.device).type, 16)
+    n_rows = max(1, VALUES_AT_ONCE // (tile * int(np.prod(shape[1:])))) * tile
+    return -(-n_rows // chunk_rows) * chunk_rows
 
 
 _restored: weakref.WeakKeyDictionary[Any, tuple[Weights, torch.device, nn.Module]]

@@ -106,11 +106,7 @@ def test_what_every_objective_reads_out_survives_folding(objective):
 
 
 def compare(embedder, X):
-    from fei_sklearn._panel import Scaler, check_panel, to_panel
-
-    panel = to_panel(
-        check_panel(embedder, X, reset=False), Scaler(embedder.offset_, embedder.scale_)
-    )
+    panel = embedder._panel(embedder._values(X))
     encoder = embedder.encoder_
     assert any(isinstance(module, MaskedBatchNorm1d) for module in encoder.modules())
     expected = embed(_network.build_readout(embedder, encoder), panel, device=CPU)

@@ -10,7 +10,10 @@ import torch
 from quick import CONFIGURATIONS, quick, run_python, walks
 
 from fei_sklearn import FEIClassifier, inference
-from fei_sklearn._panel import Scaler, check_panel, is_memory_map, to_panel
+from fei_sklearn._panel import check_panel
+from fei_sklearn._preparation import to_panel
+from fei_sklearn._scaling import Scaler
+from fei_sklearn._storage import StoredPanel, is_memory_map
 from fei_sklearn.data import LazySeries, Panel, batches_on
 from fei_sklearn.objective import FEIObjective
 
@@ -84,7 +87,7 @@ def test_bad_values_in_a_memory_map_are_a_sentence(value, message, tmp_path):
 def test_statistics_do_not_depend_on_the_chunks_much(chunk, monkeypatch):
     X = with_gaps(walks(100, 2, 30)) * [[1e-3], [1e3]] + [[1e6], [-5.0]]
     X[:20, 1] = np.nan  # whole chunks without a value
-    monkeypatch.setattr("fei_sklearn._panel.CHUNK_ROWS", chunk)
+    monkeypatch.setattr("fei_sklearn._storage.CHUNK_ROWS", chunk)
     scaler = Scaler.fit(X, "channel")
     np.testing.assert_allclose(scaler.offset, np.nanmean(X, axis=(0, 2)), rtol=1e-12)
     np.testing.assert_allclose(scaler.scale, np.nanstd(X, axis=(0, 2)), rtol=1e-8)
@@ -96,7 +99,7 @@ def test_statistics_do_not_depend_on_the_chunks_much(chunk, monkeypatch):
 def test_lazy_series_are_indexed_like_the_array(tmp_path):
     X = on_disk(walks(), tmp_path)
     array = to_panel(np.array(X), Scaler.fit(X, "channel"))
-    lazy = to_panel(X, Scaler.fit(X, "channel"))
+    lazy = to_panel(StoredPanel(X), Scaler.fit(X, "channel"))
     assert isinstance(lazy.values, LazySeries)
     rows = np.array([5, 3, 5, 19, 0])
     for a, b in ((array, lazy), (array.univariate(), lazy.univariate())):

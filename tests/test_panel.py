@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from quick import quick
 from scipy import sparse
 
-from fei_sklearn import _panel
-from fei_sklearn._panel import Scaler, check_panel, to_panel
+from fei_sklearn import _storage
+from fei_sklearn._panel import check_panel
+from fei_sklearn._preparation import to_panel
+from fei_sklearn._scaling import Scaler
 
 properties = settings(
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -38,7 +40,7 @@ def fast(**params):
 
 def read(X):
     """What `fit` makes of a panel, before it scales."""
-    return check_panel(fast(), X, reset=True)
+    return np.asarray(check_panel(fast(), X, reset=True))
 
 
 def mapped(X, folder):
@@ -572,7 +574,7 @@ def expected_scaling(X, scaling):
 @given(panels(), st.sampled_from(["series", "channel", None]), st.integers(1, 6))
 def test_missing_values_are_cut_off_or_interpolated(X, scaling, chunk_rows):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_panel, "CHUNK_ROWS", chunk_rows)
+        patch.setattr(_storage, "CHUNK_ROWS", chunk_rows)
         panel = to_panel(X, Scaler.fit(X, scaling))
     expected = [without_missing(series) for series in expected_scaling(X, scaling)]
     lengths = [series.shape[1] for series in expected]
