@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder import BlockMaps, check_has_layers, feature_maps, valid_mask
-from fei_sklearn.readout import BIAS_QUANTILES, VIEWS, ReadoutSpec
+from fei_sklearn.readout import BIAS_QUANTILES, VIEWS, ReadoutSpec, n_biases
 
 #: Most values of a feature from which its biases are taken.
 MOST_BIAS_VALUES = 20_000
@@ -167,8 +167,7 @@ class Readout(nn.Module):
             x = x.reshape(n_samples * n_channels, 1, n_timepoints)
             lengths = None if lengths is None else lengths.repeat_interleave(n_channels)
         if self.spec.statistics:
-            parts = [self._features(x, lengths, view) for view in self.spec.views]
-            return torch.cat(parts, dim=1).reshape(n_samples, -1)
+            return self._features(x, lengths).reshape(n_samples, -1)
         maps = readout_maps(self.encoder, view_of(x, self.spec.views[0], lengths), lengths, "last")
         activated, _, n_steps = maps[0]
         if n_steps is not None:
@@ -176,13 +175,24 @@ class Readout(nn.Module):
             activated = activated.masked_fill(padding, torch.nan)
         return activated.reshape(n_samples, -1, activated.shape[-1]).transpose(1, 2)
 
-    def _features(self, x: Tensor, lengths: Tensor | None, view: str) -> Tensor:
-        """Features of one view: map by map, and then statistic by statistic."""
-        maps = readout_maps(self.encoder, view_of(x, view, lengths), lengths, self.spec.layers)
+    def _features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Features view by view, map by map, and then statistic by statistic."""
+        views = self.spec.views
+        # the views pass the encoder side by side, as so many more series
+        seen = torch.cat([view_of(x, view, lengths) for view in views])
+        n_seen = None if lengths is None else lengths.repeat(len(views))
+        maps = readout_maps(self.encoder, seen, n_seen, self.spec.layers)
+        parts = zip(*(_by_view(m, len(views)) for m in maps), strict=True)
+        features = [self._of_view(*part) for part in zip(views, parts, strict=True)]
+        return torch.cat(features, dim=1)
+
+    def _of_view(self, view: str, maps: Sequence[BlockMaps]) -> Tensor:
         biases: Sequence[Tensor | None] = [None] * len(maps)
         if "ppv" in self.spec.statistics:
             every: Tensor = getattr(self, f"biases_{view}")
-            biases = torch.split(every, [m.summed.shape[1] for m in maps], dim=1)
+            of_maps = torch.split(every, [m.summed.shape[1] for m in maps], dim=1)
+            counts = n_biases(self.spec.layers, len(maps))
+            biases = [b if n == len(b) else b[::2] for b, n in zip(of_maps, counts, strict=True)]
         return torch.cat(
             [
                 _statistic(m, statistic, bias)
@@ -193,9 +203,24 @@ class Readout(nn.Module):
         )
 
 
+def _by_view(maps: BlockMaps, n_views: int) -> list[BlockMaps]:
+    """A map of all views as one map for each."""
+    n_steps = [None] * n_views if maps.n_steps is None else maps.n_steps.chunk(n_views)
+    activated, summed = maps.activated.chunk(n_views), maps.summed.chunk(n_views)
+    return [BlockMaps(*part) for part in zip(activated, summed, n_steps, strict=True)]
+
+
 def _statistic(maps: BlockMaps, statistic: str, biases: Tensor | None) -> Tensor:
+    """The mean of a map, or one of the other statistics of the sums before its last GELU.
+
+    GELU squeezes all that is below zero: the maximum of a feature that seldom fires would hardly
+    differ over a small panel, and a series that makes it fire would be an outlier of any size once
+    features are standardised.
+    """
+    if statistic == "mean":
+        return pool(maps.activated, maps.n_steps)
     if statistic != "ppv":
-        return pool(maps.activated, maps.n_steps, statistic)
+        return pool(maps.summed, maps.n_steps, statistic)
     assert biases is not None
     return proportion_above(maps.summed, biases, maps.n_steps)
 

@@ -13,11 +13,12 @@ LAYERS = ("last", "all", "blocks")
 VIEWS = ("level", "shape", "change")
 
 #: Quantiles over a training panel at which "ppv" has its biases. MiniRocket (Dempster et al., KDD
-#: 2021) takes low-discrepancy quantiles of the convolutions' outputs likewise.
-BIAS_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+#: 2021) takes low-discrepancy quantiles of the convolutions' outputs likewise. Maps of the last
+#: stage, which have few steps, take every second of them.
+BIAS_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 #: Most features that "auto" gives; of more channels or wider encoders it takes less of each.
-MOST_FEATURES = 32_000
+MOST_FEATURES = 36_000
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,13 @@ class ReadoutSpec:
 
     def n_features(self, stage_widths: Sequence[int]) -> int:
         """Features of one series through an encoder of these widths."""
-        n_maps = sum(layer_widths(stage_widths, self.layers))
-        n_statistics = sum(len(BIAS_QUANTILES) if s == "ppv" else 1 for s in self.statistics)
-        return max(n_statistics, 1) * n_maps * len(self.views)
+        widths = layer_widths(stage_widths, self.layers)
+        n_plain = sum(statistic != "ppv" for statistic in self.statistics)
+        counts = [0] * len(widths)
+        if "ppv" in self.statistics:
+            counts = list(n_biases(self.layers, len(widths)))
+        n_view = sum(w * max(n_plain + n, 1) for w, n in zip(widths, counts, strict=True))
+        return n_view * len(self.views)
 
 
 #: From the richest to the leanest, what "auto" chooses from; see docs/choices.md for the scores.
@@ -60,6 +65,13 @@ def layer_widths(stage_widths: Sequence[int], layers: str) -> tuple[int, ...]:
     if layers == "all":
         return tuple(stage_widths)
     return tuple(width for width in stage_widths for _ in range(2))
+
+
+def n_biases(layers: str, n_maps: int) -> tuple[int, ...]:
+    """Biases that "ppv" takes for each of the maps of `layers`, the last stage's at the end."""
+    n_last = {"last": n_maps, "all": 1, "blocks": 2}[layers]
+    every, few = len(BIAS_QUANTILES), len(BIAS_QUANTILES[::2])
+    return (every,) * (n_maps - n_last) + (few,) * n_last
 
 
 def resolve(

@@ -189,10 +189,12 @@ def test_stages_come_one_by_one_and_in_them_the_statistics():
 def test_transform_gives_statistics_of_the_encoders_maps(unscaled, layers, statistics):
     X = noise(9, 2, 70).astype(np.float32)
     with torch.no_grad():
-        stages = [maps.numpy() for maps, _ in unscaled.encoder_.stages(torch.from_numpy(X))]
+        stages = unscaled.encoder_.block_maps(torch.from_numpy(X))[1::2]
     stages = stages if layers == "all" else stages[-1:]
     names = [statistics] if isinstance(statistics, str) else statistics
-    expected = np.concatenate([NUMPY[s](m, axis=2) for m in stages for s in names], axis=1)
+    of = {"mean": "activated", "max": "summed", "std": "summed"}
+    parts = [NUMPY[s](getattr(m, of[s]).numpy(), axis=2) for m in stages for s in names]
+    expected = np.concatenate(parts, axis=1)
     unscaled.set_params(layers=layers, pooling=statistics)
     assert len(unscaled.get_feature_names_out()) == expected.shape[1]
     assert_close(unscaled.transform(X), expected)

@@ -65,8 +65,8 @@ class Staged(nn.Module):
     ("stage_widths", "n_encoded", "rung"),
     [
         (TINY, 1, 0),
-        (TINY, 3, 0),
-        (TINY, 4, 1),
+        (TINY, 2, 0),
+        (TINY, 3, 1),
         (SMALL, 2, 1),
         (BIG, 1, 1),
         (BIG, 2, 2),
@@ -83,8 +83,10 @@ def test_auto_is_the_richest_that_is_small_enough(stage_widths, n_encoded, rung)
 
 def test_the_numbers_of_features():
     assert ReadoutSpec().n_features(TINY) == 128
-    assert auto(TINY).n_features(TINY) == 3 * (1 + 1 + 5) * 2 * (16 + 32 + 64 + 128) == 10080
-    assert LADDER[1].n_features(TINY) == 2 * 7 * 240 and LADDER[2].n_features(TINY) == 3 * 240
+    of_blocks = (1 + 1 + 9) * 2 * (16 + 32 + 64) + (1 + 1 + 5) * 2 * 128
+    assert auto(TINY).n_features(TINY) == 3 * of_blocks == 12768
+    assert LADDER[1].n_features(TINY) == of_blocks and LADDER[2].n_features(TINY) == 3 * 240
+    assert auto(TINY, pooling="ppv").n_features(TINY) == 5 * 128
     assert auto(TINY, pooling=None).n_features(TINY) == 128
 
 
@@ -195,7 +197,7 @@ def test_biases_are_quantiles_over_series_spread_over_the_panel(n_samples):
         pooled = [np.concatenate([maps[b][1] for maps in per_series], axis=1) for b in range(8)]
         expected = [np.quantile(values, BIAS_QUANTILES, axis=1) for values in pooled]
         biases = embedder.weights_[f"biases.{view}"]
-        assert biases.shape == (5, 2 * (2 + 4 + 8 + 16)) and biases.dtype == np.float32
+        assert biases.shape == (9, 2 * (2 + 4 + 8 + 16)) and biases.dtype == np.float32
         assert_close(biases, np.concatenate(expected, axis=1))
 
 
@@ -240,11 +242,12 @@ def numpys_features(encoder, weights, series, spec):
         ends = np.cumsum([summed.shape[0] for _, summed in blocks])
         biases = np.split(weights[f"biases.{view}"], ends[:-1], axis=1)
         taken = {"last": slice(7, 8), "all": slice(1, 8, 2), "blocks": slice(0, 8)}[spec.layers]
+        biases[6:] = [bias[::2] for bias in biases[6:]]
         for (activated, summed), bias in list(zip(blocks, biases, strict=True))[taken]:
             of_map = {
                 "mean": [activated.mean(axis=1)],
-                "max": [activated.max(axis=1)],
-                "std": [activated.std(axis=1)],
+                "max": [summed.max(axis=1)],
+                "std": [summed.std(axis=1)],
                 "ppv": [(summed > row[:, np.newaxis]).mean(axis=1) for row in bias],
             }
             features += [part for name in spec.statistics for part in of_map[name]]
@@ -326,7 +329,9 @@ def test_any_readout_may_be_set_after_fit():
         start = 0
         for view, block in itertools.product(VIEWS, range(8)):
             for statistic in STATISTICS:
-                width = (2, 4, 8, 16)[block // 2] * (5 if statistic == "ppv" else 1)
+                width = (2, 4, 8, 16)[block // 2]
+                if statistic == "ppv":
+                    width *= 5 if block > 5 else 9
                 by_map[channel, view, block, statistic] = rows[:, start : start + width]
                 start += width
         assert start == rows.shape[1]
@@ -376,7 +381,7 @@ def test_proportions_of_an_encoder_without_stages(params):
     assert shares.shape == (20, 2 * 2 * 5 * width)
     # on the panel whose quantiles they are, channels together
     by_bias = shares.reshape(20, 2, 2, 5, width).mean(axis=(0, 1))
-    expected = np.broadcast_to(1 - np.array(BIAS_QUANTILES)[:, np.newaxis], by_bias.shape)
+    expected = np.broadcast_to(1 - np.array(BIAS_QUANTILES)[::2, np.newaxis], by_bias.shape)
     np.testing.assert_allclose(by_bias, expected, atol=0.06)
 
 
@@ -384,7 +389,7 @@ def test_proportions_of_an_encoder_without_stages(params):
 def test_proportions_of_a_users_own_stages(layers):
     X = walks()
     embedder = quick(encoder=Staged, pooling=("mean", "ppv"), layers=layers).fit(X)
-    n_features = 2 * 6 * {"last": 12, "all": 6 + 12}[layers]
+    n_features = 2 * (6 * 12 + {"last": 0, "all": 10 * 6}[layers])
     assert embedder.transform(X).shape == (20, n_features)
     assert len(embedder.get_feature_names_out()) == n_features
 
