@@ -117,12 +117,13 @@ class Stem(nn.Module):
         super().__init__()
         self.conv = Conv1d(n_channels, STEM_WIDTH, 3, padding=1, bias=False)
         self.norm = MaskedBatchNorm1d(STEM_WIDTH)
+        self.activation = nn.GELU()
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:  # noqa: D102
         if lengths is None:
-            return F.avg_pool1d(F.gelu(self.norm(self.conv(x))), 2), None
+            return F.avg_pool1d(self.activation(self.norm(self.conv(x))), 2), None
         valid = valid_mask(lengths, x.shape[-1], x.dtype)
-        x = F.gelu(self.norm(self.conv(x * valid), valid))
+        x = self.activation(self.norm(self.conv(x * valid), valid))
         lengths = torch.div(lengths, 2, rounding_mode="floor")
         x = F.avg_pool1d(x, 2)
         return x * valid_mask(lengths, x.shape[-1], x.dtype), lengths
@@ -167,6 +168,7 @@ class ResidualBlock(nn.Module):
         self.stride = stride
         self.conv1 = Conv1d(in_width, width, 3, stride=stride, padding=1, bias=False)
         self.norm1 = MaskedBatchNorm1d(width)
+        self.activation = nn.GELU()
         self.conv2 = Conv1d(width, width, 3, padding=1, bias=False)
         self.norm2 = MaskedBatchNorm1d(width)
         changes_shape = stride != 1 or in_width != width
@@ -178,7 +180,7 @@ class ResidualBlock(nn.Module):
         if lengths is not None:
             lengths = torch.div(lengths + self.stride - 1, self.stride, rounding_mode="floor")
             valid = valid_mask(lengths, inner.shape[-1], x.dtype)
-        inner = F.gelu(self.norm1(inner, valid))
+        inner = self.activation(self.norm1(inner, valid))
         if valid is not None:
             inner = inner * valid
         out = self.norm2(self.conv2(inner), valid)

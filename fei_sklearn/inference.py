@@ -17,9 +17,9 @@ from fei_sklearn.data import Panel
 from fei_sklearn.pooling import Readout
 
 #: Rows of a tile, by type of device.
-TILE_ROWS = {"cpu": 16, "cuda": 256, "mps": 256}
+TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256}
 #: Rows of the tile of a series that comes alone, as in recursive forecasting. With strides of 2 two
-#: rows were seen to give the same bits as sixteen; one row, or strides of 1, give others.
+#: rows were seen to give the same bits as 32; one row, or strides of 1, give others.
 LONE_TILE_ROWS = 2
 
 
@@ -50,7 +50,7 @@ def embed(
     ValueError
         If `out` does not fit, or the device's memory is too small for a single series.
     """
-    n_rows = TILE_ROWS.get(device.type, 16)
+    n_rows = TILE_ROWS.get(device.type, 32)
     if len(panel) == 1 and getattr(readout.encoder, "stride", None) == 2:
         n_rows = LONE_TILE_ROWS
     masked = hasattr(readout.encoder, "stages")

@@ -10,7 +10,7 @@ from torch import nn
 
 from fei_sklearn import _network
 from fei_sklearn.encoder import FEIEncoder, MaskedBatchNorm1d
-from fei_sklearn.folding import fold_batch_norm
+from fei_sklearn.folding import FoldedConv1d, fold_batch_norm
 from fei_sklearn.inference import embed
 from fei_sklearn.objectives import OBJECTIVES
 
@@ -63,6 +63,26 @@ def test_float32_rounds_but_little(lengths):
     with torch.no_grad():
         for (expected, _), (maps, _) in zip(
             encoder.stages(x, lengths), fold_batch_norm(encoder).stages(x, lengths), strict=True
+        ):
+            size = float(expected.abs().max())
+            torch.testing.assert_close(maps, expected, rtol=1e-5, atol=1e-5 * size)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["dense", "ragged"])
+def test_with_and_without_weights_in_onednns_order(lengths, monkeypatch):
+    encoder, x = lived_in(FEIEncoder(1, 32)), series(1, lengths)
+    packed = fold_batch_norm(encoder)
+    monkeypatch.setattr("fei_sklearn.folding._has_packed_convolutions", lambda weight: False)
+    plain = fold_batch_norm(encoder)
+    convolutions = [m for m in packed.modules() if isinstance(m, FoldedConv1d)]
+    assert len(convolutions) == 1 + 4 * 5
+    assert [m.packed is not None for m in convolutions] == [
+        torch.backends.mkldnn.is_available()
+    ] * 21
+    assert all(m.packed is None for m in plain.modules() if isinstance(m, FoldedConv1d))
+    with torch.no_grad():
+        for (maps, _), (expected, _) in zip(
+            packed.stages(x, lengths), plain.stages(x, lengths), strict=True
         ):
             size = float(expected.abs().max())
             torch.testing.assert_close(maps, expected, rtol=1e-5, atol=1e-5 * size)
