@@ -6,7 +6,8 @@ PATH is a checkout of the authors' repository on GitHub,
 USTBInnovationPark/Frequency-masked-Embedding-Inference. Both sides train the same encoder on the
 same series, in batches of one size, and take their steps in turn: what else the machine does falls
 on both. Printed are medians over the steps, their ratio, and the time from data in memory to the
-first step's beginning.
+first step's beginning. Seconds are the process's CPU time on one thread of a CPU, which does not
+count its waiting for a core, and wall time elsewhere.
 
 A step of the authors' is what their ``train_model`` does between two batches: batch from their kind
 of loader, masks from their pool, loss, gradients, the norms and losses that they log, optimiser,
@@ -128,11 +129,13 @@ def forever(begin: Callable[[], Iterator]) -> Iterator:
 
 
 def seconds(work: Callable[[], object], device: str) -> float:
-    started = time.perf_counter()
+    alone = device == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
+    started = clock()
     work()
     if device != "cpu":
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def compare(size: str, args: argparse.Namespace) -> None:
@@ -143,11 +146,13 @@ def compare(size: str, args: argparse.Namespace) -> None:
     sides = {"authors": partial(authors_step, args.repo, *given)}
     sides |= {precision: partial(our_step, *given, precision) for precision in args.precisions}
     steps: dict[str, Step] = {}
+
+    def begin(name: str, build: Callable[[], Step]) -> None:
+        steps[name] = build()
+
     before, times = {}, {name: [] for name in sides}
     for name, build in sides.items():
-        started = time.perf_counter()
-        steps[name] = build()
-        before[name] = time.perf_counter() - started
+        before[name] = seconds(partial(begin, name, build), args.device)
         seconds(steps[name], args.device)  # warms up
     for _ in range(args.steps):
         for name, step in steps.items():

@@ -1,10 +1,12 @@
 """Series per second of `transform`, beside MiniRocket's, and its cost against number and length.
 
-    python benchmarks/speed.py [--encoders small tiny] [--length 512] [--rounds 7]
+    python benchmarks/speed.py [minirocket] [folding] [growth] [--encoders small tiny]
+                               [--length 512] [--rounds 7] [--plot growth.png]
 
-One thread. All sides transform the same series in turn, round after round; medians and ratios are
-printed. Encoders are untrained, which costs the same. "small mean" is the readout of the paper; a
-plain "small" is the default one, of many more features. sktime's MiniRocket needs numba.
+One thread. All sides transform the same series in turn, round after round; medians and ratios of
+CPU time, which does not count waiting for a core, are printed. Encoders are untrained, which costs
+the same. "small mean" is the readout of the paper; a plain "small" is the default one, of many more
+features. sktime's MiniRocket needs numba, the plot matplotlib.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from authors import our_step
 
 from fei_sklearn import FEIEmbedder, _network
 from fei_sklearn.data import Panel
@@ -44,9 +48,9 @@ def medians(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
         work()  # compiles, and fills caches
     for _ in range(rounds):
         for name, work in sides.items():
-            started = time.perf_counter()
+            started = time.process_time()
             work()
-            times[name].append(time.perf_counter() - started)
+            times[name].append(time.process_time() - started)
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
@@ -85,35 +89,65 @@ def folding(args: argparse.Namespace) -> None:
 
 
 def growth(args: argparse.Namespace) -> None:
-    """Microseconds for each value of the panel: level, where cost grows in proportion."""
+    """Microseconds for each value: level, where cost grows in proportion."""
     encoder = args.encoders[0]
-    readout = {"pooling": "mean", "layers": "last"}
-    shapes = [(n, args.length) for n in (64, 256, 1024)]
-    shapes += [(64, length) for length in (128, 512, 2048, 8192)]
+    shapes = {
+        "series": [(n, args.length) for n in (64, 256, 1024)],
+        "time points": [(64, length) for length in (128, 512, 2048, 8192)],
+    }
     sides = {}
-    for n, length in shapes:
-        X = noise(n, length)
-        embedder = fitted(encoder, X, **readout)
-        sides[n, length] = partial(embedder.transform, X)
-    for (n, length), seconds in medians(sides, max(args.rounds // 2, 1)).items():
+    for shape in chain(*shapes.values()):
+        X = noise(*shape)
+        embedder = fitted(encoder, X, pooling="mean", layers="last")
+        sides["transform", shape] = partial(embedder.transform, X)
+        sides["step of fit", shape] = our_step(encoder, X, shape[0], "cpu", "32-true")
+    taken = medians(sides, max(args.rounds // 2, 1))
+    for (what, (n, length)), seconds in taken.items():
         each = 1e6 * seconds / (n * length)
-        print(f"{encoder} n={n:5d} length={length:5d} {seconds:8.3f} s  {each:6.3f} us a value")
+        panel = f"n={n:5d} length={length:5d}"
+        print(f"{encoder} {what:12s} {panel} {seconds:8.3f} s  {each:6.3f} us a value")
     alone = noise(1, args.length)
-    embedder = fitted(encoder, noise(64, args.length), **readout)
+    embedder = fitted(encoder, noise(64, args.length), pooling="mean", layers="last")
     seconds = medians({"one": lambda: embedder.transform(alone)}, 21)["one"]
     print(f"{encoder} one series: {1e3 * seconds:.2f} ms", flush=True)
+    if args.plot:
+        plot(args.plot, shapes, taken)
+
+
+def plot(file: str, shapes: dict[str, list], taken: dict) -> None:
+    """Seconds against the number of series and their length, on logarithmic axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    for axes, (label, of_axis) in zip(figure.subplots(1, 2), shapes.items(), strict=True):
+        sizes = [n if label == "series" else length for n, length in of_axis]
+        for what in ("step of fit", "transform"):
+            seconds = [taken[what, shape] for shape in of_axis]
+            (line,) = axes.loglog(sizes, seconds, "o-", label=what)
+            proportional = [seconds[-1] * size / sizes[-1] for size in sizes]
+            axes.loglog(sizes, proportional, ":", color=line.get_color())
+        axes.set(xlabel=label, ylabel="seconds")
+    axes.legend()
+    figure.savefig(file, dpi=100)
+
+
+PARTS = {"minirocket": against_minirocket, "folding": folding, "growth": growth}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "parts", nargs="*", default=list(PARTS), metavar="PART", help=" ".join(PARTS)
+    )
     parser.add_argument("--encoders", nargs="+", default=["small", "tiny"])
     parser.add_argument("--length", type=int, default=512)
     parser.add_argument("--n", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--plot", help="where growth is drawn")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    for part in (against_minirocket, folding, growth):
-        part(args)
+    for part in args.parts:
+        PARTS[part](args)
 
 
 if __name__ == "__main__":
