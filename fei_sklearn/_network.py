@@ -44,7 +44,7 @@ COLLAPSE_SAMPLE = 256
 BIAS_SAMPLE = 64
 
 #: Values that are embedded at once of a panel that is not in memory.
-VALUES_AT_ONCE = 2**22
+VALUES_AT_ONCE = 2**20
 
 #: Before the name of a view, the name of its biases among the weights.
 BIASES = "biases."
