@@ -30,7 +30,6 @@ _COMMON = {
     "min_epoch_steps": 1,
     "learning_rate": 1e-3,
     "validation_fraction": None,
-    "precision": "bf16-mixed",
     "random_state": 0,
 }
 
