@@ -53,19 +53,20 @@ def main() -> None:
     parser.add_argument("panels", type=Path, nargs="+", help=".npz files")
     parser.add_argument("--checkpoint", default="fei-tiny")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 60, 200, 1000, 5000])
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), help=f"of {list(WAYS)}")
     parser.add_argument("--epochs", type=int, default=10, help="of at least 10 steps")
     parser.add_argument("--test", type=int, default=300, help="series of the test part")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="JSON lines, one a cell")
     args = parser.parse_args()
-    print("| set | series |", " | ".join(WAYS), "|\n|---|---|" + "---|" * len(WAYS))
+    print("| set | series |", " | ".join(args.ways), "|\n|---|---|" + "---|" * len(args.ways))
     for size in args.sizes:
         rows = []
         for path in args.panels:
             dataset = load_dataset(path)
             if len(dataset.y_train) < size:
                 continue
-            cells = {way: [] for way in WAYS}
+            cells = {way: [] for way in args.ways}
             for seed in args.seeds:
                 rng = np.random.default_rng(seed)
                 train = rng.permutation(len(dataset.y_train))[:size]
@@ -74,7 +75,7 @@ def main() -> None:
                     *(dataset.X_train[train][:, :1], dataset.y_train[train]),
                     *(dataset.X_test[test][:, :1], dataset.y_test[test]),
                 )
-                for way in WAYS:
+                for way in args.ways:
                     cells[way].append(cell(way, parts, args, seed))
                     if args.out:
                         line = {"set": path.stem, "size": size, "way": way, "seed": seed}

@@ -14,7 +14,6 @@ import argparse
 import functools
 import json
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,14 +32,15 @@ from fei_sklearn.objective import FEIObjective
 LENGTH = 512
 
 
-def synthetic(n: int, seed: int, real: tuple[Path, ...]) -> np.ndarray:
+@functools.lru_cache(maxsize=2)
+def synthetic(n: int, seed: int, real: tuple[Path, ...] = ()) -> np.ndarray:
     """The corpus of the recipes."""
     return make_corpus(n, LENGTH, random_state=seed)
 
 
 def shrunk(n: int, seed: int, real: tuple[Path, ...], low: float = 16.0) -> np.ndarray:
     """Half of the series shrunk to `low` to 512 points and stretched again, as short ones are."""
-    corpus = synthetic(n, seed, real)
+    corpus = synthetic(n, seed).copy()
     rng = np.random.default_rng([seed, 1])
     for i in np.flatnonzero(rng.random(n) < 0.5):
         short = int(log_uniform(rng, low, LENGTH, (1,))[0])
@@ -51,7 +51,7 @@ def shrunk(n: int, seed: int, real: tuple[Path, ...], low: float = 16.0) -> np.n
 
 def cropped(n: int, seed: int, real: tuple[Path, ...]) -> np.ndarray:
     """A random part of every series, an eighth to the whole, stretched."""
-    corpus = synthetic(n, seed, real)
+    corpus = synthetic(n, seed)
     rng = np.random.default_rng([seed, 2])
     part = log_uniform(rng, 0.125, 1.0, (n, 1))
     begin = rng.random((n, 1)) * (1.0 - part)
@@ -80,7 +80,7 @@ def recorded(n: int, seed: int, real: tuple[Path, ...]) -> np.ndarray:
 
 def both(n: int, seed: int, real: tuple[Path, ...]) -> np.ndarray:
     """Synthetic and recorded series, half and half."""
-    return np.concatenate([synthetic(n // 2, seed, real), recorded(n - n // 2, seed, real)])
+    return np.concatenate([synthetic(n, seed)[: n // 2], recorded(n - n // 2, seed, real)])
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,10 @@ def draw(corpus: Callable[..., np.ndarray], n: int, real: tuple[Path, ...]) -> n
     return corpus(n, 0, real)[:, np.newaxis]
 
 
-def pretrain(variant: Variant, seed: int, args: argparse.Namespace, folder: Path) -> float:
-    """Pretrain, save to a folder, and return the seconds of training."""
+def pretrain(
+    variant: Variant, seed: int, args: argparse.Namespace, folder: Path
+) -> list[dict[str, float]]:
+    """Pretrain, save to a folder, and return the history."""
     X = draw(variant.corpus, round(variant.corpus_size * args.series), tuple(args.real))
     params = {"encoder": args.encoder, "batch_size": 1} | variant.params
     params["batch_size"] = round(params["batch_size"] * args.batch_size)
@@ -168,7 +170,7 @@ def pretrain(variant: Variant, seed: int, args: argparse.Namespace, folder: Path
         FEIObjective.branch_weights = before
     embedder.offset_ = embedder.scale_ = None  # as recipes do: each panel has a scaling of its own
     embedder.save(folder)
-    return sum(record["seconds"] for record in embedder.history_)
+    return list(embedder.history_)
 
 
 def parts(file: Path, most: int) -> tuple[np.ndarray, ...]:
@@ -216,15 +218,17 @@ def main() -> None:
     for variant in args.variants:
         for seed in args.seeds:
             with tempfile.TemporaryDirectory() as folder:
-                seconds = pretrain(VARIANTS[variant], seed, args, Path(folder))
+                history = pretrain(VARIANTS[variant], seed, args, Path(folder))
                 scores = {name: score(Path(folder), data[name]) for name in names}
             means = [np.mean([s[k] for s in scores.values()]) for k in ("default", "paper")]
+            seconds = sum(record["seconds"] for record in history)
             row = f"| {variant} | {seed} | {seconds:.0f} | {means[0]:.4f} | {means[1]:.4f} |"
             print(row, flush=True)
             if args.out:
                 line = {"variant": variant, "seed": seed, "steps": args.steps, "seconds": seconds}
+                line |= {"last": history[-1] if history else None, "scores": scores}
                 with args.out.open("a") as file:
-                    file.write(json.dumps(line | {"at": time.time(), "scores": scores}) + "\n")
+                    file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":
