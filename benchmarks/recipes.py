@@ -3,9 +3,13 @@
     python benchmarks/recipes.py DIR --sets ... --variants base real both --real FOLDER ...
 
 Each variant pretrains an encoder for `--steps` steps and is scored on UCR sets as it is, under the
-default readout and under the paper's, by StandardScaler and RidgeClassifierCV. DIR holds ``.npz``
-panels with the keys X_train, y_train, X_test, y_test. Real corpora are windows of the training
-parts of the panels in the folders or files `--real`: give it none of the families that are scored.
+default readout and under the paper's, by StandardScaler and RidgeClassifierCV. `--start fei-tiny`
+goes on from a checkpoint, which takes the luck of the initial weights out of the comparison, but
+keeps its encoder and objective.
+
+DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Real corpora are windows
+of the training parts of the panels in the folders or files `--real`: give it none of the families
+that are scored.
 """
 
 from __future__ import annotations
@@ -134,6 +138,7 @@ VARIANTS = {
     "stride 1, steps / 8": Variant({"stride": 1}, steps=1 / 8),
     "mask loss x 0.25": Variant(weights=(1.0, 0.25)),
     "mask loss x 4": Variant(weights=(1.0, 4.0)),
+    "mask loss x 0": Variant(weights=(1.0, 0.0)),
     "no mask inference": Variant({"objective": "fei-no-mask-inference"}),
     "no embedding inference": Variant({"objective": "fei-no-embedding-inference"}),
     "no momentum": Variant({"objective": "fei-no-momentum"}),
@@ -143,16 +148,19 @@ VARIANTS = {
 
 
 @functools.lru_cache(maxsize=3)
-def draw(corpus: Callable[..., np.ndarray], n: int, real: tuple[Path, ...]) -> np.ndarray:
+def draw(
+    corpus: Callable[..., np.ndarray], n: int, seed: int, real: tuple[Path, ...]
+) -> np.ndarray:
     """A corpus, with a channel axis."""
-    return corpus(n, 0, real)[:, np.newaxis]
+    return corpus(n, seed, real)[:, np.newaxis]
 
 
 def pretrain(
     variant: Variant, seed: int, args: argparse.Namespace, folder: Path
 ) -> list[dict[str, float]]:
     """Pretrain, save to a folder, and return the history."""
-    X = draw(variant.corpus, round(variant.corpus_size * args.series), tuple(args.real))
+    n_series = round(variant.corpus_size * args.series)
+    X = draw(variant.corpus, n_series, args.corpus_seed, tuple(args.real))
     params = {"encoder": args.encoder, "batch_size": 1} | variant.params
     params["batch_size"] = round(params["batch_size"] * args.batch_size)
     steps_an_epoch = -(-len(X) // params["batch_size"])
@@ -160,7 +168,8 @@ def pretrain(
     if 0 < steps < steps_an_epoch:
         X, steps_an_epoch = X[: steps * params["batch_size"]], steps
     params |= {"max_epochs": round(steps / steps_an_epoch), "min_epoch_steps": 1}
-    params = {"learning_rate": 1e-3, "min_timepoints": LENGTH} | params
+    params = {"learning_rate": args.learning_rate, "min_timepoints": LENGTH} | params
+    params["pretrained"] = args.start
     params |= {"validation_fraction": None, "random_state": seed, "n_jobs": 1}
     before = FEIObjective.branch_weights
     FEIObjective.branch_weights = variant.weights  # no parameter: nothing else has a use for it
@@ -209,6 +218,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--most", type=int, default=150, help="series of each part of a set")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--corpus-seed", type=int, default=0)
+    parser.add_argument("--start", help="checkpoint to go on from, rather than from scratch")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, help="JSON lines, one a run")
     args = parser.parse_args()

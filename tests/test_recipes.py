@@ -26,6 +26,7 @@ def test_parameters_are_the_embedders(name):
     assert name == f"fei-{embedder.encoder}"
     assert embedder.random_state is not None  # or nobody could make it again
     assert embedder.min_timepoints == recipe.n_timepoints
+    assert embedder.precision == "auto"  # bfloat16 crawls on a CPU that has to emulate it
 
 
 def test_a_recipe_fits_the_corpus_with_what_is_to_differ(model):
