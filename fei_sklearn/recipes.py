@@ -16,12 +16,16 @@ class Recipe:
         Parameters of :class:`fei_sklearn.FEIEmbedder`.
     n_series, n_timepoints, corpus_seed : int
         Arguments of :func:`fei_sklearn.datasets.make_corpus`.
+    then : Recipe, default=None
+        A second pretraining that goes on from the weights of the first, on a corpus of its own; its
+        parameters are those that differ.
     """
 
     params: dict[str, Any] = field(default_factory=dict)
     n_series: int = 131_072
     n_timepoints: int = 512
     corpus_seed: int = 0
+    then: Recipe | None = None
 
 
 _COMMON = {
@@ -36,21 +40,28 @@ _COMMON = {
 #: Recipes of the bundled checkpoints, by their names.
 RECIPES = {
     "fei-tiny": Recipe({"encoder": "tiny", "max_epochs": 5} | _COMMON),
-    "fei-small": Recipe({"encoder": "small", "max_epochs": 10} | _COMMON),
+    "fei-small": Recipe(
+        {"encoder": "small", "max_epochs": 10} | _COMMON,
+        then=Recipe(
+            {"max_epochs": 12, "learning_rate": 5e-4, "random_state": 1},
+            n_series=65_536,
+            corpus_seed=1,
+        ),
+    ),
 }
 
 
 def pretrain_recipe(
     name: str, *, n_series: int | None = None, callbacks: Any = (), **params: Any
 ) -> Any:
-    """Draw a recipe's corpus and pretrain on it.
+    """Draw a recipe's corpus and pretrain on it, and so on if there is a second part.
 
     Parameters
     ----------
     name : str
         One of :data:`RECIPES`.
     n_series : int, default=None
-        A shorter or longer corpus than the recipe's.
+        A shorter or longer corpus than each of the recipe's.
     callbacks : sequence of scikit-learn callbacks, default=()
         Followers of the fit.
     **params
@@ -73,12 +84,17 @@ def pretrain_recipe(
 
     if name not in RECIPES:
         raise ValueError(f"There is no recipe {name!r}: choose from {sorted(RECIPES)}.")
-    recipe = RECIPES[name]
-    embedder = FEIEmbedder(**recipe.params | params)
+    embedder = FEIEmbedder()
     if callbacks:
         embedder.set_callbacks(*callbacks)
-    n_series = recipe.n_series if n_series is None else n_series
-    corpus = make_corpus(n_series, recipe.n_timepoints, random_state=recipe.corpus_seed)
-    embedder.fit(corpus[:, None])  # with a channel axis, so that it embeds series of any length
+    part: Recipe | None = RECIPES[name]
+    while part is not None:
+        n = part.n_series if n_series is None else n_series
+        corpus = make_corpus(n, part.n_timepoints, random_state=part.corpus_seed)
+        embedder.set_params(**part.params | params)
+        embedder.fit(corpus[:, None])  # with a channel axis, so that it embeds series of any length
+        embedder.set_params(warm_start=True)
+        part = part.then
+    embedder.set_params(warm_start=False)
     embedder.offset_ = embedder.scale_ = None
     return embedder

@@ -43,6 +43,19 @@ def test_a_recipe_is_its_corpus_and_parameters(model):
         np.testing.assert_array_equal(model.weights_[name], weights, err_msg=name)
 
 
+def test_a_second_part_goes_on_from_the_first():
+    few = {"encoder": 8, "precision": "32-true", "pooling": "mean"}
+    recipe = RECIPES["fei-small"]
+    model = pretrain_recipe("fei-small", n_series=12, max_epochs=1, **few)
+    first = FEIEmbedder(**recipe.params | few | {"max_epochs": 1})
+    first.fit(make_corpus(12, 512, random_state=0)[:, np.newaxis])
+    second = first.set_params(**recipe.then.params | {"max_epochs": 1, "warm_start": True})
+    second.fit(make_corpus(12, 512, random_state=recipe.then.corpus_seed)[:, np.newaxis])
+    assert not model.warm_start and model.learning_rate == recipe.then.params["learning_rate"]
+    for name, weights in second.weights_.items():
+        np.testing.assert_array_equal(model.weights_[name], weights, err_msg=name)
+
+
 def test_a_fit_that_starts_from_it_takes_the_scaling_of_its_own_panel(model, tmp_path):
     assert model.offset_ is None and model.scale_ is None
     model.save(tmp_path)
