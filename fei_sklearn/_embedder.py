@@ -97,11 +97,12 @@ class FEIEmbedder(
     pooling : {"auto", "mean", "max", "std", "ppv"}, tuple of these, or None, default="auto"
         Statistics over time that `transform` gives. "mean" is the readout of the paper. "ppv" are
         the proportions of positive values of MiniRocket: the shares of the time that a feature is
-        above nine biases, deciles over the training panel, or five of them in the last stage. "max"
-        and "std", too, are of the sums before a map's last GELU. "auto" gives the mean, the maximum
+        above nine biases, deciles over the training panel; in the last stage five of them, and in
+        the first two also three of them in each half of the series. "max" and "std", too, are of
+        the sums before a map's last GELU. "auto" gives the mean, the maximum
         and "ppv" of both blocks of all stages on three views of a univariate series; of panels with
         more channels, and of wider encoders, so much less of each that there are at most about
-        36,000 features. None gives the encoder's map step by step, see `step_positions`.
+        40,000 features. None gives the encoder's map step by step, see `step_positions`.
     layers : {"auto", "last", "all", "blocks"}, default="auto"
         Pool the last stage of the encoder, as the paper does, all four side by side, or both blocks
         of all four. "auto" is the last, unless pooling is "auto", too.
@@ -193,7 +194,7 @@ class FEIEmbedder(
     >>> X, y = load_unit_test(split="train", return_type="numpy3d")
     >>> embedder = FEIEmbedder("tiny", max_epochs=2, random_state=0)
     >>> embedder.fit_transform(X).shape
-    (20, 12768)
+    (20, 14496)
     >>> embedder.set_params(pooling="mean").transform(X).shape
     (20, 128)
     """

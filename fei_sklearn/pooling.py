@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder import BlockMaps, check_has_layers, feature_maps, valid_mask
-from fei_sklearn.readout import BIAS_QUANTILES, VIEWS, ReadoutSpec, n_biases
+from fei_sklearn.readout import (
+    BIAS_QUANTILES,
+    HALVES,
+    LAST_STAGE,
+    VIEWS,
+    ReadoutSpec,
+    stages_after,
+)
 
 #: Most values of a feature from which its biases are taken.
 MOST_BIAS_VALUES = 20_000
@@ -67,13 +74,43 @@ def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None
     Dempster, Schmidt and Webb, "MiniRocket: A Very Fast (Almost) Deterministic Transform for Time
     Series Classification", KDD 2021.
     """
-    above = maps[:, None] > biases[:, :, None]
     if n_steps is None:
-        share = above.sum(dim=-1, dtype=torch.int32).to(maps.dtype) / maps.shape[-1]
-    else:
-        above &= valid_mask(n_steps, maps.shape[-1], torch.bool)[:, None]
-        share = above.sum(dim=-1, dtype=torch.int32).to(maps.dtype) / n_steps[:, None, None]
-    return share.flatten(1)
+        return _share(maps, biases)
+    return _share(maps, biases, valid_mask(n_steps, maps.shape[-1], torch.bool))
+
+
+def proportion_above_in_halves(
+    maps: Tensor, biases: Tensor, n_steps: Tensor | None = None
+) -> Tensor:
+    """Shares as of :func:`proportion_above`, in the first and in the second half of each series.
+
+    The middle step of an odd number of them belongs to both.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, 2 * n_biases * width)
+        The first half's shares, bias by bias, and then the second's.
+    """
+    longest = maps.shape[-1]
+    if n_steps is None:
+        half = -(-longest // 2)
+        halves = [_share(part, biases) for part in (maps[..., :half], maps[..., longest - half :])]
+        return torch.cat(halves, dim=1)
+    first = valid_mask((n_steps + 1) // 2, longest, torch.bool)
+    second = valid_mask(n_steps, longest, torch.bool) & ~valid_mask(
+        n_steps // 2, longest, torch.bool
+    )
+    return torch.cat([_share(maps, biases, part) for part in (first, second)], dim=1)
+
+
+def _share(maps: Tensor, biases: Tensor, where: Tensor | None = None) -> Tensor:
+    """Shares of the steps, or of those that `where` of shape (n_samples, 1, n_steps) names."""
+    above = maps[:, None] > biases[:, :, None]
+    n_steps: int | Tensor = maps.shape[-1]
+    if where is not None:
+        above &= where[:, None]
+        n_steps = where.sum(dim=-1)[:, None]
+    return (above.sum(dim=-1, dtype=torch.int32).to(maps.dtype) / n_steps).flatten(1)
 
 
 def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:
@@ -190,13 +227,12 @@ class Readout(nn.Module):
         biases: Sequence[Tensor | None] = [None] * len(maps)
         if "ppv" in self.spec.statistics:
             every: Tensor = getattr(self, f"biases_{view}")
-            of_maps = torch.split(every, [m.summed.shape[1] for m in maps], dim=1)
-            counts = n_biases(self.spec.layers, len(maps))
-            biases = [b if n == len(b) else b[::2] for b, n in zip(of_maps, counts, strict=True)]
+            biases = torch.split(every, [m.summed.shape[1] for m in maps], dim=1)
+        later = stages_after(self.spec.layers, len(maps))
         return torch.cat(
             [
-                _statistic(m, statistic, bias)
-                for m, bias in zip(maps, biases, strict=True)
+                _statistic(m, statistic, bias, n_later)
+                for m, bias, n_later in zip(maps, biases, later, strict=True)
                 for statistic in self.spec.statistics
             ],
             dim=1,
@@ -210,7 +246,7 @@ def _by_view(maps: BlockMaps, n_views: int) -> list[BlockMaps]:
     return [BlockMaps(*part) for part in zip(activated, summed, n_steps, strict=True)]
 
 
-def _statistic(maps: BlockMaps, statistic: str, biases: Tensor | None) -> Tensor:
+def _statistic(maps: BlockMaps, statistic: str, biases: Tensor | None, n_later: int) -> Tensor:
     """The mean of a map, or one of the other statistics of the sums before its last GELU.
 
     GELU squeezes all that is below zero: the maximum of a feature that seldom fires would hardly
@@ -222,7 +258,19 @@ def _statistic(maps: BlockMaps, statistic: str, biases: Tensor | None) -> Tensor
     if statistic != "ppv":
         return pool(maps.summed, maps.n_steps, statistic)
     assert biases is not None
-    return proportion_above(maps.summed, biases, maps.n_steps)
+    return _shares(maps, biases, n_later)
+
+
+def _shares(maps: BlockMaps, biases: Tensor, n_later: int) -> Tensor:
+    """What "ppv" gives of a map of a stage after which so many come, see `readout.n_shares`."""
+    _, summed, n_steps = maps
+    if n_later == 0:
+        return proportion_above(summed, biases[LAST_STAGE], n_steps)
+    whole = proportion_above(summed, biases, n_steps)
+    if n_later == 1:
+        return whole
+    halves = proportion_above_in_halves(summed, biases[HALVES], n_steps)
+    return torch.cat([whole, halves], dim=1)
 
 
 @torch.no_grad()

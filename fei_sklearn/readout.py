@@ -15,10 +15,15 @@ VIEWS = ("level", "shape", "change")
 #: Quantiles over a training panel at which "ppv" has its biases. MiniRocket (Dempster et al., KDD
 #: 2021) takes low-discrepancy quantiles of the convolutions' outputs likewise. Maps of the last
 #: stage, which have few steps, take every second of them.
-BIAS_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+BIAS_QUANTILES: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+LAST_STAGE = slice(None, None, 2)
+
+#: Those above which "ppv" looks in each half of a series, too, in stages before the last two, whose
+#: maps have the most steps.
+HALVES = slice(2, 7, 2)
 
 #: Most features that "auto" gives; of more channels or wider encoders it takes less of each.
-MOST_FEATURES = 36_000
+MOST_FEATURES = 40_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class ReadoutSpec:
         n_plain = sum(statistic != "ppv" for statistic in self.statistics)
         counts = [0] * len(widths)
         if "ppv" in self.statistics:
-            counts = list(n_biases(self.layers, len(widths)))
+            counts = [n_shares(n) for n in stages_after(self.layers, len(widths))]
         n_view = sum(w * max(n_plain + n, 1) for w, n in zip(widths, counts, strict=True))
         return n_view * len(self.views)
 
@@ -67,11 +72,19 @@ def layer_widths(stage_widths: Sequence[int], layers: str) -> tuple[int, ...]:
     return tuple(width for width in stage_widths for _ in range(2))
 
 
-def n_biases(layers: str, n_maps: int) -> tuple[int, ...]:
-    """Biases that "ppv" takes for each of the maps of `layers`, the last stage's at the end."""
-    n_last = {"last": n_maps, "all": 1, "blocks": 2}[layers]
-    every, few = len(BIAS_QUANTILES), len(BIAS_QUANTILES[::2])
-    return (every,) * (n_maps - n_last) + (few,) * n_last
+def stages_after(layers: str, n_maps: int) -> tuple[int, ...]:
+    """How many stages come after that of each of the maps of `layers`."""
+    if layers == "last":
+        return (0,) * n_maps
+    of_stage = 2 if layers == "blocks" else 1
+    return tuple((n_maps - 1 - i) // of_stage for i in range(n_maps))
+
+
+def n_shares(n_later: int) -> int:
+    """Shares that "ppv" has of a feature of a stage after which so many come."""
+    if n_later == 0:
+        return len(BIAS_QUANTILES[LAST_STAGE])
+    return len(BIAS_QUANTILES) + (2 * len(BIAS_QUANTILES[HALVES]) if n_later > 1 else 0)
 
 
 def resolve(

@@ -190,7 +190,7 @@ def test_all_stages(name: str) -> None:
         assert rows.shape == (20, 2 * 2 * (2 + 4 + 8 + 16))
         both_blocks = {"layers": "blocks", "pooling": ("mean", "ppv")}
         rows = copy.deepcopy(fitted(name)).set_params(**both_blocks).transform(X)
-        assert rows.shape == (20, 2 * 2 * ((1 + 9) * (2 + 4 + 8) + (1 + 5) * 16))
+        assert rows.shape == (20, 2 * 2 * ((1 + 15) * (2 + 4) + (1 + 9) * 8 + (1 + 5) * 16))
 
 
 @rivals

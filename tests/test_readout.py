@@ -83,8 +83,8 @@ def test_auto_is_the_richest_that_is_small_enough(stage_widths, n_encoded, rung)
 
 def test_the_numbers_of_features():
     assert ReadoutSpec().n_features(TINY) == 128
-    of_blocks = (1 + 1 + 9) * 2 * (16 + 32 + 64) + (1 + 1 + 5) * 2 * 128
-    assert auto(TINY).n_features(TINY) == 3 * of_blocks == 12768
+    of_blocks = (1 + 1 + 15) * 2 * (16 + 32) + (1 + 1 + 9) * 2 * 64 + (1 + 1 + 5) * 2 * 128
+    assert auto(TINY).n_features(TINY) == 3 * of_blocks == 14496
     assert LADDER[1].n_features(TINY) == of_blocks and LADDER[2].n_features(TINY) == 3 * 240
     assert auto(TINY, pooling="ppv").n_features(TINY) == 5 * 128
     assert auto(TINY, pooling=None).n_features(TINY) == 128
@@ -168,6 +168,25 @@ def test_proportions_are_numpys_bias_by_bias(lengths):
     np.testing.assert_allclose(seen, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 7, 30])
+def test_proportions_in_halves_are_those_of_the_halves(n_steps):
+    maps, biases = walks(4, 3, n_steps), np.array([[-1.0, 0.0, 2.0], [0.5, 1.5, -0.5]])
+    half = (n_steps + 1) // 2
+    expected = np.concatenate(
+        [
+            pooling.proportion_above(torch.from_numpy(part), torch.from_numpy(biases))
+            for part in (maps[..., :half], maps[..., n_steps - half :])
+        ],
+        axis=1,
+    )
+    padded = np.concatenate([maps, np.full((4, 3, 5), 9.0)], axis=2)
+    for x, lengths in ((maps, None), (padded, torch.full((4,), n_steps))):
+        seen = pooling.proportion_above_in_halves(
+            torch.from_numpy(x), torch.from_numpy(biases), lengths
+        )
+        np.testing.assert_allclose(seen, expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("n_steps", [None, torch.tensor([1, 4])], ids=["dense", "ragged"])
 def test_the_deviation_of_a_constant_has_a_gradient(n_steps):
     maps = torch.ones((2, 3, 4), requires_grad=True)
@@ -234,6 +253,17 @@ def test_a_fit_from_a_model_takes_the_biases_of_its_own_panel(tmp_path):
 # The features
 
 
+def numpys_shares(summed, biases, n_later):
+    """What "ppv" gives of the map of a series."""
+    if n_later == 0:
+        biases = biases[[0, 2, 4, 6, 8]]
+    parts = [(summed, biases)]
+    if n_later > 1:
+        half = (summed.shape[1] + 1) // 2
+        parts += [(summed[:, :half], biases[[2, 4, 6]]), (summed[:, -half:], biases[[2, 4, 6]])]
+    return [(part > row[:, np.newaxis]).mean(axis=1) for part, rows in parts for row in rows]
+
+
 def numpys_features(encoder, weights, series, spec):
     """Features of one series of one encoded channel, computed from the encoder's `block_maps`."""
     features = []
@@ -242,13 +272,13 @@ def numpys_features(encoder, weights, series, spec):
         ends = np.cumsum([summed.shape[0] for _, summed in blocks])
         biases = np.split(weights[f"biases.{view}"], ends[:-1], axis=1)
         taken = {"last": slice(7, 8), "all": slice(1, 8, 2), "blocks": slice(0, 8)}[spec.layers]
-        biases[6:] = [bias[::2] for bias in biases[6:]]
-        for (activated, summed), bias in list(zip(blocks, biases, strict=True))[taken]:
+        shares = [numpys_shares(blocks[b][1], biases[b], 3 - b // 2) for b in range(8)]
+        for (activated, summed), of_block in list(zip(blocks, shares, strict=True))[taken]:
             of_map = {
                 "mean": [activated.mean(axis=1)],
                 "max": [summed.max(axis=1)],
                 "std": [summed.std(axis=1)],
-                "ppv": [(summed > row[:, np.newaxis]).mean(axis=1) for row in bias],
+                "ppv": of_block,
             }
             features += [part for name in spec.statistics for part in of_map[name]]
     return np.concatenate(features)
@@ -331,7 +361,7 @@ def test_any_readout_may_be_set_after_fit():
             for statistic in STATISTICS:
                 width = (2, 4, 8, 16)[block // 2]
                 if statistic == "ppv":
-                    width *= 5 if block > 5 else 9
+                    width *= (15, 15, 9, 5)[block // 2]
                 by_map[channel, view, block, statistic] = rows[:, start : start + width]
                 start += width
         assert start == rows.shape[1]

@@ -45,7 +45,7 @@ checkpoint_dir, random_state, verbose
     >>> X, y = load_unit_test(split="train")
     >>> transformer = FEICollectionTransformer("tiny", max_epochs=2, random_state=0)
     >>> transformer.fit_transform(X).shape
-    (20, 12768)
+    (20, 14496)
     """
 
     _tags = {

@@ -119,7 +119,7 @@ checkpoint_dir, random_state, verbose
     >>> X, y = load_unit_test(split="train", return_type="nested_univ")
     >>> transformer = FEITransformer("tiny", max_epochs=2, random_state=0)
     >>> transformer.fit_transform(X).shape
-    (20, 12768)
+    (20, 14496)
     >>> classifier = transformer * LogisticRegression()
     >>> classifier.fit(X, y).predict(X).shape
     (20,)
