@@ -110,7 +110,7 @@ def measure(store, path, limit):
         address_space = status("VmSize") + limit
         resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     X = opened(store, path)
-    out = create(store, path.with_name("embeddings" + path.suffix), (len(X), 128), np.float32)
+    out = create(store, path.with_name("embeddings" + path.suffix), (X.shape[0], 128), np.float32)
     seconds = []
     with Peak() as peak:
         for task in (lambda: embedder.fit(X), lambda: embedder.transform(X, out=out)):
@@ -119,7 +119,7 @@ def measure(store, path, limit):
             seconds.append(time.perf_counter() - started)
     sample = slice(0, 32)
     assert np.allclose(out[sample], embedder.transform(X[sample]), rtol=1e-4, atol=1e-4)
-    assert np.isfinite(out[len(X) - 32 :]).all()
+    assert np.isfinite(out[X.shape[0] - 32 :]).all()
     try:
         np.array(X)
         whole = "fits"

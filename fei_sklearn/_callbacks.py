@@ -130,12 +130,12 @@ class ProgressPrinter:
         return False
 
 
-def printers(estimator: Any) -> list[Watcher]:
-    """The printer that an estimator's `verbose` asks for, if any."""
+def printers(estimator: Any, max_epochs: int | None = None) -> list[Watcher]:
+    """The printer that an estimator's `verbose` asks for, if any; of so many epochs at most."""
     if not estimator.verbose:
         return []
     name, every = type(estimator).__name__, int(estimator.verbose)
-    return [ProgressPrinter(name, estimator._most_epochs, every)]
+    return [ProgressPrinter(name, max_epochs or estimator._most_epochs, every)]
 
 
 class Watchers:

@@ -181,6 +181,8 @@ class FEIEmbedder(
         Time points of the longest series seen in `fit`.
     input_ndim_ : {2, 3}
         Dimensions of the panel seen in `fit`.
+    stream_state_ : dict of str to ndarray
+        After `partial_fit` only: what the next chunk goes on from beside the weights.
 
     References
     ----------
@@ -349,50 +351,124 @@ class FEIEmbedder(
         self._readout(stage_widths=(1,), n_encoded=1)
         start = self._start()
         values = check_panel(self, X, reset=True)
-        scaler = self._scaler(values, start)
-        at_least = self.min_timepoints if start is None else start.min_timepoints_
-        panel = to_panel(values, scaler, at_least)
-        separate = self._separates_channels(values.shape[1], start)
+        panel, seen = self._prepared(values, self._scaler(values, start), start)
         earlier = list(self.history_) if start is self else []
-
-        def attributes(result):
-            return {
-                "n_channels_in_": values.shape[1],
-                "n_timepoints_in_": min(panel.max_length, values.shape[2]),
-                "min_timepoints_": at_least,
-                "offset_": scaler.offset,
-                "scale_": scaler.scale,
-                "separate_channels_": separate,
-                "weights_": result.weights,
-                "stage_widths_": result.stage_widths,
-                "stride_": result.stride,
-                "objective_": result.objective,
-                "reference_length_": result.reference_length,
-                "history_": earlier + result.history,
-                "best_epoch_": len(earlier) + result.best_epoch,
-                "n_iter_": len(earlier) + len(result.history),
-            }
-
         callbacks = EpochCallbacks(self, self._most_epochs, X)
         result = _network.pretrain(
             self,
-            panel.univariate() if separate else panel,
+            panel,
             None if start is None else _network.Start.of(start),
             int(check_random_state(self.random_state).randint(2**31 - 1)),
             Watchers([callbacks, *printers(self)]),
-            lambda so_far: callbacks.follow(lambda *state: attributes(so_far(*state))),
+            lambda so_far: callbacks.follow(
+                lambda *state: seen | self._learnt(so_far(*state), earlier)
+            ),
         )
-        self.__dict__.update(attributes(result))
+        self.__dict__.pop("stream_state_", None)
+        self.__dict__.update(seen | self._learnt(result, earlier))
+        self._warn_of_collapse(result)
+        callbacks.end()
+        return self
+
+    @all_or_nothing
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Pretrain on a chunk of a stream.
+
+        The first chunk decides the scaling for good. Every chunk is trained on for one epoch, of at
+        least `min_epoch_steps` steps, under a constant learning rate and momentum, as no end is
+        known, and without validation; the optimiser and the momentum copies go on from chunk to
+        chunk. Batch-norm statistics and the biases of "ppv" are then those of the last chunk: give
+        chunks of some hundred series, in random order. After `fit`, or with `pretrained`, the
+        stream goes on from these weights. `max_epochs`, `lr_decay`, `validation_fraction`,
+        `n_iter_no_change`, `warm_start` and `checkpoint_dir` play no part.
+
+        Parameters
+        ----------
+        X : array-like
+            Series, as in `fit`; of later chunks with the dimensions and channels of the first.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : FEIEmbedder
+            The fitted embedder. Its pickle holds what is needed to go on, some three times the
+            weights; a folder that `save` writes does not, so that after `load` the optimiser and
+            the momentum copies begin anew. `fit` forgets the stream.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, or if a chunk has other channels than the first.
+
+        Warns
+        -----
+        CollapseWarning
+            If all series of the chunk have nearly the same embedding.
+        """
+        from fei_sklearn import _network, _stream
+
+        self._readout(stage_widths=(1,), n_encoded=1)
+        goes_on = hasattr(self, "weights_")
+        start = self if goes_on else self._start()
+        values = check_panel(self, X, reset=not goes_on)
+        scaler = Scaler(self.offset_, self.scale_) if goes_on else self._scaler(values, start)
+        panel, seen = self._prepared(values, scaler, start)
+        earlier = list(self.history_) if goes_on else []
+        draw = int(check_random_state(self.random_state).randint(2**31 - 1))
+        result, state = _stream.pretrain_on(
+            self,
+            panel,
+            None if start is None else _network.Start.of(start),
+            getattr(self, "stream_state_", None),
+            int(np.random.SeedSequence([draw, len(earlier)]).generate_state(1)[0]),
+            Watchers(printers(self, max_epochs=1)),
+        )
+        result.history[0]["epoch"] = len(earlier) + 1
+        self.__dict__.update(seen | self._learnt(result, earlier), stream_state_=state)
+        self._warn_of_collapse(result)
+        return self
+
+    def _prepared(self, values, scaler, start):
+        """Validated series as the network is to see them, and what is noted of them."""
+        at_least = self.min_timepoints if start is None else start.min_timepoints_
+        panel = to_panel(values, scaler, at_least)
+        separate = self._separates_channels(values.shape[1], start)
+        seen = {
+            "n_channels_in_": values.shape[1],
+            "n_timepoints_in_": min(panel.max_length, values.shape[2]),
+            "min_timepoints_": at_least,
+            "offset_": scaler.offset,
+            "scale_": scaler.scale,
+            "separate_channels_": separate,
+        }
+        return panel.univariate() if separate else panel, seen
+
+    @staticmethod
+    def _learnt(result, earlier):
+        """Fitted attributes of what pretraining gave, after earlier epochs."""
+        return {
+            "weights_": result.weights,
+            "stage_widths_": result.stage_widths,
+            "stride_": result.stride,
+            "objective_": result.objective,
+            "reference_length_": result.reference_length,
+            "history_": earlier + result.history,
+            "best_epoch_": len(earlier) + result.best_epoch,
+            "n_iter_": len(earlier) + len(result.history),
+        }
+
+    @staticmethod
+    def _warn_of_collapse(result):
         if result.spread < COLLAPSE_SPREAD:
             warnings.warn(
                 f"The embeddings of the training series differ by {result.spread:.1e} of their "
                 "size only: pretraining collapsed. Lower learning_rate or max_epochs, or raise "
                 "mask_ratio.",
                 CollapseWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        callbacks.end()
-        return self
 
     @property
     def _most_epochs(self):

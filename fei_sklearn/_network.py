@@ -50,6 +50,13 @@ VALUES_AT_ONCE = 2**20
 BIASES = "biases."
 
 
+#: Trains an embedder's objective on a panel, on a device, from two seeds, before a watcher; returns
+#: the records, and the epoch of the weights.
+Trainer = Callable[
+    [Any, nn.Module, Panel, torch.device, list[int], Watcher], tuple[list[Record], int]
+]
+
+
 @dataclass(frozen=True)
 class Architecture:
     """Which encoder: its size, width or builder, and the stride of its stages."""
@@ -148,7 +155,8 @@ def pretrain(
     start: Start | None,
     seed: int,
     watcher: Watcher,
-    follow: Callable[[Callable[..., Pretrained]], None],
+    follow: Callable[[Callable[..., Pretrained]], None] | None = None,
+    trainer: Trainer | None = None,
 ) -> Pretrained:
     """Pretrain on a panel as the embedder's parameters say.
 
@@ -164,9 +172,11 @@ def pretrain(
         Source of all randomness.
     watcher : Watcher
         Told of each epoch.
-    follow : callable
+    follow : callable, default=None
         Given, before training, a function from the records so far, the best weights and their
         epoch to what pretraining would give if it stopped now.
+    trainer : callable, default=None
+        What trains the objective. None is a whole run, as the embedder's parameters say.
 
     Returns
     -------
@@ -204,8 +214,10 @@ def pretrain(
             snapshot.load_state_dict(weights)
             return result(snapshot, history, best_epoch)
 
-        follow(so_far)
-        return result(objective, *_train(embedder, objective, panel, device, seeds[1:3], watcher))
+        if follow is not None:
+            follow(so_far)
+        trained = (trainer or _train)(embedder, objective, panel, device, seeds[1:3], watcher)
+        return result(objective, *trained)
 
 
 def _objective(
@@ -410,7 +422,7 @@ def rows_at_once(embedder: Any, shape: tuple[int, ...], chunk_rows: int) -> int:
 
     Whole tiles of them, and whole chunks of the file, so that none is read twice.
     """
-    tile = TILE_ROWS.get(resolve_device(embedder.device).type, 16)
+    tile = TILE_ROWS.get(resolve_device(embedder.device).type, 32)
     n_rows = max(1, VALUES_AT_ONCE // (tile * int(np.prod(shape[1:])))) * tile
     return -(-n_rows // chunk_rows) * chunk_rows
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fei_sklearn._scaling import Scaler
-from fei_sklearn._storage import StoredPanel, parts
+from fei_sklearn._storage import StoredPanel, parts, rows_of_a_part
 
 if TYPE_CHECKING:
     from fei_sklearn.data import Panel
@@ -66,7 +66,7 @@ def to_panel(
 
         def read(rows: np.ndarray) -> np.ndarray:
             series = np.empty((len(rows), *shape[1:]), dtype=np.float32)
-            for piece, part in parts(values.take(rows)):
+            for piece, part in values.pieces(rows, rows_of_a_part(values.shape)):
                 series[piece] = prepare(part)[0]
             return series
 

@@ -101,18 +101,28 @@ class StoredPanel:
         """
         return self._read(slice(start, stop), stop - start)
 
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """The series of these rows, which are sorted and each there once."""
-        if isinstance(self.source, np.ndarray):
-            return self._read(rows, len(rows))
-        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        # a chunk is read once, from the first row of it that is wanted to the last
-        apart = (np.diff(rows) > 1) & (np.diff(rows // self.chunk_rows) > 0)
+    def pieces(self, rows: np.ndarray, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Series of sorted rows, each there once, about `n_rows` of the source at a time.
+
+        A chunk of the source is read once, from the first row of it that is wanted to the last.
+
+        Yields
+        ------
+        tuple of slice and ndarray
+            Positions in `rows`, and the series of these.
+        """
+        chunks, spans = rows // self.chunk_rows, rows // self._whole_chunks(n_rows)
+        apart = (np.diff(rows) > 1) & (np.diff(chunks) > 0) | (np.diff(spans) > 0)
+        if isinstance(self.source, np.ndarray):  # which takes any rows at once
+            apart = np.diff(np.arange(len(rows)) // n_rows) > 0
         ends = [*(np.flatnonzero(apart) + 1), len(rows)]
         for begin, end in zip([0, *ends[:-1]], ends, strict=True):
-            first, last = int(rows[begin]), int(rows[end - 1])
-            values[begin:end] = self.rows(first, last + 1)[rows[begin:end] - first]
-        return values
+            some = rows[begin:end]
+            if isinstance(self.source, np.ndarray):
+                yield slice(begin, end), self._read(some, len(some))
+            else:
+                values = self.rows(int(some[0]), int(some[-1]) + 1)
+                yield slice(begin, end), values[some - some[0]]
 
     def parts(self, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
         """All series in order, `n_rows` at a time, each chunk of the source read once.
@@ -126,11 +136,13 @@ class StoredPanel:
         for start in range(0, len(self), n_rows):
             stop, end = min(start + n_rows, len(self)), begin + len(held)
             if stop > end:
-                whole_chunks = -(-stop // self.chunk_rows) * self.chunk_rows
-                more = self.rows(end, min(whole_chunks, len(self)))
+                more = self.rows(end, min(self._whole_chunks(stop), len(self)))
                 rest = held[start - begin :]
                 begin, held = start, np.concatenate([rest, more]) if len(rest) else more
             yield slice(start, stop), held[start - begin : stop - begin]
+
+    def _whole_chunks(self, n_rows: int) -> int:
+        return -(-n_rows // self.chunk_rows) * self.chunk_rows
 
     def _read(self, key: Any, n_rows: int) -> np.ndarray:
         try:
@@ -152,6 +164,11 @@ class StoredPanel:
         )
 
 
+def rows_of_a_part(shape: tuple[int, ...]) -> int:
+    """Series, of a panel of this shape, that are looked at in float64 at once."""
+    return max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(int(np.prod(shape[1:])), 1)))
+
+
 def parts(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]]:
     """A panel in order, few enough rows at a time to be looked at in float64.
 
@@ -168,7 +185,7 @@ def parts(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]
     tuple of slice and ndarray
         Rows, and their series.
     """
-    n_rows = max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(int(np.prod(values.shape[1:])), 1)))
+    n_rows = rows_of_a_part(values.shape)
     if isinstance(values, StoredPanel):
         yield from values.parts(n_rows)
         return

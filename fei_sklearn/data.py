@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+
+from fei_sklearn.prefetch import read_ahead
 
 #: Fewest series of which some validate.
 MIN_TO_SPLIT = 8
@@ -252,3 +254,29 @@ def batches_on(
         return (batch[:, :, :longest].contiguous(), on_device, *rest)
 
     return resident
+
+
+def in_turn(
+    panel: Panel, read: Callable[[np.ndarray], Batch], rows: Iterable[np.ndarray]
+) -> Generator[tuple[np.ndarray, Batch], None, None]:
+    """Batches in the order of their rows.
+
+    Those of a panel that is not in memory are read ahead, by a thread of their own, while the last
+    one is trained on. The order is drawn there, too.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series.
+    read : callable
+        From rows to their batch, as :func:`batches_on` gives it.
+    rows : iterable of ndarray
+        Rows of each batch.
+
+    Yields
+    ------
+    tuple
+        Rows, and their batch.
+    """
+    batches = ((some, read(some)) for some in rows)
+    yield from read_ahead(batches) if isinstance(panel.values, LazySeries) else batches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -124,8 +124,7 @@ class Progress:
         state.plain["precision"] = precision
         state.add("weights", objective.state_dict())
         state.add("best", self.best_weights)
-        for index, moments in optimizer.state_dict()["state"].items():
-            state.add(f"optimizer.{index}", moments)
+        state.add("optimizer", moments_of(optimizer))
         generators = {"order": self.order_at_begin, "masks": self.masks.get_state()}
         if global_random_state:
             generators |= self._global_generators()
@@ -141,12 +140,7 @@ class Progress:
         self.mean.names, self.mean.n_samples = state.plain["names"], state.plain["n_samples"]
         self.mean.total = state.tensors["total"].to(self.device)
         self.best_weights = {k: v.to(self.device) for k, v in state.part("best").items()}
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in state.part("optimizer").items():
-            index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = tensor
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        set_moments(optimizer, state.part("optimizer"))
         generators = state.part("generators")
         self.order_at_begin = generators["order"]
         self.order.set_state(self.order_at_begin)
@@ -161,6 +155,22 @@ class Progress:
         if self.device.type == "cuda":
             states["cuda"] = torch.cuda.get_rng_state(self.device)
         return states
+
+
+def moments_of(optimizer: Optimizer) -> dict[str, Tensor]:
+    """What an optimiser keeps from step to step, by the number of the parameter and a name."""
+    state = optimizer.state_dict()["state"].items()
+    return {f"{index}.{name}": value for index, kept in state for name, value in kept.items()}
+
+
+def set_moments(optimizer: Optimizer, moments: Mapping[str, Tensor]) -> None:
+    """Give an optimiser what :func:`moments_of` had of another over the same parameters."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in moments.items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def copies(module: nn.Module) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -33,11 +33,20 @@ from fei_sklearn.data import (
     Batch,
     Panel,
     batches_on,
+    in_turn,
     n_batches,
     shuffled_batches,
     validation_batches,
 )
-from fei_sklearn.progress import Mean, Progress, Record, Watcher, copies
+from fei_sklearn.progress import (
+    Mean,
+    Progress,
+    Record,
+    Watcher,
+    copies,
+    moments_of,
+    set_moments,
+)
 from fei_sklearn.schedules import cosine_factor, decay_factor, momentum_at
 
 
@@ -68,6 +77,8 @@ class TrainingOptions:
         Lightning Fabric's name of the precision, such as "32-true".
     seed : int
         Seed of the order of the series and of the masks.
+    endless : bool, default=False
+        Whether the run is a part of one whose end is not known: momentum then stays as it is.
     """
 
     max_epochs: int
@@ -80,6 +91,7 @@ class TrainingOptions:
     device: torch.device
     precision: str
     seed: int
+    endless: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,10 +104,13 @@ class TrainingResult:
         One record an epoch, of plain floats.
     best_epoch : int
         The epoch, counted from 1, whose weights were kept.
+    moments : dict of str to Tensor
+        What the optimiser kept after the last step, for a run that goes on.
     """
 
     history: list[Record]
     best_epoch: int
+    moments: dict[str, Tensor]
 
 
 def train(
@@ -106,6 +121,7 @@ def train(
     validation: Panel | None = None,
     watcher: Watcher | None = None,
     checkpoints: Checkpoints | None = None,
+    moments: dict[str, Tensor] | None = None,
 ) -> TrainingResult:
     """Train an objective on a panel.
 
@@ -125,6 +141,8 @@ def train(
         earlier process has trained it is told as well, one after the other.
     checkpoints : Checkpoints, default=None
         Where the run's state is written, and where it goes on from if there is one.
+    moments : dict of str to Tensor, default=None
+        Of an earlier run on the same parameters, to go on with; None begins without.
 
     Returns
     -------
@@ -138,6 +156,8 @@ def train(
         state cannot be written or read.
     """
     run = _Run(objective, panel, validation, options, checkpoints)
+    if moments is not None:
+        set_moments(run.optimizer, moments)
     run.resume()
     if watcher is not None:
         watcher.begin(run.best)
@@ -257,11 +277,13 @@ class _Run:
         started = time.perf_counter() - progress.seconds
         self.module.train()
         # of an epoch that another process has begun, its steps are drawn but not taken again
-        for rows in islice(self.epoch_rows(), progress.epoch_step, None):
-            progress.mean.add(self.train_step(self.batch(rows), epoch), len(rows))
-            progress.epoch_step += 1
-            progress.seconds = time.perf_counter() - started
-            self.write_state()
+        rows_to_come = islice(self.epoch_rows(), progress.epoch_step, None)
+        with closing(in_turn(self.panel, self.batch, rows_to_come)) as batches:
+            for rows, batch in batches:
+                progress.mean.add(self.train_step(batch, epoch), len(rows))
+                progress.epoch_step += 1
+                progress.seconds = time.perf_counter() - started
+                self.write_state()
         record: Record = {"epoch": epoch + 1} | progress.mean.record("train") | self.validate()
         record["learning_rate"] = self.learning_rate(epoch, progress.step - 1)
         record["momentum"] = self.momentum(progress.step - 1)
@@ -313,7 +335,8 @@ class _Run:
         return self.options.learning_rate * decay_factor(epoch, decay)
 
     def momentum(self, step: int) -> float:
-        return momentum_at(step, self.n_steps, self.options.momentum)
+        start = self.options.momentum
+        return start if self.options.endless else momentum_at(step, self.n_steps, start)
 
     @torch.no_grad()
     def validate(self) -> Record:
@@ -360,4 +383,4 @@ class _Run:
         self.objective.to("cpu", torch.float32).eval()
         if self.checkpoints is not None and not self.finished:
             self.checkpoints.finish(progress.outcome(self.objective))
-        return TrainingResult(progress.history, progress.best_epoch)
+        return TrainingResult(progress.history, progress.best_epoch, moments_of(self.optimizer))

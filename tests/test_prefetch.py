@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
+from quick import quick, walks
 
+from fei_sklearn.data import LazySeries, Panel, in_turn
+from fei_sklearn.objective import FEIObjective
 from fei_sklearn.prefetch import read_ahead
 
 
@@ -61,4 +65,36 @@ def test_the_thread_ends_when_the_reader_is_closed():
     next(items)
     assert threading.active_count() == before + 1
     items.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_batches_of_a_panel_that_is_not_in_memory_are_read_ahead(stored):
+    values = np.arange(24.0, dtype=np.float32).reshape(12, 1, 2)
+    panel = Panel(LazySeries(lambda rows: values[rows], values.shape) if stored else values)
+    readers = []
+
+    def read(rows):
+        readers.append(threading.get_ident())
+        return panel.take(rows).values
+
+    rows = np.split(np.random.default_rng(0).permutation(12), 4)
+    batches = list(in_turn(panel, read, iter(rows)))
+    for wanted, (some, batch) in zip(rows, batches, strict=True):
+        np.testing.assert_array_equal(some, wanted)
+        np.testing.assert_array_equal(batch, values[wanted])
+    assert (threading.get_ident() in readers) is not stored
+
+
+def test_no_thread_is_left_when_a_step_fails(tmp_path, monkeypatch):
+    def failing(self, *batch, generator):
+        assert threading.active_count() == before + 1
+        raise ZeroDivisionError
+
+    np.save(tmp_path / "X.npy", walks())
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    monkeypatch.setattr(FEIObjective, "forward", failing)
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        quick().fit(X)
     assert threading.active_count() == before
