@@ -128,23 +128,26 @@ def of(statistics: Iterable[str], views: Iterable[str] = VIEWS[:3], blocks=BLOCK
     return list(product(views, blocks, statistics))
 
 
-def nine(n_blocks: int, *more: str) -> Groups:
-    """Nine biases in the first blocks, five in the others."""
+def nine(n_blocks: int, *more: str, in_halves: int = 0) -> Groups:
+    """Nine biases in the first blocks, five in the others; shares of halves in the very first."""
     few = of(["ppv 5"], blocks=range(n_blocks, 8))
-    return [*of(["mean", "max", *more]), *of(["ppv 9"], blocks=range(n_blocks)), *few]
+    halved = of(["ppv of halves"], blocks=range(in_halves))
+    return [*of(["mean", "max", *more]), *of(["ppv 9"], blocks=range(n_blocks)), *few, *halved]
 
 
-DEFAULT = nine(6)
+DEFAULT = nine(6, in_halves=4)
 READOUTS: dict[str, Groups] = {
     "mean, max after GELU, ppv 5": of(["mean", "max after GELU", "ppv 5"]),
     "mean, max, ppv 5": of(["mean", "max", "ppv 5"]),
     "mean, max, std, ppv 5": of(["mean", "max", "std", "ppv 5"]),
     "mean, max, ppv 9": nine(8),
-    "mean, max, ppv 9 in 3 stages, 5 in the last (default)": DEFAULT,
-    "the same in 2 stages": nine(4),
-    "default and min": nine(6, "min"),
-    "default and ppv of halves in 2 stages": [*DEFAULT, *of(["ppv of halves"], blocks=range(4))],
-    "default and ppv of halves": [*DEFAULT, *of(["ppv of halves"])],
+    "mean, max, ppv 9 in two stages, 5 after": nine(4),
+    "mean, max, ppv 9 in three stages, 5 after": nine(6),
+    "and ppv of halves in one stage": nine(6, in_halves=2),
+    "and ppv of halves in two stages (default)": DEFAULT,
+    "and ppv of halves in three stages": nine(6, in_halves=6),
+    "and ppv of halves in all stages": nine(6, in_halves=8),
+    "default and min": nine(6, "min", in_halves=4),
     "default without max": [group for group in DEFAULT if group[2] != "max"],
     "default without level": [group for group in DEFAULT if group[0] != "level"],
     "default without shape": [group for group in DEFAULT if group[0] != "shape"],
