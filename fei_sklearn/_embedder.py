@@ -141,6 +141,12 @@ class FEIEmbedder(
         panel that `fit` is given.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps"; "auto" takes CUDA where there is one.
+    n_devices : int or "auto", default=1
+        Devices that share every batch of pretraining, each with a process of its own, and the rows
+        of `transform`; on the CPU, processes and threads. `batch_size` is that of all together, and
+        the losses are those of one device. "auto" takes all CUDA devices, or the processes that
+        torchrun or SLURM has started, each of which calls `fit`. See docs/scaling.md. Rivals of FEI
+        train on one device.
     precision : {"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}, default="auto"
         Precision of pretraining. "auto" is float32 on the CPU and mixed with bfloat16 on CUDA.
     n_jobs : int or None, default=None
@@ -237,6 +243,7 @@ class FEIEmbedder(
         "warm_start": ["boolean"],
         "pretrained": [str, os.PathLike, None],
         "device": [str],
+        "n_devices": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "precision": [
             StrOptions({"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}),
         ],
@@ -272,6 +279,7 @@ class FEIEmbedder(
         warm_start=False,
         pretrained=None,
         device="auto",
+        n_devices=1,
         precision="auto",
         n_jobs=None,
         checkpoint_dir=None,
@@ -301,6 +309,7 @@ class FEIEmbedder(
         self.warm_start = warm_start
         self.pretrained = pretrained
         self.device = device
+        self.n_devices = n_devices
         self.precision = precision
         self.n_jobs = n_jobs
         self.checkpoint_dir = checkpoint_dir
@@ -340,6 +349,8 @@ class FEIEmbedder(
         ValueError
             For parameters or a panel out of bounds, or a loss that is not finite any more. The
             embedder stays as it was.
+        RuntimeError
+            If one of the processes of ``n_devices > 1`` was killed.
 
         Warns
         -----

@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from fei_sklearn._spread import TrainingRun, train_on
 from fei_sklearn._torch import (
+    Devices,
     private_random_state,
-    resolve_device,
+    resolve_devices,
     resolve_precision,
+    shared_threads,
     torch_threads,
 )
 from fei_sklearn.calibration import calibrate
@@ -33,7 +36,7 @@ from fei_sklearn.objectives import objective_class
 from fei_sklearn.pooling import Readout, fit_biases
 from fei_sklearn.progress import Record, Watcher
 from fei_sklearn.readout import ReadoutSpec, layer_widths
-from fei_sklearn.training import TrainingOptions, train
+from fei_sklearn.training import TrainingOptions
 
 Weights = dict[str, np.ndarray]
 
@@ -183,7 +186,8 @@ def pretrain(
     Pretrained
         Weights and history.
     """
-    device = resolve_device(embedder.device)
+    devices = resolve_devices(embedder.n_devices, embedder.device)
+    device = devices.own
     chosen = Architecture(embedder.encoder, embedder.stride)
     architecture = chosen if start is None else start.architecture
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(4)]
@@ -216,7 +220,10 @@ def pretrain(
 
         if follow is not None:
             follow(so_far)
-        trained = (trainer or _train)(embedder, objective, panel, device, seeds[1:3], watcher)
+        if trainer is None:
+            trained = _train(embedder, objective, panel, devices, seeds[1:3], watcher)
+        else:
+            trained = trainer(embedder, objective, panel, device, seeds[1:3], watcher)
         return result(objective, *trained)
 
 
@@ -272,26 +279,21 @@ def _train(
     embedder: Any,
     objective: nn.Module,
     panel: Panel,
-    device: torch.device,
+    devices: Devices,
     seeds: list[int],
     watcher: Watcher,
 ) -> tuple[list[Record], int]:
     if embedder._most_epochs == 0:
         objective.eval()
         return [], 0
-    options = training_options(embedder, batch_size(embedder, len(panel)), device, seeds[0])
+    options = training_options(embedder, batch_size(embedder, len(panel)), devices.own, seeds[0])
+    options = replace(options, n_devices=devices.count)
     rows, held_out = split(len(panel), embedder.validation_fraction or 0.0, seeds[1])
     training = panel.select(rows)
     validation = panel.select(held_out) if len(held_out) else None
-    result = train(
-        objective,
-        training,
-        options,
-        validation=validation,
-        watcher=watcher,
-        checkpoints=_checkpoints(embedder, objective, options, training, validation),
-    )
-    return result.history, result.best_epoch
+    checkpoints = _checkpoints(embedder, objective, options, training, validation)
+    run = TrainingRun(objective, training, options, validation, checkpoints)
+    return train_on(devices, run, embedder, watcher)
 
 
 def _checkpoints(
@@ -312,7 +314,9 @@ def _checkpoints(
     available = embedder.get_params(deep=False)
     chosen: tuple[str, ...] = objective.options  # type: ignore[assignment]
     settings = {name: available[name] for name in chosen if name in available}
+    # on other devices of the same type, and on more or fewer of them, a run may go on
     settings |= asdict(options) | {"device": options.device.type}
+    del settings["n_devices"]
     panels = [training] if validation is None else [training, validation]
     return Checkpoints(
         embedder.checkpoint_dir,
@@ -422,7 +426,8 @@ def rows_at_once(embedder: Any, shape: tuple[int, ...], chunk_rows: int) -> int:
 
     Whole tiles of them, and whole chunks of the file, so that none is read twice.
     """
-    tile = TILE_ROWS.get(resolve_device(embedder.device).type, 32)
+    device = resolve_devices(embedder.n_devices, embedder.device).own
+    tile = TILE_ROWS.get(device.type, 32)
     n_rows = max(1, VALUES_AT_ONCE // (tile * int(np.prod(shape[1:])))) * tile
     return -(-n_rows // chunk_rows) * chunk_rows
 
@@ -437,11 +442,11 @@ def embed_panel(embedder: Any, panel: Panel, out: np.ndarray | None = None) -> n
     The encoder is kept from call to call, with its batch norm folded, outside the estimator, whose
     pickle and copies stay plain arrays.
     """
-    device = resolve_device(embedder.device)
+    device, *others = resolve_devices(embedder.n_devices, embedder.device).all()
     weights, where, encoder = _restored.get(embedder, (None, None, None))
     if encoder is None or weights is not embedder.weights_ or where != device:
         encoder = fold_batch_norm(restore_encoder(embedder)).to(device)
         _restored[embedder] = (embedder.weights_, device, encoder)
-    with torch_threads(embedder.n_jobs):
+    with torch_threads(embedder.n_jobs), shared_threads(1 + len(others)):
         readout = build_readout(embedder, encoder).to(device)
-        return embed(readout, panel, device=device, out=out)
+        return embed(readout, panel, device=device, others=others, out=out)

@@ -46,6 +46,7 @@ def to_folder(embedder: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     params["random_state"] = _plain(params["random_state"])
     params["pretrained"] = None  # its weights are in the arrays
     params["checkpoint_dir"] = None  # a folder of this machine
+    params["n_devices"] = 1  # of this machine as well
     fitted: dict[str, Any] = {name: getattr(embedder, name) for name in PLAIN}
     fitted["stage_widths_"] = list(embedder.stage_widths_)
     if hasattr(embedder, "feature_names_in_"):

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import joblib
 import torch
@@ -52,6 +53,96 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
+@dataclass(frozen=True)
+class Devices:
+    """Devices that compute together.
+
+    Attributes
+    ----------
+    own : torch.device
+        This process's.
+    count : int
+        How many there are, each with a process of its own in training.
+    joined : bool
+        Whether torchrun or SLURM has started these processes, of which this is one.
+    """
+
+    own: torch.device
+    count: int
+    joined: bool
+
+    def all(self) -> list[torch.device]:
+        """Those that this process may use by itself."""
+        if self.joined or self.count == 1:
+            return [self.own]
+        if self.own.type == "cpu":
+            return [self.own] * self.count
+        return [torch.device(self.own.type, index) for index in range(self.count)]
+
+
+def resolve_devices(n_devices: int | str, device: str) -> Devices:
+    """Devices to compute on together.
+
+    Parameters
+    ----------
+    n_devices : int or "auto"
+        Number of devices. "auto" is that of the processes that torchrun or SLURM has started, else
+        that of the machine's CUDA devices, else 1.
+    device : str
+        As :func:`resolve_device` takes it.
+
+    Returns
+    -------
+    Devices
+        They exist.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer devices, or other processes than `n_devices`.
+    """
+    own = resolve_device(device)
+    n_processes, local_rank = _launched()
+    if n_devices == "auto":
+        n_devices = n_processes
+        if n_processes == 1 and own.type == "cuda" and own.index is None:
+            n_devices = torch.cuda.device_count()
+    n_devices = int(n_devices)
+    if n_devices == 1:
+        return Devices(own, 1, False)
+    if own.index is not None or own.type not in ("cpu", "cuda"):
+        raise ValueError(
+            f"n_devices={n_devices} needs device='cuda', whose devices it counts from the first, "
+            f"or 'cpu', got {device!r}."
+        )
+    if n_processes not in (1, n_devices):
+        raise ValueError(
+            f"n_devices={n_devices}, but {n_processes} processes were started: use "
+            f"n_devices={n_processes} or 'auto'."
+        )
+    joined = n_processes > 1
+    n_here, n_needed = torch.cuda.device_count(), local_rank + 1 if joined else n_devices
+    if own.type == "cuda" and n_needed > n_here:
+        raise ValueError(
+            f"n_devices={n_devices} needs {n_needed} CUDA devices on this machine, which has or "
+            f"shows {n_here}: use n_devices='auto'."
+        )
+    if joined and own.type == "cuda":
+        own = torch.device("cuda", local_rank)
+    return Devices(own, n_devices, joined)
+
+
+def _launched() -> tuple[int, int]:
+    """Processes that torchrun or SLURM has started, and which of its machine's this is."""
+    env = os.environ
+    if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= env.keys():
+        return int(env["WORLD_SIZE"]), int(env["LOCAL_RANK"])
+    # srun alone makes steps; a batch script by itself is one process, whatever SLURM_NTASKS is
+    if {"SLURM_STEP_ID", "SLURM_NTASKS", "SLURM_LOCALID"} <= env.keys():
+        return int(env["SLURM_NTASKS"]), int(env["SLURM_LOCALID"])
+    return 1, 0
+
+
 def resolve_precision(precision: str, device: torch.device) -> str:
     """Precision to train in, by Lightning Fabric's name.
 
@@ -91,6 +182,13 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
     finally:
         if n_jobs is not None:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def shared_threads(n_workers: int) -> Iterator[None]:
+    """Run a block in which torch's CPU threads are shared out among so many workers."""
+    with torch_threads(max(1, torch.get_num_threads() // n_workers) if n_workers > 1 else None):
+        yield
 
 
 _global_generator = threading.RLock()

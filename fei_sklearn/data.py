@@ -257,7 +257,7 @@ def batches_on(
 
 
 def in_turn(
-    panel: Panel, read: Callable[[np.ndarray], Batch], rows: Iterable[np.ndarray]
+    panel: Panel, read: Callable[[np.ndarray], Any], rows: Iterable[np.ndarray]
 ) -> Generator[tuple[np.ndarray, Batch], None, None]:
     """Batches in the order of their rows.
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fei_sklearn.across import batch_norm, is_spread
+
 #: Widths of the published encoder sizes.
 ENCODER_WIDTHS = {"tiny": 128, "small": 256, "norm": 512, "big": 1024}
 STEM_WIDTH = 16
@@ -70,12 +72,15 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     """Batch norm whose statistics leave padding out.
 
     With a single value per channel there is no variance to speak of: the running statistics are
-    used then, and left as they are.
+    used then, and left as they are. Of a batch that is spread over several processes they are the
+    statistics of all of it.
     """
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:  # noqa: D102
         if not self.training:
             return super().forward(x)
+        if is_spread():
+            return self._over_all_parts(x, valid)
         if valid is None:
             if x.shape[0] * x.shape[2] > 1:
                 return self._as_image(x)
@@ -87,6 +92,11 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         self._update_running_statistics(mean.detach(), variance.detach(), n_values)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (x - mean[:, None]) * scale[:, None] + self.bias[:, None]
+
+    def _over_all_parts(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        out, *statistics = batch_norm(x, self.weight, self.bias, valid, self.eps)
+        self._update_running_statistics(*statistics)
+        return out
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Let series pass as images, which have a dimension more."""

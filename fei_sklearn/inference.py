@@ -7,7 +7,13 @@ that depends on their own length alone: the embedding of a series does not depen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +29,13 @@ TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256}
 LONE_TILE_ROWS = 2
 
 
-@torch.inference_mode()
 def embed(
-    readout: Readout, panel: Panel, *, device: torch.device, out: np.ndarray | None = None
+    readout: Readout,
+    panel: Panel,
+    *,
+    device: torch.device,
+    others: Sequence[torch.device] = (),
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Read features out of every series.
 
@@ -37,34 +47,89 @@ def embed(
         Series.
     device : torch.device
         Where to compute. Where its memory is too small for a tile, the tiles' rows are halved.
+    others : sequence of torch.device, default=()
+        Devices that compute as well, each with a copy of the readout and a thread that takes the
+        next tile when it is done with one. On the CPU the copy is shared.
     out : ndarray, default=None
         Where to write the embeddings, such as a memory map; None makes a new array.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features) or (n_samples, n_steps, n_features), float32
-        Embeddings; of steps, with NaN beyond the end of shorter series.
+        Embeddings, the same on any number of devices; of steps, with NaN beyond the end of shorter
+        series.
 
     Raises
     ------
     ValueError
-        If `out` does not fit, or the device's memory is too small for a single series.
+        If `out` does not fit, or a device's memory is too small for a single series.
     """
     n_rows = TILE_ROWS.get(device.type, 32)
     if len(panel) == 1 and getattr(readout.encoder, "stride", None) == 2:
         n_rows = LONE_TILE_ROWS
-    masked = hasattr(readout.encoder, "stages")
-    embeddings: np.ndarray | None = None
-    at_once = n_rows
-    for rows, *tile in _tiles(panel, n_rows, masked):
-        features, at_once = _features(readout, tile, device, at_once)
-        features = features[: len(rows)]
-        if embeddings is None:  # the first tile has the most steps
-            embeddings = _output(out, (len(panel), *features.shape[1:]))
+    tiles = _Tiles(_tiles(panel, n_rows, hasattr(readout.encoder, "stages")))
+    sink = _Sink(out, len(panel))
+    work = partial(_work, tiles=tiles, sink=sink, at_once=n_rows)
+    work(readout, device, most=1)  # the first tile has the most steps, and decides of the output
+    if others:
+        readouts = [readout if d == device else copy.deepcopy(readout).to(d) for d in others]
+        with ThreadPoolExecutor(1 + len(others)) as pool:
+            list(pool.map(work, [readout, *readouts], [device, *others]))
+    else:
+        work(readout, device)
+    assert sink.embeddings is not None
+    return sink.embeddings
+
+
+class _Tiles:
+    """Tiles that several threads take, one after the other."""
+
+    def __init__(self, tiles: Iterator[Any]) -> None:
+        self.tiles, self.lock = tiles, threading.Lock()
+
+    def take(self) -> Any:
+        """The next tile, or None after the last."""
+        with self.lock:
+            return next(self.tiles, None)
+
+    def stop(self) -> None:
+        """Leave no more tiles."""
+        with self.lock:
+            self.tiles = iter(())
+
+
+class _Sink:
+    """Where the features of tiles go."""
+
+    def __init__(self, out: np.ndarray | None, n_samples: int) -> None:
+        self.out, self.n_samples = out, n_samples
+        self.embeddings: np.ndarray | None = None
+
+    def put(self, rows: np.ndarray, features: np.ndarray) -> None:
+        """Write the features of some rows."""
+        if self.embeddings is None:
+            self.embeddings = _output(self.out, (self.n_samples, *features.shape[1:]))
         where = (rows, slice(features.shape[1])) if features.ndim == 3 else rows
-        embeddings[where] = features.numpy()
-    assert embeddings is not None
-    return embeddings
+        self.embeddings[where] = features
+
+
+@torch.inference_mode()
+def _work(
+    readout: Readout,
+    device: torch.device,
+    tiles: _Tiles,
+    sink: _Sink,
+    at_once: int,
+    most: int | None = None,
+) -> None:
+    """Embed tiles on one device, as long as there are any or `most` of them."""
+    try:
+        for rows, *tile in islice(iter(tiles.take, None), most):
+            features, at_once = _features(readout, tile, device, at_once)
+            sink.put(rows, features[: len(rows)].numpy())
+    except BaseException:
+        tiles.stop()
+        raise
 
 
 def _features(

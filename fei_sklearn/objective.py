@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fei_sklearn.across import variance
 from fei_sklearn.encoder import feature_maps, initialise
 from fei_sklearn.masking import (
     MaskKind,
@@ -82,6 +83,8 @@ class FEIObjective(nn.Module):
 
     #: The loss that early stopping watches, smaller is better.
     monitor = "unexplained"
+    #: Its losses are means over the series, so processes may share a batch.
+    spreads = True
     #: What the constructor takes beside the encoder, its width, the length and the generator.
     options: tuple[str, ...] = ("mask_ratio", "mask_kind", "n_targets")
     #: Backbones whose maps stand side by side in the encoder's.
@@ -275,8 +278,7 @@ class FEIObjective(nn.Module):
 
 
 def _share(loss: Tensor, truth: Tensor) -> Tensor:
-    variance = truth.detach().var(dim=(0, 1), correction=0).mean()
-    return loss.detach() / (variance + 1e-12)
+    return loss.detach() / (variance(truth.detach()).mean() + 1e-12)
 
 
 def _predictor(width: int) -> nn.Sequential:

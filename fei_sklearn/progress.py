@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
 from fei_sklearn.checkpointing import State
@@ -38,8 +38,8 @@ PLAIN = ("step", "epoch_step", "seconds", "history", "best_epoch", "best_loss")
 class Mean:
     """Mean of the losses over the series, on the device until it is asked for."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.names = list(names)
         self.total: Tensor | None = None
         self.n_samples = 0
 
@@ -49,6 +49,13 @@ class Mean:
         weighted = n_samples * torch.stack(list(losses)).detach()
         self.total = weighted if self.total is None else self.total + weighted
         self.n_samples += n_samples
+
+    def gather(self, like: Tensor) -> None:
+        """Take in what the other processes of the group have, of which some may have nothing."""
+        own = torch.zeros_like(like) if self.total is None else self.total
+        sums = torch.cat([own, own.new_tensor([self.n_samples])])
+        distributed.all_reduce(sums)
+        self.total, self.n_samples = sums[:-1] / sums[-1], 1
 
     def record(self, prefix: str) -> Record:
         """The means by name, after a prefix."""
@@ -87,6 +94,14 @@ class Progress:
         """Copy the weights of the epoch that has just been recorded, the best so far."""
         self.best_epoch, self.best_loss = len(self.history), loss
         self.best_weights = copies(objective)
+
+    def best(self, objective: nn.Module) -> tuple[dict[str, Tensor], int]:
+        """The weights that the run would leave if it stopped now, and their epoch."""
+        return self.best_weights or copies(objective), self.best_epoch
+
+    def is_stale(self, patience: int | None) -> bool:
+        """Whether the last `patience` epochs were no better than one before them."""
+        return patience is not None and len(self.history) - self.best_epoch >= patience
 
     def outcome(self, objective: nn.Module) -> State:
         """State of a run that has ended: what it leaves, and no way on."""

@@ -11,23 +11,28 @@ It may also have::
     objective.undecayed()            -> parameters that weight decay leaves alone
     objective.max_gradient_norm      -> norm at which gradients are clipped, or None
     objective.resumable              -> False if its state_dict is not all of its state
+    objective.spreads                -> True if its losses are means over the series, for masks that
+                                        `sample_masks` draws: it may train on several devices
 """
 
 from __future__ import annotations
 
-import logging
+import inspect
 import math
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fei_sklearn.across import spread_batch
 from fei_sklearn.checkpointing import Checkpoints
 from fei_sklearn.data import (
     Batch,
@@ -38,60 +43,18 @@ from fei_sklearn.data import (
     shuffled_batches,
     validation_batches,
 )
-from fei_sklearn.progress import (
-    Mean,
-    Progress,
-    Record,
-    Watcher,
-    copies,
-    moments_of,
-    set_moments,
-)
-from fei_sklearn.schedules import cosine_factor, decay_factor, momentum_at
+from fei_sklearn.guards import memory_of_the_device, silenced, strides_may_differ
+from fei_sklearn.options import TrainingOptions
+from fei_sklearn.parts import Group, Part, parts_on, processes_here, skip_masks
+from fei_sklearn.progress import Mean, Progress, Record, Watcher, moments_of, set_moments
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How long and how to train.
+__all__ = ["TrainingOptions", "TrainingResult", "train"]
 
-    Attributes
-    ----------
-    max_epochs : int
-        Most epochs.
-    min_epoch_steps : int
-        Optimiser steps that an epoch has at least: a small panel is passed over several times.
-    batch_size : int
-        Series a step.
-    learning_rate : float
-        Peak learning rate of AdamW.
-    lr_decay : float or "cosine"
-        Factor on the learning rate after each epoch, or half a cosine over the run after a short
-        warm-up.
-    momentum : float
-        Momentum of the target encoder at the start; it grows linearly to 1 over the run.
-    n_iter_no_change : int or None
-        Epochs without a better monitored loss after which to stop; None never stops early.
-    device : torch.device
-        Where to train.
-    precision : str
-        Lightning Fabric's name of the precision, such as "32-true".
-    seed : int
-        Seed of the order of the series and of the masks.
-    endless : bool, default=False
-        Whether the run is a part of one whose end is not known: momentum then stays as it is.
-    """
-
-    max_epochs: int
-    min_epoch_steps: int
-    batch_size: int
-    learning_rate: float
-    lr_decay: float | str
-    momentum: float
-    n_iter_no_change: int | None
-    device: torch.device
-    precision: str
-    seed: int
-    endless: bool = False
+#: How long processes wait for each other before they take one for lost.
+PATIENCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -159,44 +122,53 @@ def train(
     if moments is not None:
         set_moments(run.optimizer, moments)
     run.resume()
+    watcher = watcher if run.is_first else None
     if watcher is not None:
-        watcher.begin(run.best)
-    with _memory_of_the_device(options.batch_size, len(panel)):
+        watcher.begin(partial(run.progress.best, objective))
+    with memory_of_the_device(options.batch_size, len(panel)), strides_may_differ():
         for epoch in range(options.max_epochs):
             if watcher is not None:
                 watcher.begin_epoch()
             known = epoch < len(run.progress.history)
             record = run.progress.history[epoch] if known else run.run_epoch(epoch)
-            asked_to_stop = watcher is not None and watcher.end_epoch(record)
+            asked_to_stop = run.agreed(watcher is not None and watcher.end_epoch(record))
             is_last = epoch + 1 == len(run.progress.history)
-            if is_last and (asked_to_stop or run.finished or run.should_stop()):
+            stale = run.progress.is_stale(options.n_iter_no_change)
+            if is_last and (asked_to_stop or run.finished or stale):
                 break
     return run.result()
 
 
-@contextmanager
-def _memory_of_the_device(batch_size: int, n_samples: int) -> Iterator[None]:
-    """Say in a sentence that the device's memory was too small for a batch."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        size = min(batch_size, n_samples)
-        raise ValueError(
-            f"The device has too little memory to train on batches of {size} series: try "
-            f"batch_size={max(size // 2, 1)}, a smaller encoder, or shorter series."
-        ) from error
+def _engine(options: TrainingOptions) -> Fabric:
+    """The engine, on one device or, joined with the processes of its group, on several."""
+    from lightning_fabric import Fabric  # a quarter of a second, so only where one trains
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    device, n_devices, precision = options.device, options.n_devices, cast(Any, options.precision)
+    with silenced("lightning_fabric"):
+        if n_devices == 1:
+            where = 1 if device.index is None else [device.index]
+            return Fabric(accelerator=device.type, devices=where, precision=precision)
+        n_here = processes_here(n_devices)
+        fabric = Fabric(
+            accelerator=device.type,
+            devices=n_here,
+            num_nodes=n_devices // n_here,
+            strategy=DDPStrategy(timeout=PATIENCE, **_without_buffers()),
+            precision=precision,
+        )
+        fabric.launch()
+    return fabric
 
 
-@contextmanager
-def _silenced(name: str) -> Iterator[None]:
-    """Keep the announcements, but not the warnings, of a logger and its children off stderr."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+def _without_buffers() -> dict[str, Any]:
+    """Option by which buffers stay each process's own, as torch calls it now or did before 2.13.
+
+    They are the same anyway, because statistics are those of the whole batch; and processes that
+    validate on different batches must not wait for each other.
+    """
+    options = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+    return {next(o for o in ("forward_sync_buffers", "broadcast_buffers") if o in options): False}
 
 
 def _parameter_groups(objective: nn.Module) -> list[dict[str, Any]]:
@@ -219,20 +191,16 @@ class _Run:
         options: TrainingOptions,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        from lightning_fabric import Fabric  # a quarter of a second, so only where one trains
-
-        device = options.device
         self.options, self.objective = options, objective
-        self.panel, self.validation = panel, validation
-        self.batch = batches_on(panel, device)
+        self.panel, self.validation, device = panel, validation, options.device
+        self.fabric = _engine(options)
+        rank, size = self.fabric.global_rank, options.n_devices
+        self.group, self.is_first = Group(rank, size) if size > 1 else None, rank == 0
+        self.batch: Callable[[np.ndarray], Batch | Part] = (
+            parts_on(panel, device, self.group) if self.group else batches_on(panel, device)
+        )
         if validation is not None:
             self.validation_batch = batches_on(validation, device)
-        with _silenced("lightning_fabric"):
-            self.fabric = Fabric(
-                accelerator=device.type,
-                devices=1 if device.index is None else [device.index],
-                precision=options.precision,  # type: ignore[arg-type]
-            )
         optimizer = torch.optim.AdamW(
             _parameter_groups(objective),
             lr=options.learning_rate,
@@ -245,6 +213,10 @@ class _Run:
         self.n_steps = options.max_epochs * self.n_passes * pass_steps
         self.checkpoints, self.finished = checkpoints, False
 
+    def agreed(self, value: Any) -> Any:
+        """What the group's first process has for a value."""
+        return value if self.group is None else self.fabric.broadcast(value)
+
     def resume(self) -> None:
         """Go on from where an earlier process was, if it left a state."""
         if self.checkpoints is None:
@@ -254,7 +226,7 @@ class _Run:
                 f"{type(self.objective).__name__} keeps more than its weights from step to step, "
                 "so its run cannot be resumed: use checkpoint_dir=None."
             )
-        state = self.checkpoints.read()
+        state = self.agreed(self.checkpoints.read() if self.is_first else None)
         if state is None:
             return
         self.objective.load_state_dict(state.part("weights"))
@@ -285,31 +257,44 @@ class _Run:
                 progress.seconds = time.perf_counter() - started
                 self.write_state()
         record: Record = {"epoch": epoch + 1} | progress.mean.record("train") | self.validate()
-        record["learning_rate"] = self.learning_rate(epoch, progress.step - 1)
-        record["momentum"] = self.momentum(progress.step - 1)
+        record["learning_rate"] = self.options.rate_at(epoch, progress.step - 1, self.n_steps)
+        record["momentum"] = self.options.momentum_at(progress.step - 1, self.n_steps)
         record["seconds"] = time.perf_counter() - started
+        record = self.agreed(record)
         progress.history.append(record)
         self.keep_if_best(record)
         progress.begin_epoch()
         return record
 
-    def train_step(self, batch: Batch, epoch: int) -> Any:
+    def train_step(self, batch: Batch | Part, epoch: int) -> Any:
         """One optimiser step and one update of the target."""
         step = self.progress.step
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(epoch, step)
-        losses = self.module(*batch, generator=self.progress.masks)
+            group["lr"] = self.options.rate_at(epoch, step, self.n_steps)
+        losses, loss = self.forward(batch)
         self.optimizer.zero_grad()
-        self.fabric.backward(losses.loss)
+        self.fabric.backward(loss)
         self.clip_gradients()
         self.optimizer.step()
-        self.objective.update_target(self.momentum(step))  # type: ignore[operator]
+        momentum = self.options.momentum_at(step, self.n_steps)
+        self.objective.update_target(momentum)  # type: ignore[operator]
         self.progress.step += 1
         return losses
 
+    def forward(self, batch: Batch | Part) -> tuple[Any, Tensor]:
+        """Losses of a batch, and what this process has of the loss to go down."""
+        if not isinstance(batch, Part):
+            losses = self.module(*batch, generator=self.progress.masks)
+            return losses, losses.loss
+        with self.fabric.autocast():  # as forward draws them, in float64 where that is asked for
+            masks = batch.masks(self.objective, self.progress.masks)
+        with nullcontext() if batch.slice is None else spread_batch():
+            losses = self.module(*batch.batch, masks=masks)
+        return batch.of_all(losses), batch.weight * losses.loss
+
     def write_state(self) -> None:
         """Keep the state of the run on disk, where it is time for it."""
-        if self.checkpoints is None or not self.checkpoints.due():
+        if self.checkpoints is None or not self.is_first or not self.checkpoints.due():
             return
         self.checkpoints.write(
             self.progress.state(
@@ -328,16 +313,6 @@ class _Run:
                 self.module, self.optimizer, max_norm=max_norm, error_if_nonfinite=False
             )
 
-    def learning_rate(self, epoch: int, step: int) -> float:
-        decay = self.options.lr_decay
-        if isinstance(decay, str):
-            return self.options.learning_rate * cosine_factor(step, self.n_steps)
-        return self.options.learning_rate * decay_factor(epoch, decay)
-
-    def momentum(self, step: int) -> float:
-        start = self.options.momentum
-        return start if self.options.endless else momentum_at(step, self.n_steps, start)
-
     @torch.no_grad()
     def validate(self) -> Record:
         """Losses on the validation series, under the same masks each time."""
@@ -345,9 +320,17 @@ class _Run:
             return {}
         self.module.eval()
         masks = torch.Generator(self.options.device).manual_seed(self.options.seed + 2)
-        mean = Mean()
-        for rows in validation_batches(len(self.validation), self.options.batch_size):
+        mean, group = Mean(self.progress.mean.names), self.group
+        batches = validation_batches(len(self.validation), self.options.batch_size)
+        for i, rows in enumerate(batches):
+            if group is not None and i % group.size != group.rank:  # a batch is computed by one
+                with self.fabric.autocast():
+                    skip_masks(self.objective, self.validation, rows, masks)
+                continue
             mean.add(self.module(*self.validation_batch(rows), generator=masks), len(rows))
+        if group is not None:
+            assert self.progress.mean.total is not None
+            mean.gather(self.progress.mean.total)
         return mean.record("valid")
 
     def keep_if_best(self, record: Record) -> None:
@@ -365,22 +348,14 @@ class _Run:
         elif loss < self.progress.best_loss:
             self.progress.keep(loss, self.objective)
 
-    def best(self) -> tuple[dict[str, Tensor], int]:
-        """The weights that the run would leave if it stopped now, and their epoch."""
-        weights = self.progress.best_weights or copies(self.objective)
-        return weights, self.progress.best_epoch
-
-    def should_stop(self) -> bool:
-        """Whether the monitored loss has not improved for `n_iter_no_change` epochs."""
-        patience, progress = self.options.n_iter_no_change, self.progress
-        return patience is not None and len(progress.history) - progress.best_epoch >= patience
-
     def result(self) -> TrainingResult:
         """Restore the best weights."""
         progress = self.progress
         if progress.best_weights:
             self.objective.load_state_dict(progress.best_weights)
+        for value in self.objective.state_dict().values() if self.group else ():
+            torch.distributed.broadcast(value, 0)  # batch norm that is not ours has its own part's
         self.objective.to("cpu", torch.float32).eval()
-        if self.checkpoints is not None and not self.finished:
+        if self.checkpoints is not None and self.is_first and not self.finished:
             self.checkpoints.finish(progress.outcome(self.objective))
         return TrainingResult(progress.history, progress.best_epoch, moments_of(self.optimizer))

@@ -50,6 +50,13 @@ def add_to(commands: Any) -> None:
         "--paper-protocol", action="store_true", help="cut the paper's sets as it did"
     )
     add_machine(parser)
+    parser.add_argument(
+        "--n-devices",
+        default=1,
+        type=lambda text: text if text == "auto" else int(text),
+        metavar="N",
+        help="devices that share the series, or auto for all CUDA devices (default: 1)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -78,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
         embedder = model.fitted.set_params(**conditions.params())
         if readout or per_time_index or not _fits(embedder, panels["train"]):
             embedder = model.adapt(panels["train"], 0, conditions)
+        embedder.set_params(n_devices=args.n_devices)
         embedded = [embedder.transform(panels[part]) for part in parts]
         columns: dict[str, np.ndarray] = {
             "part": np.repeat(parts, [len(part) for part in embedded]),

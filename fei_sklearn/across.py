@@ -1,0 +1,145 @@
+"""Statistics of a batch that is spread over several processes, each holding some of its series.
+
+Inside :func:`spread_batch` every process of the group computes on its own part of one batch, and
+what is a statistic of the batch is computed over all parts: the losses are those of one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+from torch.nn import functional as F
+
+_spread: ContextVar[bool] = ContextVar("spread", default=False)
+
+
+@contextmanager
+def spread_batch() -> Iterator[None]:
+    """Within this block the batch is one of the whole process group's, and here is a part of it."""
+    token = _spread.set(True)
+    try:
+        yield
+    finally:
+        _spread.reset(token)
+
+
+def is_spread() -> bool:
+    """Whether the batch at hand is a part of one that is spread over the process group."""
+    return _spread.get()
+
+
+def moments(n: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number, mean and variance of a batch, from those of the part that is here.
+
+    Parameters
+    ----------
+    n : Tensor of shape ()
+        Values of this part.
+    mean, variance : Tensor of shape (n_features,)
+        Of this part; the variance without Bessel's correction.
+
+    Returns
+    -------
+    tuple of Tensor
+        The same of the whole batch, with the same bits in every process.
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for Computing the Sample Variance", The
+    American Statistician 37(3), 1983.
+    """
+    own = torch.cat([n.reshape(1).to(mean.dtype), mean, variance])
+    parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, own)
+    table = torch.stack(parts)
+    counts, means, variances = table[:, :1], *table[:, 1:].chunk(2, dim=1)
+    total = counts.sum()
+    shares = counts / total
+    whole = (shares * means).sum(dim=0)
+    return total, whole, (shares * (variances + (means - whole).square())).sum(dim=0)
+
+
+def variance(values: Tensor) -> Tensor:
+    """Variance of each feature over the batch, without Bessel's correction.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_samples, n_targets, n_features)
+        Of the series that are here.
+
+    Returns
+    -------
+    Tensor of shape (n_features,)
+        Over all series of the batch.
+    """
+    if not is_spread():
+        return values.var(dim=(0, 1), correction=0)
+    own, mean = torch.var_mean(values, dim=(0, 1), correction=0)
+    n = mean.new_tensor(values.shape[0] * values.shape[1])
+    return moments(n, mean, own)[2]
+
+
+def batch_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, valid: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Batch norm over all parts of a batch, in training.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_channels, n_steps)
+        The part that is here.
+    weight, bias : Tensor of shape (n_channels,)
+        Of the layer.
+    valid : Tensor of shape (n_samples, 1, n_steps) or None
+        1 on a series' own steps, which alone enter the statistics; None takes all.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    tuple of Tensor
+        x normalised, and the mean, the variance and the number of values of the whole batch.
+    """
+    out: tuple[Tensor, Tensor, Tensor, Tensor]
+    out = _BatchNorm.apply(x, weight, bias, valid, eps)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _BatchNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, valid: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        values = x.to(weight.dtype)
+        if valid is None:
+            n = values.new_tensor(x.shape[0] * x.shape[2])
+            own, mean = torch.var_mean(values, dim=(0, 2), correction=0)
+        else:
+            n = valid.sum().to(values.dtype)
+            mean = (values * valid).sum(dim=(0, 2)) / n
+            own = ((values - mean[:, None]) * valid).square().sum(dim=(0, 2)) / n
+        n, mean, spread = moments(n, mean, own)
+        ctx.save_for_backward(x, weight, mean, torch.rsqrt(spread + eps), n, valid)
+        # as images, whose memory layout is kept
+        out = F.batch_norm(values.unsqueeze(2), mean, spread, weight, bias, False, 0.0, eps)
+        ctx.mark_non_differentiable(mean, spread, n)
+        return out.squeeze(2).to(x.dtype), mean, spread, n
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        x, weight, mean, scale, n, valid = ctx.saved_tensors
+        grad = grad.to(weight.dtype)
+        centred = x.to(weight.dtype) - mean[:, None]
+        sums = torch.stack([grad.sum(dim=(0, 2)), (grad * centred).sum(dim=(0, 2))])
+        grad_bias, grad_weight = sums[0].clone(), sums[1] * scale
+        distributed.all_reduce(sums)  # what all parts' losses ask of the mean and the variance
+        of_mean, of_variance = sums / n
+        shared = of_mean[:, None] + centred * (scale.square() * of_variance)[:, None]
+        shared = shared if valid is None else shared * valid
+        grad_x = (weight * scale)[:, None] * (grad - shared)
+        return grad_x.to(x.dtype), grad_weight, grad_bias, None, None
