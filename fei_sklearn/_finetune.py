@@ -29,10 +29,6 @@ from fei_sklearn._panel import check_panel
 #: Fewest series that validate; a panel that would give fewer trains on all of them.
 MIN_VALIDATION = 8
 
-#: What an embedder's ``pooling="auto"`` stands for where the encoder is trained with the head: one
-#: pass over the series instead of three, and no statistic without a gradient.
-TRAINED_READOUT = {"pooling": ("mean", "max", "std"), "layers": "all", "views": "level"}
-
 
 class FineTuner(
     CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
@@ -118,8 +114,6 @@ class FineTuner(
 
         random_state = check_random_state(self.random_state)
         embedder = self._fitted_embedder(X, random_state)
-        if embedder.pooling == "auto" and not self.freeze_encoder:
-            embedder.set_params(**TRAINED_READOUT)
         features = embedder.transform(X)
         head = first_head(
             features.astype(np.float64), y, warm=self.warm_head, class_weight=class_weight

@@ -19,8 +19,8 @@ class FEIRegressor(RegressorMixin, FineTuner):
     embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
         What to start from: an embedder, which is cloned and pretrained on the training series; a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, whose weights are taken; or the name
-        or folder of a checkpoint. None pretrains a default embedder. Unless the encoder is frozen,
-        ``pooling="auto"`` becomes the mean, maximum and standard deviation of all stages.
+        or folder of a checkpoint. None pretrains a default embedder. Batch norm keeps the
+        statistics of its encoder; the shares of "ppv" reach the head and have no gradient.
     freeze_encoder : bool, default=False
         Train the head alone, on fixed embeddings: the paper's linear evaluation.
     warm_head : bool, default=True

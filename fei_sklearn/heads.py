@@ -85,6 +85,18 @@ class SupervisedObjective(nn.Module):
             return SupervisedLosses(F.mse_loss(outputs, targets))
         return SupervisedLosses(F.cross_entropy(outputs, targets, weight=self.class_weight))
 
+    def train(self, mode: bool = True) -> SupervisedObjective:
+        """Set the mode, but batch norm keeps the statistics of the encoder as it came.
+
+        Those of a batch of a small panel differ so much from them that fine-tuning would first of
+        all forget what was learnt.
+        """
+        super().train(mode)
+        for module in self.readout.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
+        return self
+
     def update_target(self, momentum: float) -> None:
         """Do nothing: there is no target network."""
 

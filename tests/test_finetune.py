@@ -112,6 +112,15 @@ def test_training_lowers_the_loss(frozen):
     assert model.n_iter_ == len(model.history_) and model.best_epoch_ <= model.n_iter_
 
 
+def test_batch_norm_keeps_its_statistics_and_the_rest_is_trained(frozen):
+    before, after = frozen.estimator.weights_, classifier(frozen).fit(X, LABELS).embedder_.weights_
+    encoder = [name for name in before if name.startswith("encoder.")]
+    statistics = {name for name in encoder if "running_" in name or "num_batches" in name}
+    assert statistics
+    for name in encoder:
+        assert np.array_equal(before[name], after[name]) == (name in statistics), name
+
+
 def test_class_weights_move_the_decision(frozen):
     y = np.where(np.arange(40) % 7 == 0, "rare", "common")
     plain = classifier(frozen, freeze_encoder=True).fit(X, y).predict_proba(X)[:, 1].mean()
