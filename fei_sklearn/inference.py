@@ -69,8 +69,9 @@ def embed(
         n_rows = LONE_TILE_ROWS
     tiles = _Tiles(_tiles(panel, n_rows, hasattr(readout.encoder, "stages")))
     sink = _Sink(out, len(panel))
-    work = partial(_work, tiles=tiles, sink=sink, at_once=n_rows)
-    work(readout, device, most=1)  # the first tile has the most steps, and decides of the output
+    # the first tile has the most steps: it decides of the output, and of what can be done at once
+    at_once = _work(readout, device, tiles, sink, n_rows, most=1)
+    work = partial(_work, tiles=tiles, sink=sink, at_once=at_once)
     if others:
         readouts = [readout if d == device else copy.deepcopy(readout).to(d) for d in others]
         with ThreadPoolExecutor(1 + len(others)) as pool:
@@ -121,12 +122,16 @@ def _work(
     sink: _Sink,
     at_once: int,
     most: int | None = None,
-) -> None:
-    """Embed tiles on one device, as long as there are any or `most` of them."""
+) -> int:
+    """Embed tiles on one device, as long as there are any or `most` of them.
+
+    Returns the rows that could be computed at once.
+    """
     try:
         for rows, *tile in islice(iter(tiles.take, None), most):
             features, at_once = _features(readout, tile, device, at_once)
             sink.put(rows, features[: len(rows)].numpy())
+        return at_once
     except BaseException:
         tiles.stop()
         raise

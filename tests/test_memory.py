@@ -224,7 +224,7 @@ def test_a_tile_too_large_for_the_device_is_halved(monkeypatch):
 
     monkeypatch.setattr(inference.Readout, "forward", small)
     np.testing.assert_allclose(embedder.transform(walks(40)), expected, rtol=1e-4, atol=1e-5)
-    assert tried == [16, 8, *[4] * 4, *[4] * 4, *[4] * 4]  # what failed is not tried again
+    assert tried == [32, 16, 8, *[4] * 8, *[4] * 8]  # what failed is not tried again
 
 
 def test_a_series_too_large_for_the_device_is_a_sentence(monkeypatch):
