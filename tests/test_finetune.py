@@ -52,9 +52,12 @@ def test_scikit_learns_checks(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [cls(FEIEmbedder(max_epochs=1, min_epoch_steps=1)) for cls in (FEIClassifier, FEIRegressor)]
+    [
+        cls(FEIEmbedder(max_epochs=1, min_epoch_steps=1), max_epochs=1)
+        for cls in (FEIClassifier, FEIRegressor)
+    ]
 )
-def test_scikit_learns_checks_of_defaults_but_for_a_short_pretraining(estimator, check):
+def test_scikit_learns_checks_of_defaults_but_for_short_training(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check(estimator)
