@@ -30,8 +30,7 @@ class FEIClassifier(ClassifierMixin, FineTuner):
     warm_head : bool, default=True
         Start from a head that logistic regression fits on the embeddings, rather than from zero.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss. Extreme ones were seen to be lost over 50 epochs on a
-        small panel under the default readout; one epoch kept them.
+        Weights of the classes in the loss.
     max_epochs : int, default=50
         Most epochs; 0 keeps the first head.
     min_epoch_steps : int, default=1

@@ -12,7 +12,8 @@ from fei_sklearn._supervised import Head
 #: Inverse penalty of the logistic regression.
 INVERSE_PENALTY = 0.1
 
-Arrays = tuple[np.ndarray, np.ndarray]
+#: Weights, bias and penalty.
+Fit = tuple[np.ndarray, np.ndarray, float]
 
 
 def first_head(
@@ -34,20 +35,22 @@ def first_head(
     Returns
     -------
     Head
-        The head, with the features' own mean and standard deviation.
+        The head, with the features' own mean and standard deviation. Fitted, it brings the penalty
+        under which it was: without that, thousands of features would go on to fit the training
+        series whatever the penalty and the class weights had said.
     """
     centre, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-6 * np.abs(centre).max(), scale, 1.0)
     n_outputs = y.shape[1] if y.ndim == 2 else int(y.max()) + 1
-    weight, bias = np.zeros((n_outputs, features.shape[1])), np.zeros(n_outputs)
-    if warm and y.ndim == 2:
-        weight, bias = _ridge((features - centre) / scale, y)
-    elif warm:
-        weight, bias = _logistic((features - centre) / scale, y, class_weight)
-    return Head(centre, scale, weight, bias)
+    if not warm:
+        weight, bias = np.zeros((n_outputs, features.shape[1])), np.zeros(n_outputs)
+        return Head(centre, scale, weight, bias)
+    standardised = (features - centre) / scale
+    fit = _ridge(standardised, y) if y.ndim == 2 else _logistic(standardised, y, class_weight)
+    return Head(centre, scale, *fit)
 
 
-def _logistic(features: np.ndarray, y: np.ndarray, class_weight: np.ndarray | None) -> Arrays:
+def _logistic(features: np.ndarray, y: np.ndarray, class_weight: np.ndarray | None) -> Fit:
     counts = np.bincount(y).astype(np.float64)
     weights = np.ones(len(counts)) if class_weight is None else class_weight
     model = LogisticRegression(
@@ -64,19 +67,22 @@ def _logistic(features: np.ndarray, y: np.ndarray, class_weight: np.ndarray | No
         warnings.simplefilter("ignore")  # a head that is not quite at its optimum will do
         model.fit(features, y)
     weight, bias = model.coef_, model.intercept_
-    if len(weight) == 1:  # one logit for two classes
+    penalty = 0.5 / (INVERSE_PENALTY * (counts * weights).sum())
+    if len(weight) == 1:  # one logit for two classes, whose two halves have half of its square
         weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
-    return weight, bias
+        penalty *= 2
+    return weight, bias, penalty
 
 
-def _shares(weights: np.ndarray, n_features: int) -> Arrays:
+def _shares(weights: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients and intercept of a model that predicts the classes' shares."""
     logits = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
     bias = logits[1:] - logits[:1] if len(logits) == 2 else logits - logits.mean()
     return np.zeros((len(bias), n_features)), bias
 
 
-def _ridge(features: np.ndarray, y: np.ndarray) -> Arrays:
+def _ridge(features: np.ndarray, y: np.ndarray) -> Fit:
     # as much shrinkage as there are features to a series keeps a wide readout in check
     model = Ridge(alpha=features.shape[1] / 10).fit(features, y)
-    return model.coef_.reshape(y.shape[1], -1), np.broadcast_to(model.intercept_, y.shape[1:])
+    weight = model.coef_.reshape(y.shape[1], -1)
+    return weight, np.broadcast_to(model.intercept_, y.shape[1:]), model.alpha / y.size

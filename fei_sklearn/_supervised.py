@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,15 @@ class Head:
         On standardised features.
     bias : ndarray of shape (n_outputs,)
         Outputs at the mean of the features.
+    penalty : float, default=0.0
+        Of the squared weights, in the loss that the head is the minimum of: a mean over the series.
     """
 
     centre: np.ndarray
     scale: np.ndarray
     weight: np.ndarray
     bias: np.ndarray
+    penalty: float = 0.0
 
     def on_features(self) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients and intercept on features as they are."""
@@ -117,7 +120,7 @@ def finetune(
             *(_float32(a) for a in (head.centre, head.scale, head.weight, head.bias))
         )
         weight = None if class_weight is None else _float32(class_weight)
-        objective = SupervisedObjective(readout, layer, weight)
+        objective = SupervisedObjective(readout, layer, weight, head.penalty)
         history: list[Record] = []
         best_epoch = 0
         if tuner.max_epochs:
@@ -132,7 +135,7 @@ def finetune(
     state = {} if encoder is None else encoder.state_dict()
     return Finetuned(
         weights={f"encoder.{k}": v.numpy().copy() for k, v in state.items()} or None,
-        head=Head(head.centre, head.scale, _float64(layer.weight), _float64(layer.bias)),
+        head=replace(head, weight=_float64(layer.weight), bias=_float64(layer.bias)),
         history=history,
         best_epoch=best_epoch,
     )

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 
 class SupervisedLosses(NamedTuple):
-    """Loss of one batch, a 0-dim tensor."""
+    """Losses of one batch, 0-dim tensors: what goes down, and what it is without the penalty."""
 
     loss: Tensor
+    prediction_loss: Tensor
 
 
 class LinearHead(nn.Module):
@@ -53,6 +54,8 @@ class SupervisedObjective(nn.Module):
         From features to outputs.
     class_weight : Tensor of shape (n_classes,), default=None
         Weight of each class in the cross-entropy.
+    penalty : float, default=0.0
+        Times the sum of the head's squared weights, what joins the loss.
 
     Notes
     -----
@@ -61,13 +64,17 @@ class SupervisedObjective(nn.Module):
     """
 
     #: The loss that early stopping watches, smaller is better.
-    monitor = "loss"
+    monitor = "prediction_loss"
 
     def __init__(
-        self, readout: nn.Module, head: LinearHead, class_weight: Tensor | None = None
+        self,
+        readout: nn.Module,
+        head: LinearHead,
+        class_weight: Tensor | None = None,
+        penalty: float = 0.0,
     ) -> None:
         super().__init__()
-        self.readout, self.head = readout, head
+        self.readout, self.head, self.penalty = readout, head, penalty
         self.class_weight: Tensor | None
         self.register_buffer("class_weight", class_weight)
 
@@ -79,11 +86,13 @@ class SupervisedObjective(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> SupervisedLosses:
-        """Loss of a batch; `generator` is there for objectives that draw something."""
+        """Losses of a batch; `generator` is there for objectives that draw something."""
         outputs = self.head(self.readout(x, lengths))
         if targets.is_floating_point():
-            return SupervisedLosses(F.mse_loss(outputs, targets))
-        return SupervisedLosses(F.cross_entropy(outputs, targets, weight=self.class_weight))
+            error = F.mse_loss(outputs, targets)
+        else:
+            error = F.cross_entropy(outputs, targets, weight=self.class_weight)
+        return SupervisedLosses(error + self.penalty * self.head.weight.square().sum(), error)
 
     def train(self, mode: bool = True) -> SupervisedObjective:
         """Set the mode, but batch norm keeps the statistics of the encoder as it came.

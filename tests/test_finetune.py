@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from quick import oscillations, quick
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -17,6 +18,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_class_weight_classifiers, parametrize_with_checks
 
 from fei_sklearn import FEIClassifier, FEIEmbedder, FEIRegressor
+from fei_sklearn._first_head import first_head
+from fei_sklearn.heads import Features, LinearHead, SupervisedObjective
 
 X, FREQUENCY = oscillations(40)
 LABELS = np.where(FREQUENCY > 4, "fast", "slow")
@@ -64,10 +67,6 @@ def test_scikit_learns_checks_of_defaults_but_for_short_training(estimator, chec
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="extreme class weights are lost over the default 50 epochs; one epoch keeps them",
-)
 def test_class_weights_outlast_the_default_number_of_epochs():
     model = FEIClassifier(FEIEmbedder(max_epochs=1, min_epoch_steps=1))
     check_class_weight_classifiers("FEIClassifier", model)
@@ -81,6 +80,30 @@ def test_extreme_class_weights_are_obeyed_by_a_head_of_many_features(seed):
     model = classifier(embedder, max_epochs=0, class_weight=weights).fit(panel, y)
     assert model.coef_.shape[1] > 1000
     assert (model.predict(panel) == 0).mean() > 0.95
+
+
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_the_loss_is_the_one_that_the_first_head_is_the_minimum_of(n_classes):
+    rng = np.random.default_rng(0)
+    features = rng.normal(3.0, 2.0, (60, 20))
+    y, weight = rng.normal(size=(60, 2)), None
+    if n_classes:  # noise and unequal weights, so that penalty and weights tell
+        y = np.argmax(features[:, :n_classes] + rng.normal(size=(60, n_classes)), axis=1)
+        weight = np.linspace(0.2, 3.0, n_classes)
+    head = first_head(features, y, warm=True, class_weight=weight)
+
+    def gradient(penalty):
+        centre, scale, *parts = (
+            torch.tensor(a) for a in (head.centre, head.scale, head.weight, head.bias)
+        )
+        layer = LinearHead(centre, scale, *parts)
+        weights = None if weight is None else torch.tensor(weight)
+        objective = SupervisedObjective(Features(), layer, weights, penalty)
+        objective(torch.tensor(features)[:, :, None], None, torch.tensor(y)).loss.backward()
+        return layer.weight.grad.abs().max()
+
+    assert head.penalty > 0
+    assert gradient(head.penalty) < 1e-3 < 5e-3 < gradient(0.0)
 
 
 def test_classes_are_told_apart_under_their_own_labels(frozen):
@@ -180,7 +203,7 @@ def test_the_best_weights_are_kept_and_training_stops_early(frozen):
     model = classifier(
         frozen, freeze_encoder=True, max_epochs=200, learning_rate=0.05, n_iter_no_change=4
     ).fit(panel, y)  # labels by chance: the validation loss can only get worse
-    losses = [record["valid_loss"] for record in model.history_]
+    losses = [record["valid_prediction_loss"] for record in model.history_]
     assert model.best_epoch_ == 1 + int(np.argmin(losses))
     assert model.n_iter_ == model.best_epoch_ + 4 < 200
     shorter = clone(model).set_params(n_iter_no_change=None).fit(panel, y)
