@@ -28,6 +28,8 @@ WAYS = {
     "1e-3": {"learning_rate": 1e-3},
     "1e-4": {"learning_rate": 1e-4},
     "2e-5": {"learning_rate": 2e-5},
+    "1e-3, temporal": {"learning_rate": 1e-3, "mask_kind": "temporal"},
+    "1e-4, temporal": {"learning_rate": 1e-4, "mask_kind": "temporal"},
 }
 
 

@@ -115,11 +115,14 @@ class FineTuner(
         random_state = check_random_state(self.random_state)
         embedder = self._fitted_embedder(X, random_state)
         features = embedder.transform(X)
-        head = first_head(
-            features.astype(np.float64), y, warm=self.warm_head, class_weight=class_weight
-        )
         panel = self._training_panel(embedder, X, features, y)
         rows, held_out = self._split(y, random_state)
+        head = first_head(  # on the rows that train: others would not be held out any more
+            features[rows].astype(np.float64),
+            y[rows],
+            warm=self.warm_head,
+            class_weight=class_weight,
+        )
         result = _supervised.finetune(
             self,
             embedder,
@@ -180,17 +183,22 @@ class FineTuner(
         return Panel(panel.values, panel.lengths, y)
 
     def _split(self, y, random_state):
-        """Rows that train, and rows that validate."""
+        """Rows that train, of every class at least one, and rows that validate."""
         rows = np.arange(len(y))
         n_held_out = round((self.validation_fraction or 0.0) * len(y))
-        classes = None if y.ndim == 2 else np.bincount(y)
-        if n_held_out < max(MIN_VALIDATION, 0 if classes is None else len(classes)):
+        available, n_strata, stratify = rows, 1, None
+        if y.ndim == 1:
+            order = random_state.permutation(rows)
+            trains_anyway = order[np.unique(y[order], return_index=True)[1]]
+            others = np.setdiff1d(rows, trains_anyway)
+            available = others[np.bincount(y[others], minlength=1)[y[others]] > 1]
+            stratify, n_strata = y[available], len(np.unique(y))
+        if n_held_out < max(MIN_VALIDATION, n_strata) or len(available) < n_held_out + n_strata:
             return rows, rows[:0]
-        stratify = y if classes is not None and classes.min() >= 2 else None
-        rows, held_out = train_test_split(
-            rows, test_size=n_held_out, stratify=stratify, random_state=random_state
-        )
-        return np.sort(rows), np.sort(held_out)
+        held_out = train_test_split(
+            available, test_size=n_held_out, stratify=stratify, random_state=random_state
+        )[1]
+        return np.setdiff1d(rows, held_out), np.sort(held_out)
 
     def _embed(self, X):
         check_is_fitted(self)

@@ -252,6 +252,27 @@ def test_validation_is_stratified_and_only_where_it_can_be(frozen):
     assert "valid_loss" in classifier(frozen).fit(panel, y).history_[0]
 
 
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_class_trains_however_few_it_has(fraction, seed):
+    y = np.repeat(np.arange(6), [1, 2, 3, 40, 60, 80])
+    model = FEIClassifier(validation_fraction=fraction)
+    rows, held_out = model._split(y, np.random.RandomState(seed))
+    np.testing.assert_array_equal(np.sort(np.concatenate([rows, held_out])), np.arange(len(y)))
+    assert len(held_out) == round(fraction * len(y))
+    assert set(y[rows]) == set(range(6)) and set(y[held_out]) >= {3, 4, 5}
+
+
+def test_the_first_head_has_not_seen_what_validates(frozen):
+    panel, y = np.concatenate([X] * 3), np.random.default_rng(0).permutation(np.tile(LABELS, 3))
+    model = classifier(frozen, max_epochs=0).fit(panel, y)
+    encoded = np.searchsorted(model.classes_, y)
+    rows, held_out = model._split(encoded, np.random.RandomState(0))
+    head = first_head(model.transform(panel)[rows].astype(np.float64), encoded[rows], warm=True)
+    assert len(held_out) == 12
+    np.testing.assert_allclose(model.coef_, head.on_features()[0], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [
