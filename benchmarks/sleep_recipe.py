@@ -54,6 +54,11 @@ RECIPES = {
     "mask 0.3-0.9": SMALL_BATCHES | {"mask_ratio": (0.3, 0.9)},
     "mask 0-0.3": SMALL_BATCHES | {"mask_ratio": (0.0, 0.3)},
     "bands": SMALL_BATCHES | {"mask_kind": "continuous"},
+    "time points": SMALL_BATCHES | {"mask_kind": "temporal"},
+    "time points, 20 epochs": {"max_epochs": 20, "batch_size": 64, "mask_kind": "temporal"},
+    "fei-tiny": {"pretrained": "fei-tiny"},
+    "fei-tiny, then time points": SMALL_BATCHES
+    | {"pretrained": "fei-tiny", "mask_kind": "temporal", "learning_rate": 3e-4},
     "momentum 0.98": SMALL_BATCHES | {"momentum": 0.98},
     "stretched": SMALL_BATCHES | {"min_timepoints": 356},
     "stride 1": SMALL_BATCHES | {"stride": 1},

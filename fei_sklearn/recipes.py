@@ -17,7 +17,7 @@ class Recipe:
     n_series, n_timepoints, corpus_seed : int
         Arguments of :func:`fei_sklearn.datasets.make_corpus`.
     then : Recipe, default=None
-        A second pretraining that goes on from the weights of the first, on a corpus of its own; its
+        A further pretraining that goes on from the weights of this one, on a corpus of its own; its
         parameters are those that differ.
     """
 
@@ -37,15 +37,28 @@ _COMMON = {
     "random_state": 0,
 }
 
+#: The last part of each: masks of time points in place of frequencies, and smaller batches.
+_TEMPORAL = Recipe(
+    {
+        "max_epochs": 6,
+        "batch_size": 64,
+        "learning_rate": 5e-4,
+        "mask_kind": "temporal",
+        "random_state": 2,
+    },
+    corpus_seed=2,
+)
+
 #: Recipes of the bundled checkpoints, by their names.
 RECIPES = {
-    "fei-tiny": Recipe({"encoder": "tiny", "max_epochs": 5} | _COMMON),
+    "fei-tiny": Recipe({"encoder": "tiny", "max_epochs": 5} | _COMMON, then=_TEMPORAL),
     "fei-small": Recipe(
         {"encoder": "small", "max_epochs": 10} | _COMMON,
         then=Recipe(
             {"max_epochs": 12, "learning_rate": 5e-4, "random_state": 1},
             n_series=65_536,
             corpus_seed=1,
+            then=_TEMPORAL,
         ),
     ),
 }
@@ -54,7 +67,7 @@ RECIPES = {
 def pretrain_recipe(
     name: str, *, n_series: int | None = None, callbacks: Any = (), **params: Any
 ) -> Any:
-    """Draw a recipe's corpus and pretrain on it, and so on if there is a second part.
+    """Draw a recipe's corpus and pretrain on it, and so on for its further parts.
 
     Parameters
     ----------

@@ -30,37 +30,32 @@ def test_parameters_are_the_embedders(name):
 
 
 def test_a_recipe_fits_the_corpus_with_what_is_to_differ(model):
-    assert model.n_iter_ == 1 and model.stage_widths_ == (1, 2, 4, 8)
+    assert model.n_iter_ == 2 and model.stage_widths_ == (1, 2, 4, 8)
     assert (model.n_channels_in_, model.n_timepoints_in_, model.min_timepoints_) == (1, 512, 512)
-    assert model.learning_rate == RECIPES["fei-tiny"].params["learning_rate"]
+    assert model.learning_rate == RECIPES["fei-tiny"].then.params["learning_rate"]
     assert np.isfinite(model.transform(walks(n_channels=1))).all()
 
 
-def test_a_recipe_is_its_corpus_and_parameters(model):
-    params = RECIPES["fei-tiny"].params | model.get_params()
-    again = FEIEmbedder(**params).fit(make_corpus(12, 512, random_state=0)[:, np.newaxis])
-    for name, weights in again.weights_.items():
-        np.testing.assert_array_equal(model.weights_[name], weights, err_msg=name)
-
-
-def test_a_second_part_goes_on_from_the_first():
-    few = {"encoder": 8, "precision": "32-true", "pooling": "mean"}
-    recipe = RECIPES["fei-small"]
-    model = pretrain_recipe("fei-small", n_series=12, max_epochs=1, **few)
-    first = FEIEmbedder(**recipe.params | few | {"max_epochs": 1})
-    first.fit(make_corpus(12, 512, random_state=0)[:, np.newaxis])
-    second = first.set_params(**recipe.then.params | {"max_epochs": 1, "warm_start": True})
-    second.fit(make_corpus(12, 512, random_state=recipe.then.corpus_seed)[:, np.newaxis])
-    assert not model.warm_start and model.learning_rate == recipe.then.params["learning_rate"]
-    for name, weights in second.weights_.items():
-        np.testing.assert_array_equal(model.weights_[name], weights, err_msg=name)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_its_parts_one_after_the_other(name):
+    few = {"encoder": 8, "precision": "32-true", "pooling": "mean", "max_epochs": 1}
+    model = pretrain_recipe(name, n_series=12, **few)
+    again, part, n_parts = FEIEmbedder(), RECIPES[name], 0
+    while part is not None:
+        again.set_params(**part.params | few, warm_start=n_parts > 0)
+        again.fit(make_corpus(12, 512, random_state=part.corpus_seed)[:, np.newaxis])
+        part, n_parts = part.then, n_parts + 1
+    assert n_parts == {"fei-tiny": 2, "fei-small": 3}[name]
+    assert not model.warm_start and model.mask_kind == "temporal"
+    for key, weights in again.weights_.items():
+        np.testing.assert_array_equal(model.weights_[key], weights, err_msg=key)
 
 
 def test_a_fit_that_starts_from_it_takes_the_scaling_of_its_own_panel(model, tmp_path):
     assert model.offset_ is None and model.scale_ is None
     model.save(tmp_path)
     X = 5.0 + 3.0 * walks(n_channels=3)
-    start = quick(pretrained=tmp_path, max_epochs=0).fit(X)
+    start = quick(pretrained=tmp_path, max_epochs=0, mask_kind="temporal").fit(X)
     np.testing.assert_allclose(start.offset_, X.mean(axis=(0, 2)))
     np.testing.assert_allclose(start.scale_, X.std(axis=(0, 2)))
     assert start.min_timepoints_ == 512 and start.transform(X).shape == (20, 3 * 8)
