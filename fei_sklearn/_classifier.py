@@ -28,7 +28,9 @@ class FEIClassifier(ClassifierMixin, FineTuner):
     freeze_encoder : bool, default=False
         Train the head alone, on fixed embeddings: the paper's linear evaluation.
     warm_head : bool, default=True
-        Start from a head that logistic regression fits on the embeddings, rather than from zero.
+        Start from a head that ridge regression on class indicators gives on the embeddings, its
+        outputs scaled to the probabilities that folds bear out, rather than from zero. Training
+        draws it back to where it began.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
     max_epochs : int, default=50

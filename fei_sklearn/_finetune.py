@@ -185,7 +185,7 @@ class FineTuner(
     def _split(self, y, random_state):
         """Rows that train, of every class at least one, and rows that validate."""
         rows = np.arange(len(y))
-        n_held_out = round((self.validation_fraction or 0.0) * len(y))
+        n_held_out = round((self.validation_fraction or 0.0) * len(y)) if self.max_epochs else 0
         available, n_strata, stratify = rows, 1, None
         if y.ndim == 1:
             order = random_state.permutation(rows)

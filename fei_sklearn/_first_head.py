@@ -1,19 +1,23 @@
-"""The head that fine-tuning starts from: fitted by scikit-learn on the embeddings, or zero."""
+"""The head that fine-tuning starts from: ridge regression on the embeddings, or zero."""
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from sklearn.linear_model import LogisticRegression, Ridge
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold, cross_val_predict
 
 from fei_sklearn._supervised import Head
 
-#: Inverse penalty of the logistic regression.
-INVERSE_PENALTY = 0.1
+#: Penalty of the ridge regression, per feature: on classes and on targets.
+CLASS_PENALTY, TARGET_PENALTY = 0.01, 0.1
 
-#: Weights, bias and penalty.
-Fit = tuple[np.ndarray, np.ndarray, float]
+#: What times the mean squared distance from a classifier's first head joins the loss, per series.
+ANCHOR = 5.0
+
+#: Folds that tell by how much to multiply a classifier's outputs, and bounds of that.
+N_FOLDS, SCALES = 5, (0.1, 100.0)
 
 
 def first_head(
@@ -28,61 +32,65 @@ def first_head(
     y : ndarray of shape (n_samples,), int, or (n_samples, n_outputs), floating
         Classes from 0, or standardised targets.
     warm : bool
-        Fit it, by logistic or by ridge regression; else it is zero.
+        Fit it, by ridge regression on the targets or on class indicators; else it is zero.
     class_weight : ndarray of shape (n_classes,), default=None
         Weights of the classes.
 
     Returns
     -------
     Head
-        The head, with the features' own mean and standard deviation. Fitted, it brings the penalty
-        under which it was: without that, thousands of features would go on to fit the training
-        series whatever the penalty and the class weights had said.
+        The head, with the features' own mean and standard deviation. Fitted, it brings a penalty
+        that keeps it from going far: without that, thousands of features would go on to fit the
+        training series whatever the ridge penalty and the class weights had said.
     """
     centre, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-6 * np.abs(centre).max(), scale, 1.0)
-    n_outputs = y.shape[1] if y.ndim == 2 else int(y.max()) + 1
+    standardised, n_features = (features - centre) / scale, features.shape[1]
     if not warm:
-        weight, bias = np.zeros((n_outputs, features.shape[1])), np.zeros(n_outputs)
-        return Head(centre, scale, weight, bias)
-    standardised = (features - centre) / scale
-    fit = _ridge(standardised, y) if y.ndim == 2 else _logistic(standardised, y, class_weight)
-    return Head(centre, scale, *fit)
+        n_outputs = y.shape[1] if y.ndim == 2 else int(y.max()) + 1
+        return Head(centre, scale, np.zeros((n_outputs, n_features)), np.zeros(n_outputs))
+    if y.ndim == 2:
+        weight, bias = _fitted(Ridge(alpha=TARGET_PENALTY * n_features), standardised, y)
+        penalty = TARGET_PENALTY * n_features / y.size
+        return Head(centre, scale, weight, bias, penalty, np.zeros_like(weight))
+    weight, bias = _of_classes(standardised, y, class_weight)
+    return Head(centre, scale, weight, bias, ANCHOR / len(y), weight)
 
 
-def _logistic(features: np.ndarray, y: np.ndarray, class_weight: np.ndarray | None) -> Fit:
-    counts = np.bincount(y).astype(np.float64)
-    weights = np.ones(len(counts)) if class_weight is None else class_weight
-    model = LogisticRegression(
-        C=INVERSE_PENALTY,
-        max_iter=500,
-        class_weight=dict(enumerate(weights)),
-        warm_start=True,
-    )
-    # From the classes' shares, which the intercept says alone. From zero, thousands of features
-    # take up what unequal class weights ask for, and the solver stops before the penalty has told.
-    model.classes_ = np.arange(len(counts))
-    model.coef_, model.intercept_ = _shares(counts * weights, features.shape[1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a head that is not quite at its optimum will do
-        model.fit(features, y)
-    weight, bias = model.coef_, model.intercept_
-    penalty = 0.5 / (INVERSE_PENALTY * (counts * weights).sum())
-    if len(weight) == 1:  # one logit for two classes, whose two halves have half of its square
-        weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
-        penalty *= 2
-    return weight, bias, penalty
+def _of_classes(
+    features: np.ndarray, y: np.ndarray, class_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits: ridge regression on class indicators, times what makes probabilities of them."""
+    weights = np.ones(len(y)) if class_weight is None else class_weight[y]
+    weights = weights / weights.mean()
+    indicators = np.where(y[:, None] == np.arange(y.max() + 1), 1.0, -1.0)
+    model = Ridge(alpha=CLASS_PENALTY * features.shape[1])
+    scale = 1.0
+    if len(y) >= 2 * N_FOLDS:
+        folds = KFold(N_FOLDS, shuffle=True, random_state=0)
+        outputs = cross_val_predict(
+            model, features, indicators, cv=folds, params={"sample_weight": weights}
+        )
+        scale = _best_scale(outputs, y, weights)
+    weight, bias = _fitted(model, features, indicators, weights)
+    return scale * weight, scale * bias
 
 
-def _shares(weights: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients and intercept of a model that predicts the classes' shares."""
-    logits = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
-    bias = logits[1:] - logits[:1] if len(logits) == 2 else logits - logits.mean()
-    return np.zeros((len(bias), n_features)), bias
+def _best_scale(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """By what to multiply outputs for the least cross-entropy."""
+
+    def cross_entropy(log_scale: float) -> float:
+        logits = log_softmax(np.exp(log_scale) * outputs, axis=1)
+        return -float(weights @ logits[np.arange(len(y)), y])
+
+    bounds = tuple(np.log(SCALES))
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
 
 
-def _ridge(features: np.ndarray, y: np.ndarray) -> Fit:
-    # as much shrinkage as there are features to a series keeps a wide readout in check
-    model = Ridge(alpha=features.shape[1] / 10).fit(features, y)
-    weight = model.coef_.reshape(y.shape[1], -1)
-    return weight, np.broadcast_to(model.intercept_, y.shape[1:]), model.alpha / y.size
+def _fitted(
+    model: Ridge, features: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and bias, also of a single output."""
+    model.fit(features, targets, sample_weight=weights)
+    n_outputs = targets.shape[1]
+    return model.coef_.reshape(n_outputs, -1), np.broadcast_to(model.intercept_, (n_outputs,))

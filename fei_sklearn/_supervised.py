@@ -35,7 +35,9 @@ class Head:
     bias : ndarray of shape (n_outputs,)
         Outputs at the mean of the features.
     penalty : float, default=0.0
-        Of the squared weights, in the loss that the head is the minimum of: a mean over the series.
+        What times the squared distance of the weights from `anchor` joins the loss.
+    anchor : ndarray of shape (n_outputs, n_features), default=None
+        What the penalty draws the weights to; None without a penalty.
     """
 
     centre: np.ndarray
@@ -43,6 +45,7 @@ class Head:
     weight: np.ndarray
     bias: np.ndarray
     penalty: float = 0.0
+    anchor: np.ndarray | None = None
 
     def on_features(self) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients and intercept on features as they are."""
@@ -120,7 +123,8 @@ def finetune(
             *(_float32(a) for a in (head.centre, head.scale, head.weight, head.bias))
         )
         weight = None if class_weight is None else _float32(class_weight)
-        objective = SupervisedObjective(readout, layer, weight, head.penalty)
+        anchor = None if head.anchor is None else _float32(head.anchor)
+        objective = SupervisedObjective(readout, layer, weight, head.penalty, anchor)
         history: list[Record] = []
         best_epoch = 0
         if tuner.max_epochs:

@@ -55,7 +55,9 @@ class SupervisedObjective(nn.Module):
     class_weight : Tensor of shape (n_classes,), default=None
         Weight of each class in the cross-entropy.
     penalty : float, default=0.0
-        Times the sum of the head's squared weights, what joins the loss.
+        What times the squared distance of the head's weights from `anchor` joins the loss.
+    anchor : Tensor of shape (n_outputs, n_features), default=None
+        Weights that the penalty draws to; None where there is no penalty.
 
     Notes
     -----
@@ -72,11 +74,14 @@ class SupervisedObjective(nn.Module):
         head: LinearHead,
         class_weight: Tensor | None = None,
         penalty: float = 0.0,
+        anchor: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.readout, self.head, self.penalty = readout, head, penalty
         self.class_weight: Tensor | None
+        self.anchor: Tensor | None
         self.register_buffer("class_weight", class_weight)
+        self.register_buffer("anchor", anchor)
 
     def forward(
         self,
@@ -92,7 +97,10 @@ class SupervisedObjective(nn.Module):
             error = F.mse_loss(outputs, targets)
         else:
             error = F.cross_entropy(outputs, targets, weight=self.class_weight)
-        return SupervisedLosses(error + self.penalty * self.head.weight.square().sum(), error)
+        if self.anchor is None:
+            return SupervisedLosses(error, error)
+        distance = (self.head.weight - self.anchor).square().sum()
+        return SupervisedLosses(error + self.penalty * distance, error)
 
     def train(self, mode: bool = True) -> SupervisedObjective:
         """Set the mode, but batch norm keeps the statistics of the encoder as it came.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from quick import oscillations, quick
+from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_class_weight_classifiers, parametrize_with_checks
 
@@ -82,28 +84,34 @@ def test_extreme_class_weights_are_obeyed_by_a_head_of_many_features(seed):
     assert (model.predict(panel) == 0).mean() > 0.95
 
 
-@pytest.mark.parametrize("n_classes", [0, 2, 3])
-def test_the_loss_is_the_one_that_the_first_head_is_the_minimum_of(n_classes):
+def gradient(head, features, y, penalty=None):
+    """Of the loss at a head on its features, with respect to the weights."""
+    arrays = (head.centre, head.scale, head.weight, head.bias)
+    layer = LinearHead(*(torch.tensor(a) for a in arrays))
+    penalty = head.penalty if penalty is None else penalty
+    objective = SupervisedObjective(Features(), layer, None, penalty, torch.tensor(head.anchor))
+    objective(torch.tensor(features)[:, :, None], None, torch.tensor(y)).loss.backward()
+    return layer.weight.grad
+
+
+def test_the_loss_is_the_one_that_the_first_head_of_a_regressor_is_the_minimum_of():
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(3.0, 2.0, (60, 20)), rng.normal(size=(60, 2))
+    head = first_head(features, y, warm=True)
+    assert head.penalty > 0
+    assert gradient(head, features, y).abs().max() < 1e-12
+    assert gradient(head, features, y, penalty=0.0).abs().max() > 1e-3
+
+
+def test_the_loss_draws_a_classifiers_head_to_where_it_began():
     rng = np.random.default_rng(0)
     features = rng.normal(3.0, 2.0, (60, 20))
-    y, weight = rng.normal(size=(60, 2)), None
-    if n_classes:  # noise and unequal weights, so that penalty and weights tell
-        y = np.argmax(features[:, :n_classes] + rng.normal(size=(60, n_classes)), axis=1)
-        weight = np.linspace(0.2, 3.0, n_classes)
-    head = first_head(features, y, warm=True, class_weight=weight)
-
-    def gradient(penalty):
-        centre, scale, *parts = (
-            torch.tensor(a) for a in (head.centre, head.scale, head.weight, head.bias)
-        )
-        layer = LinearHead(centre, scale, *parts)
-        weights = None if weight is None else torch.tensor(weight)
-        objective = SupervisedObjective(Features(), layer, weights, penalty)
-        objective(torch.tensor(features)[:, :, None], None, torch.tensor(y)).loss.backward()
-        return layer.weight.grad.abs().max()
-
-    assert head.penalty > 0
-    assert gradient(head.penalty) < 1e-3 < 5e-3 < gradient(0.0)
+    y = np.argmax(features[:, :3] + rng.normal(size=(60, 3)), axis=1)
+    head = first_head(features, y, warm=True)
+    moved = replace(head, weight=head.weight + 0.5)
+    drawn = gradient(moved, features, y) - gradient(moved, features, y, penalty=0.0)
+    assert gradient(head, features, y).allclose(gradient(head, features, y, penalty=0.0))
+    np.testing.assert_allclose(drawn, 2 * head.penalty * 0.5)  # down the slope is back
 
 
 def test_classes_are_told_apart_under_their_own_labels(frozen):
@@ -130,16 +138,38 @@ def test_fine_tuning_leaves_the_given_embedder_alone(frozen):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_without_epochs_the_head_is_logistic_regression(frozen, classes):
+def test_without_epochs_the_head_is_ridge_regression_on_class_indicators(frozen, classes):
     y = np.arange(40) % classes
     features = frozen.transform(X).astype(np.float64)
     standardised = (features - features.mean(axis=0)) / features.std(axis=0)
-    expected = LogisticRegression(C=0.1, max_iter=500).fit(standardised, y)
+    expected = RidgeClassifier(alpha=0.01 * features.shape[1]).fit(standardised, y)
     model = classifier(frozen, max_epochs=0).fit(X, y)
     assert model.n_iter_ == 0 and model.history_ == []
-    np.testing.assert_allclose(
-        model.predict_proba(X), expected.predict_proba(standardised), atol=1e-3
-    )
+    outputs = expected.decision_function(standardised)
+    outputs = np.column_stack([-outputs, outputs]) if classes == 2 else outputs
+    logits = features @ model.coef_.T + model.intercept_
+    scale = (logits * outputs).sum() / (outputs**2).sum()
+    assert scale > 0.05
+    np.testing.assert_allclose(logits, scale * outputs, atol=1e-3 * np.abs(logits).max())
+
+
+@pytest.mark.parametrize("noise", [1.0, 2.0, 3.0])
+def test_probabilities_of_the_first_head_are_as_sure_as_they_may_be(noise):
+    rng = np.random.default_rng(0)
+    means = np.repeat(np.eye(3), 17, axis=1)
+
+    def draw(n):
+        y = rng.integers(0, 3, n)
+        return means[y] + noise * rng.normal(size=(n, 51)), y
+
+    coef, intercept = first_head(*draw(400), warm=True).on_features()
+    features, y = draw(4000)
+
+    def cross_entropy(factor):
+        logits = log_softmax(factor * (features @ coef.T + intercept), axis=1)
+        return -logits[np.arange(4000), y].mean()
+
+    assert cross_entropy(1.0) < min(cross_entropy(0.5), cross_entropy(2.0))
 
 
 def test_training_lowers_the_loss(frozen):
@@ -265,12 +295,13 @@ def test_every_class_trains_however_few_it_has(fraction, seed):
 
 def test_the_first_head_has_not_seen_what_validates(frozen):
     panel, y = np.concatenate([X] * 3), np.random.default_rng(0).permutation(np.tile(LABELS, 3))
-    model = classifier(frozen, max_epochs=0).fit(panel, y)
+    model = classifier(frozen, freeze_encoder=True, max_epochs=1, learning_rate=1e-12).fit(panel, y)
     encoded = np.searchsorted(model.classes_, y)
     rows, held_out = model._split(encoded, np.random.RandomState(0))
     head = first_head(model.transform(panel)[rows].astype(np.float64), encoded[rows], warm=True)
     assert len(held_out) == 12
     np.testing.assert_allclose(model.coef_, head.on_features()[0], rtol=1e-4, atol=1e-5)
+    assert len(model.set_params(max_epochs=0)._split(encoded, np.random.RandomState(0))[1]) == 0
 
 
 @pytest.mark.parametrize(
