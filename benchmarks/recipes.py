@@ -122,6 +122,7 @@ VARIANTS = {
     "continuous": Variant({"mask_kind": "continuous"}),
     "temporal": Variant({"mask_kind": "temporal"}),
     "temporal, ratio 0-0.3": Variant({"mask_kind": "temporal", "mask_ratio": (0.0, 0.3)}),
+    "temporal, ratio 0.3-0.7": Variant({"mask_kind": "temporal", "mask_ratio": (0.3, 0.7)}),
     "temporal, ratio 0-0.9": Variant({"mask_kind": "temporal", "mask_ratio": (0.0, 0.9)}),
     "ratio 0-0.3": Variant({"mask_ratio": (0.0, 0.3)}),
     "ratio 0-0.9": Variant({"mask_ratio": (0.0, 0.9)}),

@@ -121,6 +121,7 @@ class FineTuner(
             features[rows].astype(np.float64),
             y[rows],
             warm=self.warm_head,
+            n_classes=None if y.ndim == 2 else int(y.max()) + 1,  # the last may only validate
             class_weight=class_weight,
         )
         result = _supervised.finetune(

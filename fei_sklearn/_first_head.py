@@ -22,7 +22,12 @@ N_FOLDS, SCALES = 5, (0.1, 10.0)
 
 
 def first_head(
-    features: np.ndarray, y: np.ndarray, *, warm: bool, class_weight: np.ndarray | None = None
+    features: np.ndarray,
+    y: np.ndarray,
+    *,
+    warm: bool,
+    n_classes: int | None = None,
+    class_weight: np.ndarray | None = None,
 ) -> Head:
     """A linear head on standardised features.
 
@@ -34,6 +39,8 @@ def first_head(
         Classes from 0, or standardised targets.
     warm : bool
         Fit it, by ridge regression on the targets or on class indicators; else it is zero.
+    n_classes : int, default=None
+        Classes there are, of which `y` may lack some; None takes those up to its greatest.
     class_weight : ndarray of shape (n_classes,), default=None
         Weights of the classes.
 
@@ -47,24 +54,24 @@ def first_head(
     centre, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-6 * np.abs(centre).max(), scale, 1.0)
     standardised, n_features = (features - centre) / scale, features.shape[1]
+    n_outputs = y.shape[1] if y.ndim == 2 else n_classes or int(y.max()) + 1
     if not warm:
-        n_outputs = y.shape[1] if y.ndim == 2 else int(y.max()) + 1
         return Head(centre, scale, np.zeros((n_outputs, n_features)), np.zeros(n_outputs))
     if y.ndim == 2:
         weight, bias = _fitted(Ridge(alpha=TARGET_PENALTY * n_features), standardised, y)
         penalty = TARGET_PENALTY * n_features / y.size
         return Head(centre, scale, weight, bias, penalty, np.zeros_like(weight))
-    weight, bias = _of_classes(standardised, y, class_weight)
+    weight, bias = _of_classes(standardised, y, n_outputs, class_weight)
     return Head(centre, scale, weight, bias, ANCHOR / len(y), weight)
 
 
 def _of_classes(
-    features: np.ndarray, y: np.ndarray, class_weight: np.ndarray | None
+    features: np.ndarray, y: np.ndarray, n_classes: int, class_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits: ridge regression on class indicators, times what makes probabilities of them."""
     weights = np.ones(len(y)) if class_weight is None else class_weight[y]
     weights = weights / weights.mean()
-    indicators = np.where(y[:, None] == np.arange(y.max() + 1), 1.0, -1.0)
+    indicators = np.where(y[:, None] == np.arange(n_classes), 1.0, -1.0)
     model = Ridge(alpha=CLASS_PENALTY * features.shape[1])
     scale = 1.0
     if len(y) >= 2 * N_FOLDS:

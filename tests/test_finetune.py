@@ -304,6 +304,15 @@ def test_the_first_head_has_not_seen_what_validates(frozen):
     assert len(model.set_params(max_epochs=0)._split(encoded, np.random.RandomState(0))[1]) == 0
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_class_that_only_validates_has_an_output(frozen, warm, monkeypatch):
+    y = np.repeat(["a", "b", "c"], [20, 15, 5])
+    split = np.arange(35), np.arange(35, 40)  # a validation part that was given, as in evaluation
+    monkeypatch.setattr(FEIClassifier, "_split", lambda *_: split)
+    model = classifier(frozen, warm_head=warm).fit(X, y)
+    assert model.predict_proba(X).shape == (40, 3)
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [
