@@ -38,8 +38,6 @@ from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.objective import FEIObjective
 from fei_sklearn.training import TrainingOptions, _Run
 
-AUTHORS_SIZES = {"norm": "normal"}
-
 Step = Callable[[], None]
 
 
@@ -57,7 +55,7 @@ def authors_step(repo: str, size: str, x: np.ndarray, batch_size: int, device: s
     from models.pretrain_models import FEIModel
 
     config = FEIConfig()
-    config.device, config.encoder_size = device, AUTHORS_SIZES.get(size, size)
+    config.device, config.encoder_size = device, size
     config.pretrain_sample_length, config.pretrain_batch_size = x.shape[2], batch_size
     FEIModel.logger = logging.getLogger("authors")  # theirs makes a file
     model = FEIModel(config)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fei_sklearn.across import batch_norm, is_spread
+from fei_sklearn.convolution import Conv1d, time_first
 
 #: Widths of the published encoder sizes.
 ENCODER_WIDTHS = {"tiny": 128, "small": 256, "norm": 512, "big": 1024}
@@ -27,20 +28,6 @@ def valid_mask(lengths: Tensor, n_steps: int, dtype: torch.dtype = torch.float32
     """1 on a row's own steps and 0 on its padding, of shape (n_samples, 1, n_steps)."""
     steps = torch.arange(n_steps, device=lengths.device)
     return (steps < lengths[:, None]).to(dtype)[:, None]
-
-
-def time_first(x: Tensor) -> Tensor:
-    """The same series with the channels of a time point side by side in memory.
-
-    On the CPU, convolutions and batch norms are faster on this layout, which they pass on: up to a
-    third of a training step was saved. Torch has it for images alone (channels_last), so the layers
-    below take series as images one pixel high, which costs nothing.
-    """
-    n_samples, n_channels, n_timepoints = x.shape
-    # with one channel both layouts are one, and a view has to say which is meant
-    one = n_channels == 1
-    rows = x.reshape(n_samples, n_timepoints, 1) if one else x.transpose(1, 2).contiguous()
-    return rows.transpose(1, 2)
 
 
 def keep_layout(maps: Tensor) -> None:
@@ -64,24 +51,6 @@ class GELU(nn.GELU):
         if input.stride(1) != 1:
             return super().forward(input)
         return super().forward(input.transpose(1, 2)).transpose(1, 2)
-
-
-class Conv1d(nn.Conv1d):
-    """Convolution over time, in training on the faster layout.
-
-    In evaluation it keeps torch's own: narrow encoders were seen to round differently on the other
-    in tiles of 2 and of 16 rows, and an embedding must not depend on that.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        if not self.training or x.device.type != "cpu":
-            return super().forward(x)
-        if self.kernel_size == (1,):  # a matrix product takes half the time
-            steps = time_first(x).transpose(1, 2)[:, :: self.stride[0]]
-            return F.linear(steps, self.weight[:, :, 0]).transpose(1, 2)
-        image, kernel = time_first(x).unsqueeze(2), self.weight.unsqueeze(2)
-        stride, padding = (1, self.stride[0]), (0, int(self.padding[0]))
-        return F.conv2d(image, kernel, self.bias, stride, padding).squeeze(2)
 
 
 class MaskedBatchNorm1d(nn.BatchNorm1d):

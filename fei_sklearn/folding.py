@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.encoder import MaskedBatchNorm1d, ResidualBlock, Shortcut, Stem, time_first
+from fei_sklearn.convolution import time_first
+from fei_sklearn.encoder import MaskedBatchNorm1d, ResidualBlock, Shortcut, Stem
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -249,6 +249,8 @@ def test_a_run_on_two_devices_is_resumed_on_two_and_on_one(jobs, tmp_path, monke
 @pytest.mark.slow
 def test_ctrl_c_ends_all(jobs, tmp_path):
     folder = tmp_path / "runs"
+    # a shell's job in the background is started with the signal ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt():
         deadline = time.monotonic() + 600
@@ -261,6 +263,7 @@ def test_ctrl_c_ends_all(jobs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         quick(**LONG, n_devices=2, checkpoint_dir=folder).fit(X)
     thread.join()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow
