@@ -40,8 +40,8 @@ def assert_same_run(a, b, rtol=1e-4):
             wide = 100 if name == "valid_unexplained" else 1
             assert one[name] == pytest.approx(other[name], rel=wide * rtol), name
     for name, array in a.weights_.items():
-        # AdamW's step has the size of the learning rate, 1e-3, be the gradient as small as rounding:
-        # a hundredth of one step may differ
+        # AdamW's step has the size of the learning rate, 1e-3, be the gradient as small as
+        # rounding: a hundredth of a step may differ
         atol = 1e-3 * np.abs(array).max() + 1e-5
         np.testing.assert_allclose(array, b.weights_[name], rtol=0, atol=atol, err_msg=name)
 
