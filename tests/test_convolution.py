@@ -29,11 +29,11 @@ def test_maps_and_gradients_are_torchs(
     leaves = x.requires_grad_(), conv.weight
     out = conv(x)
     expected = F.conv1d(x, conv.weight, None, stride, kernel // 2)
-    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
     grad = torch.randn(out.shape, generator=generator, dtype=torch.float64)
     pairs = (torch.autograd.grad(maps, leaves, grad) for maps in (out, expected))
     for got, wanted in zip(*pairs, strict=True):
-        torch.testing.assert_close(got, wanted)
+        torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-12)
 
 
 def test_wide_ones_go_by_matrix_products(monkeypatch):
@@ -47,4 +47,6 @@ def test_wide_ones_go_by_matrix_products(monkeypatch):
         assert len(used) == n_uses
     with torch.autocast("cpu", torch.bfloat16):  # which knows no derivative of ours
         out = Conv1d(convolution.WIDE_IN, convolution.WIDE_OUT, 3, padding=1, bias=False)(x)
-    assert out.dtype == torch.bfloat16
+    used.clear()
+    out.sum().backward()
+    assert out.dtype == torch.bfloat16 and not used

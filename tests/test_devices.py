@@ -40,10 +40,9 @@ def assert_same_run(a, b, rtol=1e-4):
             wide = 100 if name == "valid_unexplained" else 1
             assert one[name] == pytest.approx(other[name], rel=wide * rtol), name
     for name, array in a.weights_.items():
-        # AdamW's step has the size of the learning rate, 1e-3, be the gradient as small as
-        # rounding: a hundredth of a step may differ
-        atol = 1e-3 * np.abs(array).max() + 1e-5
-        np.testing.assert_allclose(array, b.weights_[name], rtol=0, atol=atol, err_msg=name)
+        # AdamW's step has the size of the learning rate, be the gradient as small as rounding
+        scale = np.abs(array).max() + 1e-3
+        np.testing.assert_allclose(array, b.weights_[name], rtol=0, atol=1e-3 * scale, err_msg=name)
 
 
 def processes_of(folder):
@@ -77,7 +76,16 @@ def jobs(tmp_path, monkeypatch):
     [
         ({}, X),
         ({"batch_size": 11}, X),  # parts of 6 and 5; a last batch of one is left out
-        ({"batch_size": 20, "validation_fraction": None, "n_targets": 2}, X),
+        # in float64: in float32, rounding moves one bias of the stem by 7e-6
+        (
+            {
+                "batch_size": 20,
+                "validation_fraction": None,
+                "n_targets": 2,
+                "precision": "64-true",
+            },
+            X,
+        ),
         ({"validation_fraction": 0.5, "batch_size": 64}, walks(300, 2, 8)),  # several batches
         ({}, unequal()),
         ({"mask_kind": "temporal"}, unequal()),
@@ -261,10 +269,12 @@ def test_ctrl_c_ends_all(jobs, tmp_path):
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        quick(**LONG, n_devices=2, checkpoint_dir=folder).fit(X)
-    thread.join()
-    signal.signal(signal.SIGINT, before)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            quick(**LONG, n_devices=2, checkpoint_dir=folder).fit(X)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow
