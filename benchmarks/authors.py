@@ -32,11 +32,11 @@ from functools import partial
 import numpy as np
 import torch
 
-from fei_sklearn._torch import resolve_precision
+from fei_sklearn._bridge.devices import resolve_precision
 from fei_sklearn.data import Panel
-from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder
-from fei_sklearn.objective import FEIObjective
-from fei_sklearn.training import TrainingOptions, _Run
+from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
+from fei_sklearn.objectives.fei import FEIObjective
+from fei_sklearn.training.loop import TrainingOptions, _Run
 
 Step = Callable[[], None]
 

@@ -21,11 +21,11 @@ from checkpoints import some
 from torch import Tensor
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._network import restore_encoder
+from fei_sklearn._bridge.pretraining import restore_encoder
 from fei_sklearn.datasets import load_dataset
-from fei_sklearn.encoder import BlockMaps
-from fei_sklearn.folding import fold_batch_norm
-from fei_sklearn.pooling import proportion_above, view_of
+from fei_sklearn.encoder.folding import fold_batch_norm
+from fei_sklearn.encoder.resnet import BlockMaps
+from fei_sklearn.readout.pooling import proportion_above, view_of
 
 ALPHAS = np.logspace(-3, 3, 10)
 VIEWS = ("level", "shape", "change", "half", "sum", "autocorrelation")

@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset, make_corpus
 from fei_sklearn.datasets.corpus_processes import log_uniform, resample, standardise
-from fei_sklearn.objective import FEIObjective
+from fei_sklearn.objectives.fei import FEIObjective
 
 LENGTH = 512
 

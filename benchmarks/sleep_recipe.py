@@ -26,12 +26,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn.calibration import calibrate
 from fei_sklearn.data import Panel
 from fei_sklearn.datasets import load_dataset
 from fei_sklearn.evaluation.models import Conditions
 from fei_sklearn.evaluation.protocols import Task, end_to_end
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser
+from fei_sklearn.training.calibration import calibrate
 
 CORPUS = "SLE-UCDDB"
 SETS = ("EMG", "EPI", "GES", "HAR", "CWRU")

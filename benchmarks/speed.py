@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from authors import our_step
 
-from fei_sklearn import FEIEmbedder, _network
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._bridge import pretraining as _network
 from fei_sklearn.data import Panel
-from fei_sklearn.folding import fold_batch_norm
+from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.inference import embed
 
 

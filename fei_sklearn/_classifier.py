@@ -9,10 +9,9 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from fei_sklearn._atomic import all_or_nothing
-from fei_sklearn._callbacks import EpochCallbacks, with_callbacks
 from fei_sklearn._finetune import FineTuner
-from fei_sklearn._panel import check_panel
+from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, with_callbacks
+from fei_sklearn._input.checks import check_panel
 
 
 class FEIClassifier(ClassifierMixin, FineTuner):

@@ -18,24 +18,24 @@ from sklearn.utils import check_random_state, metadata_routing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fei_sklearn._atomic import all_or_nothing
-from fei_sklearn._callbacks import (
+from fei_sklearn._fitting import (
     CallbackSupportMixin,
     EpochCallbacks,
     Watchers,
+    all_or_nothing,
     printers,
     with_callbacks,
 )
-from fei_sklearn._containers import plain_array
-from fei_sklearn._panel import check_panel
-from fei_sklearn._preparation import to_panel
-from fei_sklearn._saving import SavingMixin
-from fei_sklearn._scaling import Scaler
-from fei_sklearn._storage import StoredPanel, check_target, is_stored, parts
+from fei_sklearn._input.checks import check_panel
+from fei_sklearn._input.containers import plain_array
+from fei_sklearn._input.preparation import to_panel
+from fei_sklearn._input.scaling import Scaler
+from fei_sklearn._input.stored import StoredPanel, check_target, is_stored, parts
+from fei_sklearn._saving.mixin import SavingMixin
 from fei_sklearn.objectives import OBJECTIVES
-from fei_sklearn.readout import LAYERS, STATISTICS, VIEWS, resolve
+from fei_sklearn.readout.spec import LAYERS, STATISTICS, VIEWS, resolve
 
-# torch is imported with fei_sklearn._network, in the methods that compute.
+# torch is imported with fei_sklearn._bridge.pretraining, in the methods that compute.
 
 
 #: Most epochs of a pretraining from scratch.
@@ -357,7 +357,7 @@ class FEIEmbedder(
         CollapseWarning
             If all series have nearly the same embedding.
         """
-        from fei_sklearn import _network
+        from fei_sklearn._bridge import pretraining as _network
 
         self._readout(stage_widths=(1,), n_encoded=1)
         start = self._start()
@@ -418,7 +418,8 @@ class FEIEmbedder(
         CollapseWarning
             If all series of the chunk have nearly the same embedding.
         """
-        from fei_sklearn import _network, _stream
+        from fei_sklearn._bridge import pretraining as _network
+        from fei_sklearn._bridge import stream as _stream
 
         self._readout(stage_widths=(1,), n_encoded=1)
         goes_on = hasattr(self, "weights_")
@@ -602,7 +603,7 @@ class FEIEmbedder(
 
     def _embed(self, values, out=None):
         """Embeddings of validated series: of those that are not in memory part by part."""
-        from fei_sklearn import _network
+        from fei_sklearn._bridge import pretraining as _network
 
         into_array = out is None or isinstance(out, np.ndarray)
         if self.pooling is None and not into_array:
@@ -622,7 +623,7 @@ class FEIEmbedder(
 
     def _embedded(self, values, n_rows=None):
         """Rows and embeddings of validated series, part by part."""
-        from fei_sklearn import _network
+        from fei_sklearn._bridge import pretraining as _network
         from fei_sklearn.prefetch import read_ahead
 
         stored = values if isinstance(values, StoredPanel) else StoredPanel(values)
@@ -727,6 +728,6 @@ class FEIEmbedder(
     def encoder_(self):
         """The fitted encoder: a new torch module on the CPU, in evaluation mode."""
         check_is_fitted(self)
-        from fei_sklearn import _network
+        from fei_sklearn._bridge import pretraining as _network
 
         return _network.restore_encoder(self)

@@ -20,11 +20,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from fei_sklearn._callbacks import CallbackSupportMixin, Watchers, printers
 from fei_sklearn._embedder import FEIEmbedder
-from fei_sklearn._panel import check_panel
+from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers
+from fei_sklearn._input.checks import check_panel
 
-# torch is imported with fei_sklearn._supervised, in the methods that compute.
+# torch is imported with fei_sklearn._bridge.finetuning, in the methods that compute.
 
 #: Fewest series that validate; a panel that would give fewer trains on all of them.
 MIN_VALIDATION = 8
@@ -109,8 +109,8 @@ class FineTuner(
 
     def _finetune(self, X, y, callbacks, *, class_weight=None):
         """Fit embedder and head on series and their encoded targets."""
-        from fei_sklearn import _supervised
-        from fei_sklearn._first_head import first_head
+        from fei_sklearn._bridge import finetuning as _supervised
+        from fei_sklearn._bridge.first_head import first_head
 
         random_state = check_random_state(self.random_state)
         embedder = self._fitted_embedder(X, random_state)

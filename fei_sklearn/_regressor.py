@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 
-from fei_sklearn._atomic import all_or_nothing
-from fei_sklearn._callbacks import EpochCallbacks, with_callbacks
 from fei_sklearn._finetune import FineTuner
-from fei_sklearn._panel import check_panel
+from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, with_callbacks
+from fei_sklearn._input.checks import check_panel
 
 
 class FEIRegressor(RegressorMixin, FineTuner):

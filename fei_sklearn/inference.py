@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from fei_sklearn.data import Panel
-from fei_sklearn.pooling import Readout
+from fei_sklearn.readout.pooling import Readout
 
 #: Rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256}

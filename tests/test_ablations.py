@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.encoder import FEIEncoder
-from fei_sklearn.objective import FEIObjective
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives import ABLATIONS, objective_class
+from fei_sklearn.objectives.fei import FEIObjective
 
 WIDTH, N_TIMEPOINTS = 16, 40
 ablations = pytest.mark.parametrize("name", ABLATIONS)

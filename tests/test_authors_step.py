@@ -22,10 +22,10 @@ import pytest
 import torch
 from reference import arrays_of, digest, objective, weights_by_rule
 
-from fei_sklearn.encoder import FEIEncoder
-from fei_sklearn.objective import FEIObjective, Inference
-from fei_sklearn.pooling import pool
-from fei_sklearn.schedules import momentum_at
+from fei_sklearn.encoder.resnet import FEIEncoder
+from fei_sklearn.objectives.fei import FEIObjective, Inference
+from fei_sklearn.readout.pooling import pool
+from fei_sklearn.training.schedules import momentum_at
 
 GOLDEN = Path(__file__).parent / "golden" / "authors_step.npz"
 WIDTH, N_TIMEPOINTS, N_RUN_STEPS = 128, 36, 10

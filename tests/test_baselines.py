@@ -10,13 +10,13 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
-from fei_sklearn.baselines import augmentations, infots, simmtm, tfc, timedrl, timesurl
-from fei_sklearn.baselines.contrast import similarities, two_views
-from fei_sklearn.baselines.crops import crop_twice
-from fei_sklearn.baselines.hierarchy import hierarchical_contrast
-from fei_sklearn.baselines.rival import Rival
-from fei_sklearn.encoder import FEIEncoder
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives import RIVALS, objective_class
+from fei_sklearn.objectives.rivals import augmentations, infots, simmtm, tfc, timedrl, timesurl
+from fei_sklearn.objectives.rivals.contrast import similarities, two_views
+from fei_sklearn.objectives.rivals.crops import crop_twice
+from fei_sklearn.objectives.rivals.hierarchy import hierarchical_contrast
+from fei_sklearn.objectives.rivals.rival import Rival
 
 rivals = pytest.mark.parametrize("name", RIVALS)
 

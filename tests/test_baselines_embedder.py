@@ -211,7 +211,7 @@ def test_short_series_are_refused_in_a_sentence() -> None:
 
 
 def test_the_loop_spares_from_decay_what_asks_for_it() -> None:
-    from fei_sklearn.training import _parameter_groups
+    from fei_sklearn.training.loop import _parameter_groups
 
     objective = objective_class("timedrl")(
         fitted("timedrl").encoder_, width=16, n_channels=1, n_timepoints=40
@@ -226,7 +226,7 @@ def test_the_loop_spares_from_decay_what_asks_for_it() -> None:
 @pytest.mark.parametrize(("similarity", "largest"), [("dot", 1.0), ("cosine", None)])
 def test_gradients_are_clipped_where_products_are_raw(similarity: str, largest) -> None:
     from fei_sklearn.data import Panel
-    from fei_sklearn.training import TrainingOptions, train
+    from fei_sklearn.training.loop import TrainingOptions, train
 
     objective = objective_class("ts2vec")(
         fitted("ts2vec").encoder_,

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from fei_sklearn import FEIEmbedder, _network
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._bridge import pretraining as _network
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 

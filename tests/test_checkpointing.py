@@ -13,8 +13,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from fei_sklearn import checkpointing
-from fei_sklearn.training import _Run
+from fei_sklearn.training import checkpointing
+from fei_sklearn.training.loop import _Run
 
 X = walks(21, 1, 24)
 FIT = {"max_epochs": 3, "min_epoch_steps": 4, "batch_size": 8}  # 4 steps, or 6 without validation
@@ -64,7 +64,9 @@ def states(folder):
 CODE = """
 import json, os, random, signal, sys, time, zlib
 import numpy as np, torch
-from fei_sklearn import FEIEmbedder, _network, checkpointing
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn.training import checkpointing
 from quick import walks
 
 checkpointing.EVERY_SECONDS, checkpointing.LARGEST_SHARE = 0.0, 1e9

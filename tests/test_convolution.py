@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fei_sklearn import convolution
-from fei_sklearn.convolution import Conv1d
+from fei_sklearn.encoder import layers as convolution
+from fei_sklearn.encoder.layers import Conv1d
 
 
 @pytest.mark.parametrize("n_channels", [1, 5])

@@ -16,10 +16,11 @@ import pytest
 import torch
 from quick import dilated, quick, run_python, walks
 
-from fei_sklearn import FEIEmbedder, _ranks
-from fei_sklearn._panel import check_panel
-from fei_sklearn._ranks import _Pickler, run_on_ranks
-from fei_sklearn._torch import resolve_devices
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._bridge import processes as _ranks
+from fei_sklearn._bridge.devices import resolve_devices
+from fei_sklearn._bridge.processes import _Pickler, run_on_ranks
+from fei_sklearn._input.checks import check_panel
 
 X = walks(23, 1, 24)
 FIT = {"max_epochs": 2, "min_epoch_steps": 3, "batch_size": 8, "device": "cpu"}
@@ -152,11 +153,11 @@ def test_in_a_script_that_defines_its_encoder(tmp_path):
 
 @pytest.mark.slow
 def test_watchers_hear_every_epoch_and_may_stop(jobs):
-    from fei_sklearn._spread import TrainingRun, train_on
+    from fei_sklearn._bridge.launch import TrainingRun, train_on
     from fei_sklearn.data import Panel
-    from fei_sklearn.encoder import FEIEncoder
-    from fei_sklearn.objective import FEIObjective
-    from fei_sklearn.training import TrainingOptions
+    from fei_sklearn.encoder.resnet import FEIEncoder
+    from fei_sklearn.objectives.fei import FEIObjective
+    from fei_sklearn.training.loop import TrainingOptions
 
     class Watcher:
         heard = []
@@ -216,7 +217,7 @@ def test_a_killed_process_is_a_sentence_and_the_run_goes_on_later(rank, jobs, tm
     killer.join()
     assert processes_of(jobs) == [] and not hasattr(embedder, "weights_")
     state = next(folder.glob("*/state.safetensors"))
-    from fei_sklearn.checkpointing import _decode
+    from fei_sklearn.training.checkpointing import _decode
 
     step = _decode(state.read_bytes()).plain["step"]
     assert 0 < step < 400 * 3
@@ -226,8 +227,8 @@ def test_a_killed_process_is_a_sentence_and_the_run_goes_on_later(rank, jobs, tm
 def test_a_run_on_two_devices_is_resumed_on_two_and_on_one(jobs, tmp_path, monkeypatch):
     import shutil
 
-    from fei_sklearn import checkpointing
-    from fei_sklearn.training import _Run
+    from fei_sklearn.training import checkpointing
+    from fei_sklearn.training.loop import _Run
 
     expected = quick(**FIT).fit(X)
 

@@ -21,7 +21,8 @@ from test_panel import nothing_changes, snapshot
 from torch import nn
 from torch.nn import functional as F
 
-from fei_sklearn import CollapseWarning, training
+from fei_sklearn import CollapseWarning
+from fei_sklearn.training import loop as training
 
 X = np.random.default_rng(0).normal(size=(20, 2, 24))
 

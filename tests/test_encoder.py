@@ -12,8 +12,8 @@ from reference import arrays_of, encode, weights_by_rule
 from scipy import stats
 from torch import nn
 
-from fei_sklearn.encoder import ENCODER_WIDTHS, FEIEncoder, feature_maps
-from fei_sklearn.pooling import pool
+from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder, feature_maps
+from fei_sklearn.readout.pooling import pool
 
 strides = pytest.mark.parametrize("stride", [1, 2])
 modes = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])

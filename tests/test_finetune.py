@@ -20,8 +20,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_class_weight_classifiers, parametrize_with_checks
 
 from fei_sklearn import FEIClassifier, FEIEmbedder, FEIRegressor
-from fei_sklearn._first_head import first_head
-from fei_sklearn.heads import Features, LinearHead, SupervisedObjective
+from fei_sklearn._bridge.first_head import first_head
+from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 
 X, FREQUENCY = oscillations(40)
 LABELS = np.where(FREQUENCY > 4, "fast", "slow")

@@ -8,9 +8,9 @@ import torch
 from quick import CONFIGURATIONS, dilated, quick, walks
 from torch import nn
 
-from fei_sklearn import _network
-from fei_sklearn.encoder import FEIEncoder, MaskedBatchNorm1d
-from fei_sklearn.folding import FoldedConv1d, fold_batch_norm
+from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn.encoder.folding import FoldedConv1d, fold_batch_norm
+from fei_sklearn.encoder.resnet import FEIEncoder, MaskedBatchNorm1d
 from fei_sklearn.inference import embed
 from fei_sklearn.objectives import OBJECTIVES
 
@@ -72,7 +72,9 @@ def test_float32_rounds_but_little(lengths):
 def test_with_and_without_weights_in_onednns_order(lengths, monkeypatch):
     encoder, x = lived_in(FEIEncoder(1, 32)), series(1, lengths)
     packed = fold_batch_norm(encoder)
-    monkeypatch.setattr("fei_sklearn.folding._has_packed_convolutions", lambda weight: False)
+    monkeypatch.setattr(
+        "fei_sklearn.encoder.folding._has_packed_convolutions", lambda weight: False
+    )
     plain = fold_batch_norm(encoder)
     convolutions = [m for m in packed.modules() if isinstance(m, FoldedConv1d)]
     assert len(convolutions) == 1 + 4 * 5

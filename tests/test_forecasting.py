@@ -197,6 +197,6 @@ def test_none_is_the_tiny_encoder():
 
 
 def test_import_does_not_open_the_door_to_torch():  # sktime may have it loaded for its own sake
-    modules = "{'fei_sklearn._network', 'fei_sklearn.encoder'}"
+    modules = "{'fei_sklearn._bridge.pretraining', 'fei_sklearn.encoder.resnet'}"
     code = f"import sys, fei_sklearn.adapters.forecasting; print({modules} & set(sys.modules))"
     assert run_python(code).strip().endswith("set()")

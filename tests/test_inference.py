@@ -9,9 +9,9 @@ from quick import assert_close, quick
 from torch import nn
 from torch.nn import functional as F
 
-from fei_sklearn.encoder import FEIEncoder
-from fei_sklearn.pooling import Readout, pool
-from fei_sklearn.readout import ReadoutSpec
+from fei_sklearn.encoder.resnet import FEIEncoder
+from fei_sklearn.readout.pooling import Readout, pool
+from fei_sklearn.readout.spec import ReadoutSpec
 
 NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
 

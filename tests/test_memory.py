@@ -10,12 +10,12 @@ import torch
 from quick import CONFIGURATIONS, quick, run_python, walks
 
 from fei_sklearn import FEIClassifier, inference
-from fei_sklearn._panel import check_panel
-from fei_sklearn._preparation import to_panel
-from fei_sklearn._scaling import Scaler
-from fei_sklearn._storage import StoredPanel, is_memory_map
+from fei_sklearn._input.checks import check_panel
+from fei_sklearn._input.preparation import to_panel
+from fei_sklearn._input.scaling import Scaler
+from fei_sklearn._input.stored import StoredPanel, is_memory_map
 from fei_sklearn.data import LazySeries, Panel, batches_on
-from fei_sklearn.objective import FEIObjective
+from fei_sklearn.objectives.fei import FEIObjective
 
 
 def on_disk(X, folder, name="X.npy"):
@@ -87,7 +87,7 @@ def test_bad_values_in_a_memory_map_are_a_sentence(value, message, tmp_path):
 def test_statistics_do_not_depend_on_the_chunks_much(chunk, monkeypatch):
     X = with_gaps(walks(100, 2, 30)) * [[1e-3], [1e3]] + [[1e6], [-5.0]]
     X[:20, 1] = np.nan  # whole chunks without a value
-    monkeypatch.setattr("fei_sklearn._storage.CHUNK_ROWS", chunk)
+    monkeypatch.setattr("fei_sklearn._input.stored.CHUNK_ROWS", chunk)
     scaler = Scaler.fit(X, "channel")
     np.testing.assert_allclose(scaler.offset, np.nanmean(X, axis=(0, 2)), rtol=1e-12)
     np.testing.assert_allclose(scaler.scale, np.nanstd(X, axis=(0, 2)), rtol=1e-8)

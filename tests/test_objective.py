@@ -12,10 +12,10 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from fei_sklearn.encoder import FEIEncoder
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.masking import apply_mask, n_positions, sample_mask
-from fei_sklearn.objective import FEIObjective
-from fei_sklearn.schedules import momentum_at
+from fei_sklearn.objectives.fei import FEIObjective
+from fei_sklearn.training.schedules import momentum_at
 
 WIDTH, N_TIMEPOINTS, N_CHANNELS = 16, 37, 3
 kinds = pytest.mark.parametrize("kind", ["discrete", "continuous", "temporal"])

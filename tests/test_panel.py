@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from quick import quick
 from scipy import sparse
 
-from fei_sklearn import _storage
-from fei_sklearn._panel import check_panel
-from fei_sklearn._preparation import to_panel
-from fei_sklearn._scaling import Scaler
+from fei_sklearn._input import stored as _storage
+from fei_sklearn._input.checks import check_panel
+from fei_sklearn._input.preparation import to_panel
+from fei_sklearn._input.scaling import Scaler
 
 properties = settings(
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow], derandomize=True

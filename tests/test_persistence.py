@@ -24,7 +24,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from fei_sklearn import FEIEmbedder, _persistence
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._saving import folder as _persistence
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 

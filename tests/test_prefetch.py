@@ -9,7 +9,7 @@ import pytest
 from quick import quick, walks
 
 from fei_sklearn.data import LazySeries, Panel, in_turn
-from fei_sklearn.objective import FEIObjective
+from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.prefetch import read_ahead
 
 

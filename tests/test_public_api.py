@@ -148,7 +148,7 @@ def test_progress_has_a_line_for_some_epochs(verbose, epochs, capfd):
     ],
 )
 def test_durations(seconds, shown):
-    from fei_sklearn._callbacks import _duration
+    from fei_sklearn._fitting import _duration
 
     assert _duration(seconds) == shown
 

@@ -11,10 +11,11 @@ import torch
 from quick import assert_close, dilated, quick, walks
 from torch import nn
 
-from fei_sklearn import FEIEmbedder, pooling
-from fei_sklearn._network import BIAS_SAMPLE
-from fei_sklearn.encoder import FEIEncoder
-from fei_sklearn.readout import (
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._bridge.pretraining import BIAS_SAMPLE
+from fei_sklearn.encoder.resnet import FEIEncoder
+from fei_sklearn.readout import pooling
+from fei_sklearn.readout.spec import (
     BIAS_QUANTILES,
     LADDER,
     MOST_FEATURES,

@@ -21,7 +21,8 @@ from sklearn.model_selection import (
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from fei_sklearn import FEIEmbedder, _network
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._bridge import pretraining as _network
 
 X, FREQUENCY = oscillations()
 Y = np.where(FREQUENCY > 4, "fast", "slow")

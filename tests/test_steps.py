@@ -42,7 +42,7 @@ def test_shorter_series_end_in_nan(fitted):
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_step_answers_to_the_time_points_around_its_position(stride):
-    from fei_sklearn.encoder import FEIEncoder
+    from fei_sklearn.encoder.resnet import FEIEncoder
 
     encoder = FEIEncoder(1, 16, stride).eval()
     import torch

@@ -13,8 +13,10 @@ import zarr
 from quick import CONFIGURATIONS, quick, walks
 from sklearn.exceptions import NotFittedError
 
-from fei_sklearn import FEIClassifier, _network, _storage
-from fei_sklearn._storage import StoredPanel, is_stored, parts
+from fei_sklearn import FEIClassifier
+from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn._input import stored as _storage
+from fei_sklearn._input.stored import StoredPanel, is_stored, parts
 
 
 def with_gaps(X):

@@ -7,8 +7,8 @@ import pytest
 from quick import assert_close, quick, walks
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._preparation import to_panel
-from fei_sklearn._scaling import Scaler
+from fei_sklearn._input.preparation import to_panel
+from fei_sklearn._input.scaling import Scaler
 
 LENGTHS = (2, 9, 30, 39, 40, 41, 57)
 

@@ -16,12 +16,12 @@ from reference import conv1d
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from fei_sklearn import training
-from fei_sklearn.calibration import calibrate
 from fei_sklearn.data import Panel, n_batches, shuffled_batches, split, validation_batches
-from fei_sklearn.encoder import FEIEncoder
-from fei_sklearn.objective import FEIObjective
-from fei_sklearn.training import TrainingOptions, train
+from fei_sklearn.encoder.resnet import FEIEncoder
+from fei_sklearn.objectives.fei import FEIObjective
+from fei_sklearn.training import loop as training
+from fei_sklearn.training.calibration import calibrate
+from fei_sklearn.training.loop import TrainingOptions, train
 
 CPU = torch.device("cpu")
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fei_sklearn.convolution import Conv1d, time_first
-from fei_sklearn.encoder import FEIEncoder, MaskedBatchNorm1d
+from fei_sklearn.encoder.layers import Conv1d, time_first
+from fei_sklearn.encoder.resnet import FEIEncoder, MaskedBatchNorm1d
 from fei_sklearn.masking import MASK_KINDS
-from fei_sklearn.objective import FEIObjective
-from fei_sklearn.pooling import pool
+from fei_sklearn.objectives.fei import FEIObjective
+from fei_sklearn.readout.pooling import pool
 
 
 def test_batch_norm_and_its_statistics_are_torchs():

@@ -13,7 +13,7 @@ import numpy as np
 
 from fei_sklearn.cli.arguments import STANDARDISE, add_data, add_machine
 from fei_sklearn.cli.messages import failing
-from fei_sklearn.readout import LAYERS
+from fei_sklearn.readout.spec import LAYERS
 
 PARTS = ("train", "val", "test")
 SUFFIXES = (".npz", ".csv", ".parquet")
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Embed and write."""
     out = Path(args.out)
     _check_out(out)
-    from fei_sklearn._torch import resolve_device
+    from fei_sklearn._bridge.devices import resolve_device
     from fei_sklearn.datasets import load_dataset
     from fei_sklearn.evaluation.files import whole_file
     from fei_sklearn.evaluation.models import Conditions, SavedModel

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out!r} is a file: give a folder for the model.")
     if (args.dataset is None) == (args.recipe is None):
         raise ValueError("Give DATA to pretrain on, or --recipe NAME, and not both.")
-    from fei_sklearn._torch import resolve_device
+    from fei_sklearn._bridge.devices import resolve_device
 
     resolve_device(args.device)  # a bad argument, found out before hours of work
     embedder, n_series = _on_dataset(args) if args.recipe is None else _by_recipe(args)

@@ -13,8 +13,9 @@ import numpy as np
 from sklearn.impute import SimpleImputer
 from sklearn.utils.validation import check_is_fitted
 
-from fei_sklearn import _persistence, _state
 from fei_sklearn._embedder import FEIEmbedder
+from fei_sklearn._saving import folder as _persistence
+from fei_sklearn._saving import state as _state
 
 #: Parameters of a saved model that may be chosen after it was trained.
 READOUT = ("pooling", "layers", "views")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fei_sklearn import __version__, datasets
-from fei_sklearn._torch import resolve_device
+from fei_sklearn._bridge.devices import resolve_device
 from fei_sklearn.evaluation.metrics import classification_metrics, regression_metrics
 from fei_sklearn.evaluation.models import READOUT, Conditions, Model, find_model
 from fei_sklearn.evaluation.pretraining import Corpus, variants

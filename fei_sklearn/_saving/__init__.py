@@ -1,0 +1,1 @@
+"""Saving: fitted embedders in folders of safetensors and JSON, and on model hubs."""

@@ -1,0 +1,69 @@
+"""What can be pretrained, by name: FEI, its ablations, and the peers it is compared with.
+
+Names cost nothing; a class is imported when it is asked for, and torch with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_CLASSES = {
+    "fei": "fei_sklearn.objectives.fei.FEIObjective",
+    "fei-no-embedding-inference": "fei_sklearn.objectives.ablations.WithoutEmbeddingInference",
+    "fei-no-mask-prompt": "fei_sklearn.objectives.ablations.WithoutMaskPrompt",
+    "fei-no-momentum": "fei_sklearn.objectives.ablations.WithoutMomentum",
+    "fei-no-subspace": "fei_sklearn.objectives.ablations.WithoutSubspace",
+    "fei-no-mask-inference": "fei_sklearn.objectives.ablations.WithoutMaskInference",
+    "fei-no-detach": "fei_sklearn.objectives.ablations.WithoutDetach",
+    "ts2vec": "fei_sklearn.objectives.rivals.ts2vec.TS2VecObjective",
+    "timedrl": "fei_sklearn.objectives.rivals.timedrl.TimeDRLObjective",
+    "tfc": "fei_sklearn.objectives.rivals.tfc.TFCObjective",
+    "timesurl": "fei_sklearn.objectives.rivals.timesurl.TimesURLObjective",
+    "simmtm": "fei_sklearn.objectives.rivals.simmtm.SimMTMObjective",
+    "infots": "fei_sklearn.objectives.rivals.infots.InfoTSObjective",
+}
+
+#: Names of all objectives.
+OBJECTIVES = tuple(_CLASSES)
+#: FEI without one of its parts.
+ABLATIONS = tuple(name for name in OBJECTIVES if name.startswith("fei-"))
+#: The peers.
+RIVALS = tuple(name for name in OBJECTIVES if not name.startswith("fei"))
+
+#: Parameters of :class:`fei_sklearn.FEIEmbedder` that each method was published with: the settings
+#: of FEI's comparison, and the stride at which the method contrasts steps.
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "fei": {"max_epochs": 100, "batch_size": 512, "learning_rate": 2e-4},
+    "ts2vec": {"stride": 1, "max_epochs": 30, "batch_size": 32, "learning_rate": 1e-3},
+    "timedrl": {"stride": 1, "max_epochs": 30, "batch_size": 32, "learning_rate": 1e-4},
+    "tfc": {"max_epochs": 100, "batch_size": 256, "learning_rate": 3e-4},
+    "timesurl": {"stride": 1, "max_epochs": 30, "batch_size": 128, "learning_rate": 1e-4},
+    "simmtm": {"max_epochs": 30, "batch_size": 128, "learning_rate": 1e-4},
+    "infots": {"stride": 1, "max_epochs": 30, "batch_size": 512, "learning_rate": 1e-3},
+}
+
+
+def objective_class(name: str) -> Any:
+    """The class of an objective, a torch module.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`OBJECTIVES`.
+
+    Returns
+    -------
+    type
+        A class that takes ``(encoder, *, width, n_timepoints, generator, **options)``, where
+        `options` are those that its attribute of that name lists.
+
+    Raises
+    ------
+    ValueError
+        If there is no such objective.
+    """
+    if name not in _CLASSES:
+        raise ValueError(f"objective must be one of {list(OBJECTIVES)}, got {name!r}.")
+    module, _, attribute = _CLASSES[name].rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
