@@ -36,7 +36,7 @@ from fei_sklearn._bridge.devices import resolve_precision
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.objectives.fei import FEIObjective
-from fei_sklearn.training.loop import TrainingOptions, _Run
+from fei_sklearn.training.loop import TrainingOptions, _Session
 
 Step = Callable[[], None]
 
@@ -109,7 +109,7 @@ def our_step(size: str, x: np.ndarray, batch_size: int, device: str, precision: 
         precision=resolve_precision(precision, where),
         seed=0,
     )
-    run = _Run(objective, Panel(x), None, options)
+    run = _Session(objective, Panel(x), None, options)
     run.module.train()
     rows = forever(run.epoch_rows)
 

@@ -30,7 +30,7 @@ from fei_sklearn._input.checks import check_panel
 from fei_sklearn._input.containers import plain_array
 from fei_sklearn._input.preparation import to_panel
 from fei_sklearn._input.scaling import Scaler
-from fei_sklearn._input.stored import StoredPanel, check_target, is_stored, parts
+from fei_sklearn._input.stored import StoredPanel, check_target, is_stored, row_blocks
 from fei_sklearn._saving.mixin import SavingMixin
 from fei_sklearn.objectives import OBJECTIVES
 from fei_sklearn.readout.spec import LAYERS, STATISTICS, VIEWS, resolve
@@ -42,7 +42,7 @@ from fei_sklearn.readout.spec import LAYERS, STATISTICS, VIEWS, resolve
 DEFAULT_EPOCHS = 50
 
 #: Relative spread of the embeddings below which `fit` warns of collapse.
-COLLAPSE_SPREAD = 1e-4
+COLLAPSE_DEVIATION = 1e-4
 
 
 class CollapseWarning(UserWarning):
@@ -473,11 +473,11 @@ class FEIEmbedder(
 
     @staticmethod
     def _warn_of_collapse(result):
-        if result.spread < COLLAPSE_SPREAD:
+        if result.relative_deviation < COLLAPSE_DEVIATION:
             warnings.warn(
-                f"The embeddings of the training series differ by {result.spread:.1e} of their "
-                "size only: pretraining collapsed. Lower learning_rate or max_epochs, or raise "
-                "mask_ratio.",
+                "The embeddings of the training series differ by "
+                f"{result.relative_deviation:.1e} of their size only: pretraining collapsed. Lower "
+                "learning_rate or max_epochs, or raise mask_ratio.",
                 CollapseWarning,
                 stacklevel=3,
             )
@@ -631,7 +631,7 @@ class FEIEmbedder(
         n_rows = n_rows or _network.rows_at_once(self, stored.shape, stored.chunk_rows)
         starts = range(0, len(stored), n_rows)
         slices = [slice(start, min(start + n_rows, len(stored))) for start in starts]
-        tasks = ((rows, panel.part(rows)) for rows in slices)
+        tasks = ((rows, panel.block(rows)) for rows in slices)
         with closing(tasks if stored is not values else read_ahead(tasks)) as tasks:
             for rows, part in tasks:
                 yield rows, _network.embed_panel(self, part)
@@ -682,7 +682,7 @@ class FEIEmbedder(
             )
         starts = np.arange(0, n_timepoints - window_length + 1, step)
         embeddings = []
-        for series in (series.reshape(shape[1:]) for _, part in parts(X) for series in part):
+        for series in (series.reshape(shape[1:]) for _, part in row_blocks(X) for series in part):
             windows = np.lib.stride_tricks.sliding_window_view(series, window_length, axis=-1)
             windows = np.moveaxis(windows[..., starts, :], -2, 0)
             embeddings.append(np.asarray(self.transform(windows)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from fei_sklearn.training.progress import Best, Record, Watcher
+    from fei_sklearn.training.progress import Best, EpochRecord, Watcher
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -63,7 +63,7 @@ class EpochCallbacks:
 
     def __init__(self, estimator: Any, max_epochs: int, X: Any) -> None:
         self.told = {"estimator": estimator, "X": X}
-        self.records: list[Record] = []
+        self.records: list[EpochRecord] = []
         self.attributes: Callable[..., dict[str, Any]] | None = None
         self.best: Best | None = None
         self.fit: Any = None
@@ -92,7 +92,7 @@ class EpochCallbacks:
             self.epoch = self.fit.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(**self.told)
 
-    def end_epoch(self, record: Record) -> bool:
+    def end_epoch(self, record: EpochRecord) -> bool:
         """Tell that an epoch ended; True if a callback asks to stop."""
         self.records.append(record)
         return self.fit is not None and self._end(self.epoch)
@@ -134,7 +134,7 @@ class ProgressPrinter:
     def begin_epoch(self) -> None:
         """Do nothing."""
 
-    def end_epoch(self, record: Record) -> bool:
+    def end_epoch(self, record: EpochRecord) -> bool:
         """Print the epoch."""
         epoch = int(record["epoch"])
         if epoch % self.every and epoch not in (1, self.max_epochs):
@@ -178,7 +178,7 @@ class Watchers:
         for watcher in self.watchers:
             watcher.begin_epoch()
 
-    def end_epoch(self, record: Record) -> bool:
+    def end_epoch(self, record: EpochRecord) -> bool:
         """Tell all of them; True if any asks to stop."""
         return any([watcher.end_epoch(record) for watcher in self.watchers])
 

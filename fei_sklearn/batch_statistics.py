@@ -1,6 +1,6 @@
 """Statistics of a batch that is spread over several processes, each holding some of its series.
 
-Inside :func:`spread_batch` every process of the group computes on its own part of one batch, and
+Inside :func:`shared_batch` every process of the group computes on its own part of one batch, and
 what is a statistic of the batch is computed over all parts: the losses are those of one process.
 """
 
@@ -15,25 +15,25 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional as F
 
-_spread: ContextVar[bool] = ContextVar("spread", default=False)
+_batch_is_shared: ContextVar[bool] = ContextVar("batch_is_shared", default=False)
 
 
 @contextmanager
-def spread_batch() -> Iterator[None]:
+def shared_batch() -> Iterator[None]:
     """Within this block the batch is one of the whole process group's, and here is a part of it."""
-    token = _spread.set(True)
+    token = _batch_is_shared.set(True)
     try:
         yield
     finally:
-        _spread.reset(token)
+        _batch_is_shared.reset(token)
 
 
-def is_spread() -> bool:
+def batch_is_shared() -> bool:
     """Whether the batch at hand is a part of one that is spread over the process group."""
-    return _spread.get()
+    return _batch_is_shared.get()
 
 
-def moments(n: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def combined_statistics(n: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Number, mean and variance of a batch, from those of the part that is here.
 
     Parameters
@@ -77,11 +77,11 @@ def variance(values: Tensor) -> Tensor:
     Tensor of shape (n_features,)
         Over all series of the batch.
     """
-    if not is_spread():
+    if not batch_is_shared():
         return values.var(dim=(0, 1), correction=0)
     own, mean = torch.var_mean(values, dim=(0, 1), correction=0)
     n = mean.new_tensor(values.shape[0] * values.shape[1])
-    return moments(n, mean, own)[2]
+    return combined_statistics(n, mean, own)[2]
 
 
 def batch_norm(
@@ -127,22 +127,26 @@ class _BatchNorm(torch.autograd.Function):
             n = valid.sum().to(values.dtype)
             mean = (values * valid).sum(dim=(0, 2)) / n
             own = ((values - mean[:, None]) * valid).square().sum(dim=(0, 2)) / n
-        n, mean, spread = moments(n, mean, own)
-        ctx.save_for_backward(x, weight, mean, spread, n, valid)
+        n, mean, variance = combined_statistics(n, mean, own)
+        ctx.save_for_backward(x, weight, mean, variance, n, valid)
         ctx.eps = eps
         # as images, whose memory layout is kept
-        out = F.batch_norm(values.unsqueeze(2), mean, spread, weight, bias, False, 0.0, eps)
-        ctx.mark_non_differentiable(mean, spread, n)
-        return out.squeeze(2).to(x.dtype), mean, spread, n
+        out = F.batch_norm(values.unsqueeze(2), mean, variance, weight, bias, False, 0.0, eps)
+        ctx.mark_non_differentiable(mean, variance, n)
+        return out.squeeze(2).to(x.dtype), mean, variance, n
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        x, weight, mean, spread, n, valid = ctx.saved_tensors
-        grad, values, scale = grad.to(weight.dtype), x.to(weight.dtype), (spread + ctx.eps).rsqrt()
+        x, weight, mean, variance, n, valid = ctx.saved_tensors
+        grad, values, scale = (
+            grad.to(weight.dtype),
+            x.to(weight.dtype),
+            (variance + ctx.eps).rsqrt(),
+        )
         _, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(
             grad.unsqueeze(2),
             values.unsqueeze(2),
-            *(weight, mean, spread, None, None, False, ctx.eps, [False, True, True]),
+            *(weight, mean, variance, None, None, False, ctx.eps, [False, True, True]),
         )
         sums = torch.stack([grad_bias, grad_weight])
         distributed.all_reduce(sums)  # what all parts' losses ask of the mean and the variance

@@ -130,7 +130,7 @@ class Panel:
         # series of one length need no lengths, and take the faster way
         return Panel(values, None if bool((lengths == longest).all()) else lengths, targets)
 
-    def part(self, rows: slice) -> Panel:
+    def block(self, rows: slice) -> Panel:
         """Consecutive series in memory, as parts of the whole: with lengths where it has them."""
         targets = None if self.targets is None else self.targets[rows]
         lengths = None if self.lengths is None else self.lengths[rows]

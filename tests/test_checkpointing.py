@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from fei_sklearn.training import checkpointing
-from fei_sklearn.training.loop import _Run
+from fei_sklearn.training.loop import _Session
 
 X = walks(21, 1, 24)
 FIT = {"max_epochs": 3, "min_epoch_steps": 4, "batch_size": 8}  # 4 steps, or 6 without validation
@@ -33,7 +33,7 @@ def killed_at(step, monkeypatch, name="train_step"):
 
 def calls_of(monkeypatch, name="train_step", last=None):
     """Note the calls of a method of the run, and die in the last."""
-    method, calls = getattr(_Run, name), []
+    method, calls = getattr(_Session, name), []
 
     def deadly(*arguments):
         calls.append(arguments)
@@ -41,7 +41,7 @@ def calls_of(monkeypatch, name="train_step", last=None):
             raise Killed
         return method(*arguments)
 
-    monkeypatch.setattr(_Run, name, deadly)
+    monkeypatch.setattr(_Session, name, deadly)
     return calls
 
 
@@ -328,7 +328,7 @@ def test_states_are_rare_where_writing_is_slow(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpointing, "EVERY_SECONDS", 1.0)
     monkeypatch.setattr(checkpointing, "LARGEST_SHARE", 0.05)
     monkeypatch.setattr(checkpointing.time, "monotonic", lambda: next(clock))
-    run = checkpointing.Checkpoints(tmp_path, "run")
+    run = checkpointing.RunFolder(tmp_path, "run")
     assert [run.due(), run.due()] == [False, True]
-    run.write(checkpointing.State({"a": 1}))  # takes from 1.5 to 3.5
+    run.write(checkpointing.RunState({"a": 1}))  # takes from 1.5 to 3.5
     assert [run.due(), run.due()] == [False, True]  # 38.5 and 40.5 seconds later

@@ -10,13 +10,13 @@ import pytest
 
 from fei_sklearn.evaluation import STUDIES, read_results, write_report
 from fei_sklearn.evaluation.published import METHODS, VARIANTS, published
-from fei_sklearn.evaluation.results import FORMAT, ResultsFile
+from fei_sklearn.evaluation.results import RESULTS_FORMAT, ResultsFile
 from fei_sklearn.evaluation.tables import tables
 
 
 def record(set_name="EPI", accuracy=0.9, seed=0, model="mine", **changes):
     values = {
-        "format": FORMAT,
+        "format": RESULTS_FORMAT,
         "model": model,
         "fingerprint": "a" * 16,
         "set": set_name,

@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from fei_sklearn import FEIClassifier
 from fei_sklearn._bridge import pretraining as _network
 from fei_sklearn._input import stored as _storage
-from fei_sklearn._input.stored import StoredPanel, is_stored, parts
+from fei_sklearn._input.stored import StoredPanel, is_stored, row_blocks
 
 
 def with_gaps(X):
@@ -191,9 +191,9 @@ def test_rows_of_a_memory_map(tmp_path):
 def test_parts_are_those_of_memory_and_each_chunk_is_read_once(chunk_rows):
     X = walks(40)
     source = Noting(X, chunk_rows)
-    expected = list(parts(X))
+    expected = list(row_blocks(X))
     for (rows, values), (of_memory, array) in zip(
-        parts(StoredPanel(source)), expected, strict=True
+        row_blocks(StoredPanel(source)), expected, strict=True
     ):
         assert range(40)[rows] == range(40)[of_memory]
         np.testing.assert_array_equal(values, array)

@@ -215,7 +215,7 @@ def test_the_device_is_asked_once_an_epoch_for_each_panel(with_validation, monke
     callers = []
     for name in ("item", "tolist", "__float__", "__int__", "__bool__", "cpu", "numpy"):
         monkeypatch.setattr(Tensor, name, noting(callers, name, getattr(Tensor, name)))
-    run = training._Run(
+    run = training._Session(
         fei(), noise_panel(), noise_panel(9) if with_validation else None, options(batch_size=4)
     )
     callers.clear()

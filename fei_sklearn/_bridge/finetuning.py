@@ -19,11 +19,11 @@ from fei_sklearn._bridge.pretraining import (
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 from fei_sklearn.training.loop import train
-from fei_sklearn.training.progress import Record, Watcher
+from fei_sklearn.training.progress import EpochRecord, Watcher
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadArrays:
     """A linear head as arrays, in float64.
 
     Attributes
@@ -61,7 +61,7 @@ class Finetuned:
     ----------
     weights : dict of str to ndarray, or None
         Of the encoder; None if it was frozen.
-    head : Head
+    head : HeadArrays
         The trained head.
     history : list of dict
         One record an epoch.
@@ -70,8 +70,8 @@ class Finetuned:
     """
 
     weights: Weights | None
-    head: Head
-    history: list[Record]
+    head: HeadArrays
+    history: list[EpochRecord]
     best_epoch: int
 
 
@@ -79,7 +79,7 @@ def finetune(
     tuner: Any,
     embedder: Any,
     panel: Panel,
-    head: Head,
+    head: HeadArrays,
     rows: np.ndarray,
     held_out: np.ndarray,
     *,
@@ -97,7 +97,7 @@ def finetune(
         A fitted embedder, from whose weights to start.
     panel : Panel
         Series with targets; embeddings of shape (n_samples, n_features, 1) for a frozen encoder.
-    head : Head
+    head : HeadArrays
         The head to start from.
     rows, held_out : ndarray of int
         Rows that train and rows that validate, of which there may be none.
@@ -125,7 +125,7 @@ def finetune(
         weight = None if class_weight is None else _float32(class_weight)
         anchor = None if head.anchor is None else _float32(head.anchor)
         objective = SupervisedObjective(readout, layer, weight, head.penalty, anchor)
-        history: list[Record] = []
+        history: list[EpochRecord] = []
         best_epoch = 0
         if tuner.max_epochs:
             result = train(

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_predict
 
-from fei_sklearn._bridge.finetuning import Head
+from fei_sklearn._bridge.finetuning import HeadArrays
 
 #: Penalty of the ridge regression, per feature: on classes and on targets.
 CLASS_PENALTY, TARGET_PENALTY = 0.01, 0.1
@@ -28,7 +28,7 @@ def first_head(
     warm: bool,
     n_classes: int | None = None,
     class_weight: np.ndarray | None = None,
-) -> Head:
+) -> HeadArrays:
     """A linear head on standardised features.
 
     Parameters
@@ -46,7 +46,7 @@ def first_head(
 
     Returns
     -------
-    Head
+    HeadArrays
         The head, with the features' own mean and standard deviation. Fitted, it brings a penalty
         that keeps it from going far: without that, thousands of features would go on to fit the
         training series whatever the ridge penalty and the class weights had said.
@@ -56,13 +56,13 @@ def first_head(
     standardised, n_features = (features - centre) / scale, features.shape[1]
     n_outputs = y.shape[1] if y.ndim == 2 else n_classes or int(y.max()) + 1
     if not warm:
-        return Head(centre, scale, np.zeros((n_outputs, n_features)), np.zeros(n_outputs))
+        return HeadArrays(centre, scale, np.zeros((n_outputs, n_features)), np.zeros(n_outputs))
     if y.ndim == 2:
         weight, bias = _fitted(Ridge(alpha=TARGET_PENALTY * n_features), standardised, y)
         penalty = TARGET_PENALTY * n_features / y.size
-        return Head(centre, scale, weight, bias, penalty, np.zeros_like(weight))
+        return HeadArrays(centre, scale, weight, bias, penalty, np.zeros_like(weight))
     weight, bias = _of_classes(standardised, y, n_outputs, class_weight)
-    return Head(centre, scale, weight, bias, ANCHOR / len(y), weight)
+    return HeadArrays(centre, scale, weight, bias, ANCHOR / len(y), weight)
 
 
 def _of_classes(

@@ -14,9 +14,9 @@ from torch import nn
 from fei_sklearn._bridge.devices import Devices, resolve_devices
 from fei_sklearn._bridge.processes import run_on_ranks
 from fei_sklearn.data import Panel
-from fei_sklearn.training.checkpointing import Checkpoints
+from fei_sklearn.training.checkpointing import RunFolder
 from fei_sklearn.training.loop import TrainingOptions, TrainingResult, train
-from fei_sklearn.training.progress import Record, Watcher, copies
+from fei_sklearn.training.progress import EpochRecord, Watcher, copies
 
 Arrays = dict[str, np.ndarray]
 
@@ -29,7 +29,7 @@ class TrainingRun:
     panel: Panel
     options: TrainingOptions
     validation: Panel | None
-    checkpoints: Checkpoints | None
+    run_folder: RunFolder | None
 
     def __call__(self, watcher: Watcher | None) -> TrainingResult:
         """Train in place."""
@@ -39,10 +39,10 @@ class TrainingRun:
             self.options,
             validation=self.validation,
             watcher=watcher,
-            checkpoints=self.checkpoints,
+            run_folder=self.run_folder,
         )
 
-    def on_rank(self, watcher: Watcher | None) -> tuple[Arrays, list[Record], int]:
+    def on_rank(self, watcher: Watcher | None) -> tuple[Arrays, list[EpochRecord], int]:
         """Train as one of several processes; arrays, because tensors do not leave a process."""
         options = self.options
         device = resolve_devices(options.n_devices, options.device.type).own
@@ -54,7 +54,7 @@ class TrainingRun:
 
 def train_on(
     devices: Devices, run: TrainingRun, embedder: Any, watcher: Watcher
-) -> tuple[list[Record], int]:
+) -> tuple[list[EpochRecord], int]:
     """Train in place, in this process or in one for each device.
 
     Parameters
@@ -126,7 +126,7 @@ def _check(devices: Devices, run: TrainingRun, embedder: Any) -> None:
     """Raise a ValueError if a run cannot be spread over devices."""
     if devices.count == 1:
         return
-    if not getattr(run.objective, "spreads", False):
+    if not getattr(run.objective, "mean_over_series", False):
         raise ValueError(
             f"objective={embedder.objective!r} compares the series of a batch with each other, "
             f"which are not on one device with n_devices={devices.count}: use n_devices=1."

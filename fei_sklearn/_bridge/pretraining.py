@@ -34,9 +34,9 @@ from fei_sklearn.objectives import objective_class
 from fei_sklearn.readout.pooling import Readout, fit_biases
 from fei_sklearn.readout.spec import ReadoutSpec, layer_widths
 from fei_sklearn.training.calibration import calibrate
-from fei_sklearn.training.checkpointing import Checkpoints, fingerprint
+from fei_sklearn.training.checkpointing import RunFolder, run_fingerprint
 from fei_sklearn.training.loop import TrainingOptions
-from fei_sklearn.training.progress import Record, Watcher
+from fei_sklearn.training.progress import EpochRecord, Watcher
 
 Weights = dict[str, np.ndarray]
 
@@ -56,7 +56,7 @@ BIASES = "biases."
 #: Trains an embedder's objective on a panel, on a device, from two seeds, before a watcher; returns
 #: the records, and the epoch of the weights.
 Trainer = Callable[
-    [Any, nn.Module, Panel, torch.device, list[int], Watcher], tuple[list[Record], int]
+    [Any, nn.Module, Panel, torch.device, list[int], Watcher], tuple[list[EpochRecord], int]
 ]
 
 
@@ -137,7 +137,7 @@ class Pretrained:
         One record an epoch.
     best_epoch : int
         Epoch of the weights, from 1; 0 without training.
-    spread : float
+    relative_deviation : float
         How much the embeddings of training series differ, relative to their size; NaN where there
         are no two different series.
     """
@@ -147,9 +147,9 @@ class Pretrained:
     stride: int
     objective: str
     reference_length: int
-    history: list[Record]
+    history: list[EpochRecord]
     best_epoch: int
-    spread: float
+    relative_deviation: float
 
 
 def pretrain(
@@ -195,7 +195,7 @@ def pretrain(
         name = embedder.objective if start is None else start.objective
         objective, widths = _objective(embedder, name, architecture, panel, start, seeds[0])
 
-        def result(objective: Any, history: list[Record], best_epoch: int) -> Pretrained:
+        def result(objective: Any, history: list[EpochRecord], best_epoch: int) -> Pretrained:
             encoder = objective.encoder.to(device)
             if history or start is None:
                 size = batch_size(embedder, len(panel))
@@ -208,11 +208,11 @@ def pretrain(
                 reference_length=objective.n_timepoints,
                 history=list(history),
                 best_epoch=best_epoch,
-                spread=_spread(encoder, panel, device),
+                relative_deviation=_relative_deviation(encoder, panel, device),
             )
 
         def so_far(
-            history: list[Record], weights: dict[str, torch.Tensor], best_epoch: int
+            history: list[EpochRecord], weights: dict[str, torch.Tensor], best_epoch: int
         ) -> Pretrained:
             snapshot = copy.deepcopy(objective)
             snapshot.load_state_dict(weights)
@@ -282,7 +282,7 @@ def _train(
     devices: Devices,
     seeds: list[int],
     watcher: Watcher,
-) -> tuple[list[Record], int]:
+) -> tuple[list[EpochRecord], int]:
     if embedder._most_epochs == 0:
         objective.eval()
         return [], 0
@@ -291,8 +291,8 @@ def _train(
     rows, held_out = split(len(panel), embedder.validation_fraction or 0.0, seeds[1])
     training = panel.select(rows)
     validation = panel.select(held_out) if len(held_out) else None
-    checkpoints = _checkpoints(embedder, objective, options, training, validation)
-    run = TrainingRun(objective, training, options, validation, checkpoints)
+    run_folder = _checkpoints(embedder, objective, options, training, validation)
+    run = TrainingRun(objective, training, options, validation, run_folder)
     return train_on(devices, run, embedder, watcher)
 
 
@@ -302,7 +302,7 @@ def _checkpoints(
     options: TrainingOptions,
     training: Panel,
     validation: Panel | None,
-) -> Checkpoints | None:
+) -> RunFolder | None:
     """Where the embedder's run keeps its state, if it is to."""
     if embedder.checkpoint_dir is None:
         return None
@@ -318,9 +318,9 @@ def _checkpoints(
     settings |= asdict(options) | {"device": options.device.type}
     del settings["n_devices"]
     panels = [training] if validation is None else [training, validation]
-    return Checkpoints(
+    return RunFolder(
         embedder.checkpoint_dir,
-        fingerprint(objective, panels, settings),
+        run_fingerprint(objective, panels, settings),
         global_random_state=callable(embedder.encoder),
     )
 
@@ -375,7 +375,7 @@ def _bias_arrays(encoder: nn.Module, panel: Panel, device: torch.device) -> Weig
     }
 
 
-def _spread(encoder: nn.Module, panel: Panel, device: torch.device) -> float:
+def _relative_deviation(encoder: nn.Module, panel: Panel, device: torch.device) -> float:
     sample = panel.take(np.arange(min(len(panel), COLLAPSE_SAMPLE)))
     if np.array_equal(sample.values, np.broadcast_to(sample.values[:1], sample.values.shape)):
         return float("nan")

@@ -19,7 +19,7 @@ from fei_sklearn._bridge.pretraining import (
 )
 from fei_sklearn.data import Panel
 from fei_sklearn.training.loop import train
-from fei_sklearn.training.progress import Record, Watcher
+from fei_sklearn.training.progress import EpochRecord, Watcher
 
 #: Before the names of the optimiser's moments, in the state of a stream.
 MOMENTS = "moments."
@@ -73,7 +73,7 @@ def pretrain_on(
         device: torch.device,
         seeds: list[int],
         watcher: Watcher,
-    ) -> tuple[list[Record], int]:
+    ) -> tuple[list[EpochRecord], int]:
         if not getattr(objective, "resumable", True):
             raise ValueError(
                 f"{type(objective).__name__} keeps more than its weights from step to step, so it "

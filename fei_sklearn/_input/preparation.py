@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fei_sklearn._input.scaling import Scaler
-from fei_sklearn._input.stored import StoredPanel, parts, rows_of_a_part
+from fei_sklearn._input.stored import StoredPanel, row_blocks, rows_per_block
 
 if TYPE_CHECKING:
     from fei_sklearn.data import Panel
@@ -56,7 +56,7 @@ def to_panel(
     stored = isinstance(values, StoredPanel)
     panel = np.zeros((0, *shape[1:]) if stored else shape, dtype=np.float32)
     lengths = np.empty(len(values), dtype=np.int64)
-    for rows, part in parts(values):
+    for rows, part in row_blocks(values):
         scaled, lengths[rows] = prepare(part)
         if not stored:
             panel[rows] = scaled
@@ -66,7 +66,7 @@ def to_panel(
 
         def read(rows: np.ndarray) -> np.ndarray:
             series = np.empty((len(rows), *shape[1:]), dtype=np.float32)
-            for piece, part in values.pieces(rows, rows_of_a_part(values.shape)):
+            for piece, part in values.pieces(rows, rows_per_block(values.shape)):
                 series[piece] = prepare(part)[0]
             return series
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fei_sklearn._input.stored import StoredPanel, parts
+from fei_sklearn._input.stored import StoredPanel, row_blocks
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Scaler:
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Scaled copy of (n_samples, n_channels, n_timepoints), in float64: NaN stays NaN."""
         if self.offset is None or self.scale is None:
-            moments = _Moments.of(values)
-            return (moments.distance - moments.mean) / moments.std
+            statistics = _Statistics.of(values)
+            return (statistics.distance - statistics.mean) / statistics.std
         # centred before float32, in which an offset of 1e8 would swallow the signal
         centred = values.astype(np.float64) - self.offset[:, np.newaxis]
         return centred / self.scale[:, np.newaxis]
 
 
 def _channel_statistics(values: np.ndarray | StoredPanel) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel of a panel, in one pass, as in `_Moments`."""
+    """Mean and standard deviation of each channel of a panel, in one pass, as in `_Statistics`."""
     n_channels = values.shape[1]
     first, unit = np.full(n_channels, np.nan), np.zeros(n_channels)
     n, mean, square = np.zeros(n_channels), np.zeros(n_channels), np.zeros(n_channels)
@@ -64,7 +64,7 @@ def _channel_statistics(values: np.ndarray | StoredPanel) -> tuple[np.ndarray, n
         new = np.where(present, distance, 0.0).sum(axis=1) / np.maximum(n_new, 1)
         within = (np.where(present, distance - new[:, np.newaxis], 0.0) ** 2).sum(axis=1)
         share = n_new / np.maximum(total, 1)
-        # Chan, Golub and LeVeque (1983): moments of both parts from those of each
+        # Chan, Golub and LeVeque (1983): statistics of both parts from those of each
         square += within + (new - mean) ** 2 * n * share
         mean, n = mean + (new - mean) * share, total
     unit[unit == 0.0] = 1.0
@@ -75,12 +75,12 @@ def _channel_statistics(values: np.ndarray | StoredPanel) -> tuple[np.ndarray, n
 
 def _by_channel(values: np.ndarray | StoredPanel) -> Iterator[np.ndarray]:
     """Parts of a panel, of shape (n_channels, n_values), in float64."""
-    for _, part in parts(values):
+    for _, part in row_blocks(values):
         yield np.moveaxis(part, 1, 0).astype(np.float64).reshape(values.shape[1], -1)
 
 
 @dataclass(frozen=True)
-class _Moments:
+class _Statistics:
     """Mean and standard deviation over time, of values that may be huge, tiny or far from 0.
 
     They are those of `distance`, the values relative to the first and in units of the largest
@@ -94,7 +94,7 @@ class _Moments:
     std: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray) -> _Moments:
+    def of(cls, values: np.ndarray) -> _Statistics:
         values = values.astype(np.float64)
         present = ~np.isnan(values)
         n = np.maximum(present.sum(axis=-1, keepdims=True), 1)

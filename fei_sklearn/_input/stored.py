@@ -124,7 +124,7 @@ class StoredPanel:
                 values = self.rows(int(some[0]), int(some[-1]) + 1)
                 yield slice(begin, end), values[some - some[0]]
 
-    def parts(self, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
+    def row_blocks(self, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
         """All series in order, `n_rows` at a time, each chunk of the source read once.
 
         Yields
@@ -164,12 +164,12 @@ class StoredPanel:
         )
 
 
-def rows_of_a_part(shape: tuple[int, ...]) -> int:
+def rows_per_block(shape: tuple[int, ...]) -> int:
     """Series, of a panel of this shape, that are looked at in float64 at once."""
     return max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(int(np.prod(shape[1:])), 1)))
 
 
-def parts(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]]:
+def row_blocks(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]]:
     """A panel in order, few enough rows at a time to be looked at in float64.
 
     The parts of a stored panel are those of the same panel in memory, so sums over them are equal,
@@ -185,9 +185,9 @@ def parts(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]
     tuple of slice and ndarray
         Rows, and their series.
     """
-    n_rows = rows_of_a_part(values.shape)
+    n_rows = rows_per_block(values.shape)
     if isinstance(values, StoredPanel):
-        yield from values.parts(n_rows)
+        yield from values.row_blocks(n_rows)
         return
     for start in range(0, len(values), n_rows):
         rows = slice(start, start + n_rows)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-LIBRARY, FORMAT = "fei_sklearn", 1
+LIBRARY, MODEL_FORMAT = "fei_sklearn", 1
 
 #: Checkpoints that come with the package, one folder each.
 BUNDLED = Path(__file__).parents[1] / "checkpoints"
@@ -45,7 +45,7 @@ def write_folder(
 
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
     payload = save(arrays)
-    config = {"library": LIBRARY, "format": FORMAT} | config
+    config = {"library": LIBRARY, "format": MODEL_FORMAT} | config
     text = json.dumps(config | {"sha256": digest(config, payload)}, indent=1).encode()
     folder = Path(path)
     is_new = not folder.exists()
@@ -140,10 +140,10 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
             f"{str(folder / CONFIG)!r} does not describe a {LIBRARY} model: it is damaged or of "
             "another library."
         ) from error
-    if newest > FORMAT:
+    if newest > MODEL_FORMAT:
         raise ValueError(
-            f"{str(folder)!r} has format {newest}, this {LIBRARY} reads up to {FORMAT}: upgrade "
-            f"{LIBRARY}."
+            f"{str(folder)!r} has format {newest}, this {LIBRARY} reads up to {MODEL_FORMAT}: "
+            f"upgrade {LIBRARY}."
         )
     if digest(config, payload) != config.get("sha256"):
         raise ValueError(

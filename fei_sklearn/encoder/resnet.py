@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.batch_statistics import batch_norm, is_spread
+from fei_sklearn.batch_statistics import batch_is_shared, batch_norm
 from fei_sklearn.encoder.layers import Conv1d, time_first
 
 #: Widths of the published encoder sizes.
@@ -64,7 +64,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:  # noqa: D102
         if not self.training:
             return super().forward(x)
-        if is_spread():
+        if batch_is_shared():
             return self._over_all_parts(x, valid)
         if valid is None:
             if x.shape[0] * x.shape[2] > 1:

@@ -78,7 +78,7 @@ class Model(Protocol):
         """A fitted transformer for panels like the training panel `X`; labels are not seen."""
 
 
-def fingerprint(what: Any) -> str:
+def model_fingerprint(what: Any) -> str:
     """Short digest of what JSON can hold; anything else in it by its repr."""
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=repr).encode()).hexdigest()[:16]
 
@@ -139,7 +139,7 @@ class SavedModel:
         digest = hashlib.sha256()
         for name in sorted(arrays):
             digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-        self.fingerprint = fingerprint([config, digest.hexdigest()])
+        self.fingerprint = model_fingerprint([config, digest.hexdigest()])
 
     @classmethod
     def load(cls, name_or_path: str, readout: dict[str, Any]) -> SavedModel:
@@ -175,7 +175,7 @@ class UntrainedModel:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = {**params, "max_epochs": 0}
-        self.fingerprint = fingerprint(check_params(self.params).get_params(deep=False))
+        self.fingerprint = model_fingerprint(check_params(self.params).get_params(deep=False))
 
     def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Any:
         """The encoder that `seed` draws, its batch norm calibrated on `X`."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fei_sklearn._embedder import FEIEmbedder
-from fei_sklearn.evaluation.models import Conditions, adapted, check_params, fingerprint
+from fei_sklearn.evaluation.models import Conditions, adapted, check_params, model_fingerprint
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 from fei_sklearn.evaluation.studies import STUDIES
 
@@ -67,7 +67,7 @@ class Variant:
         self.params = {**params, **corpus.scaling}
         everything = check_params(self.params).get_params(deep=False)
         everything = {k: v for k, v in everything.items() if k not in ("device", "n_jobs")}
-        self.fingerprint = fingerprint([everything, corpus.fingerprint])
+        self.fingerprint = model_fingerprint([everything, corpus.fingerprint])
         self.folder = folder
         self.kept: dict[int, Any] = {}
         self.failed: dict[int, Exception] = {}

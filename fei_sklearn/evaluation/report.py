@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fei_sklearn.evaluation.files import whole_file
 from fei_sklearn.evaluation.published import NOTE
-from fei_sklearn.evaluation.results import Record
+from fei_sklearn.evaluation.results import ResultRecord
 from fei_sklearn.evaluation.tables import ARCHIVE, SHOWN, Score, Table, tables, unit
 
 TITLE = "Evaluation"
@@ -26,7 +26,7 @@ th:first-child, td:first-child { text-align: left; }
 """
 
 
-def write_report(records: Iterable[Record], folder: str | os.PathLike[str]) -> list[Path]:
+def write_report(records: Iterable[ResultRecord], folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``report.md``, ``results.csv`` and ``report.html``.
 
     Parameters

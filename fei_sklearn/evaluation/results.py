@@ -11,22 +11,22 @@ import os
 from pathlib import Path
 from typing import Any
 
-Record = dict[str, Any]
+ResultRecord = dict[str, Any]
 
 #: First field of each line. A torn line is cut off only if it starts like this.
-FORMAT = "fei_sklearn.evaluation/1"
-MARK = json.dumps({"format": FORMAT}).rstrip("}").encode()
+RESULTS_FORMAT = "fei_sklearn.evaluation/1"
+MARK = json.dumps({"format": RESULTS_FORMAT}).rstrip("}").encode()
 
 #: What tells cells apart: two records that agree in these are of the same cell.
 KEY = ("model", "fingerprint", "set", "protocol", "seed", "study", "variant", "settings")
 
 
-def cell_key(record: Record) -> str:
+def cell_key(record: ResultRecord) -> str:
     """The cell of a record, as text that can be compared."""
     return json.dumps([record[name] for name in KEY], sort_keys=True)
 
 
-def read_results(*paths: str | os.PathLike[str]) -> list[Record]:
+def read_results(*paths: str | os.PathLike[str]) -> list[ResultRecord]:
     """Records of one or several results files.
 
     Parameters
@@ -47,7 +47,7 @@ def read_results(*paths: str | os.PathLike[str]) -> list[Record]:
     ValueError
         If a file holds anything but results.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, ResultRecord] = {}
     for path in paths:
         if not Path(path).is_file():
             raise FileNotFoundError(
@@ -74,7 +74,7 @@ class ResultsFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, ResultRecord] = {}
         try:
             if self.path.exists():
                 records, size = _parse(self.path)
@@ -95,7 +95,7 @@ class ResultsFile:
         elif size and not self.path.read_bytes().endswith(b"\n"):
             self._append(b"\n")
 
-    def add(self, record: Record) -> None:
+    def add(self, record: ResultRecord) -> None:
         """Append a record, and have it on the disk before returning."""
         self._append(json.dumps(record, allow_nan=False).encode() + b"\n")
         self.records[cell_key(record)] = record
@@ -107,7 +107,7 @@ class ResultsFile:
             os.fsync(file.fileno())
 
 
-def _parse(path: Path) -> tuple[list[Record], int]:
+def _parse(path: Path) -> tuple[list[ResultRecord], int]:
     """Records of a file, and how many bytes of it are whole lines."""
     records, size = [], 0
     lines = path.read_bytes().splitlines(keepends=True)
@@ -126,14 +126,14 @@ def _parse(path: Path) -> tuple[list[Record], int]:
     return records, size
 
 
-def _record(line: bytes) -> Record | None:
+def _record(line: bytes) -> ResultRecord | None:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
     is_result = (
         isinstance(record, dict)
-        and record.get("format") == FORMAT
+        and record.get("format") == RESULTS_FORMAT
         and isinstance(record.get("metrics"), dict)
         and all(name in record for name in KEY)
     )

@@ -18,7 +18,7 @@ from fei_sklearn.evaluation.metrics import classification_metrics, regression_me
 from fei_sklearn.evaluation.models import READOUT, Conditions, Model, find_model
 from fei_sklearn.evaluation.pretraining import Corpus, variants
 from fei_sklearn.evaluation.protocols import HEADS, PROTOCOLS, Outcome, Task, end_to_end, probe
-from fei_sklearn.evaluation.results import FORMAT, Record, ResultsFile, cell_key
+from fei_sklearn.evaluation.results import RESULTS_FORMAT, ResultRecord, ResultsFile, cell_key
 from fei_sklearn.evaluation.sets import TASKS, SetError, choose_sets, load_task
 
 STANDARDISE = ("time-index", "model")
@@ -29,7 +29,7 @@ DEFAULT_HEADS = {"minirocket": "ridge"}
 
 
 @dataclass(frozen=True)
-class Progress:
+class CellProgress:
     """What `on_cell` is told.
 
     Attributes
@@ -42,7 +42,7 @@ class Progress:
         Whether it was computed now, not found in the results file.
     """
 
-    record: Record
+    record: ResultRecord
     n_done: int
     n_cells: int
     is_new: bool
@@ -92,9 +92,9 @@ def evaluate(
     most: int | None = None,
     device: str = "auto",
     n_jobs: int | None = None,
-    on_cell: Callable[[Progress], None] | None = None,
+    on_cell: Callable[[CellProgress], None] | None = None,
     on_failure: Callable[[str, Exception], None] | None = None,
-) -> list[Record]:
+) -> list[ResultRecord]:
     """Evaluate a model, or the variants of a study, on labelled sets.
 
     Parameters
@@ -144,7 +144,7 @@ def evaluate(
     device, n_jobs
         As in :class:`fei_sklearn.FEIEmbedder`.
     on_cell : callable, default=None
-        Told of each cell that is done, by a :class:`Progress`.
+        Told of each cell that is done, by a :class:`CellProgress`.
     on_failure : callable, default=None
         Told of each cell or set that fails, by its name and the exception; the others go on. None
         raises.
@@ -199,7 +199,7 @@ def evaluate(
     for each in models:
         if not each.has_encoder and protocol != "probe":
             raise ValueError(f"{each.name!r} has no encoder to train: use protocol='probe'.")
-    run = _Run(settings, conditions, task, ResultsFile(out) if out is not None else None)
+    run = _Evaluation(settings, conditions, task, ResultsFile(out) if out is not None else None)
     run.on_cell, run.on_failure = on_cell, on_failure
     run.n_cells = len(chosen) * len(models) * len(seeds)
     for name, source in chosen.items():
@@ -241,10 +241,10 @@ def _models(
     return variants(study, corpus, params, folder)
 
 
-class _Run:
+class _Evaluation:
     """A run in progress."""
 
-    on_cell: Callable[[Progress], None] | None = None
+    on_cell: Callable[[CellProgress], None] | None = None
     on_failure: Callable[[str, Exception], None] | None = None
 
     def __init__(
@@ -255,7 +255,7 @@ class _Run:
         file: ResultsFile | None,
     ) -> None:
         self.settings, self.conditions, self.task, self.file = settings, conditions, task, file
-        self.records: list[Record] = []
+        self.records: list[ResultRecord] = []
         self.n_done = self.n_cells = 0
 
     def evaluate_set(
@@ -296,9 +296,9 @@ class _Run:
                 self.file.add(record)
             self._report(record, is_new=True)
 
-    def _key(self, name: str, model: Model, seed: int) -> Record:
+    def _key(self, name: str, model: Model, seed: int) -> ResultRecord:
         return {
-            "format": FORMAT,
+            "format": RESULTS_FORMAT,
             "model": model.name,
             "fingerprint": model.fingerprint,
             "set": name,
@@ -309,7 +309,7 @@ class _Run:
             "settings": self.settings.of_record(model),
         }
 
-    def _evaluate_cell(self, model: Model, task: Task, key: Record) -> Record:
+    def _evaluate_cell(self, model: Model, task: Task, key: ResultRecord) -> ResultRecord:
         seed, protocol = key["seed"], self.settings.protocol
         embedder = model.adapt(task.X_train, seed, self.conditions)
         if protocol == "probe":
@@ -326,10 +326,10 @@ class _Run:
             "versions": _versions(),
         }
 
-    def _report(self, record: Record, *, is_new: bool) -> None:
+    def _report(self, record: ResultRecord, *, is_new: bool) -> None:
         self.records.append(record)
         if self.on_cell is not None:
-            self.on_cell(Progress(record, self.n_done, self.n_cells, is_new))
+            self.on_cell(CellProgress(record, self.n_done, self.n_cells, is_new))
 
     def _fail(self, where: str, error: Exception) -> None:
         if self.on_failure is None:

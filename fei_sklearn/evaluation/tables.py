@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fei_sklearn.evaluation.published import published
-from fei_sklearn.evaluation.results import Record
+from fei_sklearn.evaluation.results import ResultRecord
 
 METRICS = {
     "classification": ("accuracy", "precision", "recall", "f1"),
@@ -101,7 +101,7 @@ def unit(metric: str) -> float:
     return 1.0 if metric in METRICS["regression"] else 100.0
 
 
-def tables(records: Iterable[Record]) -> list[Table]:
+def tables(records: Iterable[ResultRecord]) -> list[Table]:
     """One table for each study, protocol, way of standardising, task and metric.
 
     Parameters
@@ -143,12 +143,12 @@ def _score(seen: list[float]) -> Score:
     return Score(float(np.mean(seen)), std, len(seen))
 
 
-def _identity(record: Record) -> tuple[str | None, str, str, str]:
+def _identity(record: ResultRecord) -> tuple[str | None, str, str, str]:
     head = record["settings"].get("head", "")
     return (record["study"], record["model"], record["fingerprint"], head)
 
 
-def _labels(records: list[Record]) -> dict[tuple[str | None, str, str, str], str]:
+def _labels(records: list[ResultRecord]) -> dict[tuple[str | None, str, str, str], str]:
     """Columns: the model's name, with what tells it apart from others of that name."""
     identities = list(dict.fromkeys(map(_identity, records)))
     labels = {}

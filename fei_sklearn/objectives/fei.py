@@ -84,7 +84,7 @@ class FEIObjective(nn.Module):
     #: The loss that early stopping watches, smaller is better.
     monitor = "unexplained"
     #: Its losses are means over the series, so processes may share a batch.
-    spreads = True
+    mean_over_series = True
     #: What the constructor takes beside the encoder, its width, the length and the generator.
     options: tuple[str, ...] = ("mask_ratio", "mask_kind", "n_targets")
     #: Backbones whose maps stand side by side in the encoder's.

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 #: Enters the fingerprint, so that a state is only read by the version that wrote it.
-FORMAT = 1
+RUN_FORMAT = 1
 STATE, PREVIOUS = "state.safetensors", "previous.safetensors"
 #: Least time between two states; and the largest share of a run's time that writing may take.
 EVERY_SECONDS = 1.0
@@ -35,7 +35,7 @@ CHUNK_ROWS = 1024
 
 
 @dataclass
-class State:
+class RunState:
     """What a run needs to go on.
 
     Attributes
@@ -49,7 +49,7 @@ class State:
     plain: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
-    def part(self, prefix: str) -> dict[str, Tensor]:
+    def section(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose name begins with `prefix` and a dot, without these."""
         start = f"{prefix}."
         return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
@@ -59,7 +59,7 @@ class State:
         self.tensors.update({f"{prefix}.{name}": tensor for name, tensor in tensors.items()})
 
 
-class Checkpoints:
+class RunFolder:
     """The folder of one run.
 
     Parameters
@@ -98,7 +98,7 @@ class Checkpoints:
         """Whether it is time for the next state."""
         return time.monotonic() - self.written >= self.interval
 
-    def write(self, state: State) -> None:
+    def write(self, state: RunState) -> None:
         """Put a state in the place of the last, which becomes the one before.
 
         Raises
@@ -114,13 +114,13 @@ class Checkpoints:
         self.written = time.monotonic()
         self.interval = max(EVERY_SECONDS, (self.written - started) / LARGEST_SHARE)
 
-    def finish(self, state: State) -> None:
+    def finish(self, state: RunState) -> None:
         """Put the outcome of the run in the place of all its states."""
         self.write(state)
         with suppress(FileNotFoundError):
             (self.folder / PREVIOUS).unlink()
 
-    def read(self) -> State | None:
+    def read(self) -> RunState | None:
         """The last state that is undamaged, or None before the first.
 
         Raises
@@ -171,7 +171,9 @@ class Checkpoints:
         )
 
 
-def fingerprint(objective: nn.Module, panels: Iterable[Any], settings: Mapping[str, Any]) -> str:
+def run_fingerprint(
+    objective: nn.Module, panels: Iterable[Any], settings: Mapping[str, Any]
+) -> str:
     """Name of a run: equal only where data, initial weights and settings are.
 
     Parameters
@@ -189,7 +191,7 @@ def fingerprint(objective: nn.Module, panels: Iterable[Any], settings: Mapping[s
         32 hexadecimal digits.
     """
     digest = hashlib.blake2b(digest_size=16)
-    about = [FORMAT, type(objective).__qualname__, repr(objective), dict(settings)]
+    about = [RUN_FORMAT, type(objective).__qualname__, repr(objective), dict(settings)]
     digest.update(json.dumps(about, sort_keys=True, default=repr).encode())
     for name, tensor in objective.state_dict().items():
         _hash_array(digest, name, tensor.detach().cpu().numpy())
@@ -209,7 +211,7 @@ def _hash_array(digest: Any, name: str, array: np.ndarray | None) -> None:
         digest.update(np.ascontiguousarray(array).data)
 
 
-def _encode(state: State) -> bytes:
+def _encode(state: RunState) -> bytes:
     from safetensors.torch import save
 
     # copies, because tensors that share their memory are refused
@@ -218,7 +220,7 @@ def _encode(state: State) -> bytes:
     return save(tensors, {"state": text, "checksum": _checksum(text, tensors)})
 
 
-def _decode(content: bytes) -> State | None:
+def _decode(content: bytes) -> RunState | None:
     """The state, or None if it is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -229,7 +231,7 @@ def _decode(content: bytes) -> State | None:
         header = json.loads(content[8 : 8 + size])["__metadata__"]
         if header["checksum"] != _checksum(header["state"], tensors):
             return None
-        return State(json.loads(header["state"]), tensors)
+        return RunState(json.loads(header["state"]), tensors)
     except (SafetensorError, ValueError, KeyError, TypeError):
         return None
 

@@ -11,7 +11,7 @@ It may also have::
     objective.undecayed()            -> parameters that weight decay leaves alone
     objective.max_gradient_norm      -> norm at which gradients are clipped, or None
     objective.resumable              -> False if its state_dict is not all of its state
-    objective.spreads                -> True if its losses are means over the series, for masks that
+    objective.mean_over_series       -> True if its losses are means over the series, for masks that
                                         `sample_masks` draws: it may train on several devices
 """
 
@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.batch_statistics import spread_batch
+from fei_sklearn.batch_statistics import shared_batch
 from fei_sklearn.data import (
     Batch,
     Panel,
@@ -42,11 +42,18 @@ from fei_sklearn.data import (
     shuffled_batches,
     validation_batches,
 )
-from fei_sklearn.training.checkpointing import Checkpoints
+from fei_sklearn.training.checkpointing import RunFolder
 from fei_sklearn.training.guards import memory_of_the_device, silenced, strides_may_differ
 from fei_sklearn.training.options import TrainingOptions
-from fei_sklearn.training.progress import Mean, Progress, Record, Watcher, moments_of, set_moments
-from fei_sklearn.training.shares import Group, Part, parts_on, processes_here, skip_masks
+from fei_sklearn.training.progress import (
+    EpochRecord,
+    Mean,
+    Progress,
+    Watcher,
+    moments_of,
+    set_moments,
+)
+from fei_sklearn.training.shares import BatchShare, Group, processes_here, shares_on, skip_masks
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -71,7 +78,7 @@ class TrainingResult:
         What the optimiser kept after the last step, for a run that goes on.
     """
 
-    history: list[Record]
+    history: list[EpochRecord]
     best_epoch: int
     moments: dict[str, Tensor]
 
@@ -83,7 +90,7 @@ def train(
     *,
     validation: Panel | None = None,
     watcher: Watcher | None = None,
-    checkpoints: Checkpoints | None = None,
+    run_folder: RunFolder | None = None,
     moments: dict[str, Tensor] | None = None,
 ) -> TrainingResult:
     """Train an objective on a panel.
@@ -102,7 +109,7 @@ def train(
     watcher : Watcher, default=None
         Told of the begin and the end of each epoch, at which it may stop the run. Of epochs that an
         earlier process has trained it is told as well, one after the other.
-    checkpoints : Checkpoints, default=None
+    run_folder : RunFolder, default=None
         Where the run's state is written, and where it goes on from if there is one.
     moments : dict of str to Tensor, default=None
         Of an earlier run on the same parameters, to go on with; None begins without.
@@ -118,7 +125,7 @@ def train(
         If the loss is not finite any more, a batch is too large for the device's memory, or a
         state cannot be written or read.
     """
-    run = _Run(objective, panel, validation, options, checkpoints)
+    run = _Session(objective, panel, validation, options, run_folder)
     if moments is not None:
         set_moments(run.optimizer, moments)
     run.resume()
@@ -180,7 +187,7 @@ def _parameter_groups(objective: nn.Module) -> list[dict[str, Any]]:
     return [{"params": decayed}, *without]
 
 
-class _Run:
+class _Session:
     """A run: engine, optimiser, and how far it has come."""
 
     def __init__(
@@ -189,15 +196,15 @@ class _Run:
         panel: Panel,
         validation: Panel | None,
         options: TrainingOptions,
-        checkpoints: Checkpoints | None = None,
+        run_folder: RunFolder | None = None,
     ) -> None:
         self.options, self.objective = options, objective
         self.panel, self.validation, device = panel, validation, options.device
         self.fabric = _engine(options)
         rank, size = self.fabric.global_rank, options.n_devices
         self.group, self.is_first = Group(rank, size) if size > 1 else None, rank == 0
-        self.batch: Callable[[np.ndarray], Batch | Part] = (
-            parts_on(panel, device, self.group) if self.group else batches_on(panel, device)
+        self.batch: Callable[[np.ndarray], Batch | BatchShare] = (
+            shares_on(panel, device, self.group) if self.group else batches_on(panel, device)
         )
         if validation is not None:
             self.validation_batch = batches_on(validation, device)
@@ -211,7 +218,7 @@ class _Run:
         pass_steps = n_batches(len(panel), options.batch_size)
         self.n_passes = math.ceil(options.min_epoch_steps / pass_steps)
         self.n_steps = options.max_epochs * self.n_passes * pass_steps
-        self.checkpoints, self.finished = checkpoints, False
+        self.run_folder, self.finished = run_folder, False
 
     def agreed(self, value: Any) -> Any:
         """What the group's first process has for a value."""
@@ -219,17 +226,17 @@ class _Run:
 
     def resume(self) -> None:
         """Go on from where an earlier process was, if it left a state."""
-        if self.checkpoints is None:
+        if self.run_folder is None:
             return
         if not getattr(self.objective, "resumable", True):
             raise ValueError(
                 f"{type(self.objective).__name__} keeps more than its weights from step to step, "
                 "so its run cannot be resumed: use checkpoint_dir=None."
             )
-        state = self.agreed(self.checkpoints.read() if self.is_first else None)
+        state = self.agreed(self.run_folder.read() if self.is_first else None)
         if state is None:
             return
-        self.objective.load_state_dict(state.part("weights"))
+        self.objective.load_state_dict(state.section("weights"))
         if state.plain.get("finished"):
             self.finished, self.progress.history = True, state.plain["history"]
             self.progress.best_epoch = state.plain["best_epoch"]
@@ -243,7 +250,7 @@ class _Run:
             order = self.progress.order
             yield from shuffled_batches(len(self.panel), self.options.batch_size, order)
 
-    def run_epoch(self, epoch: int) -> Record:
+    def run_epoch(self, epoch: int) -> EpochRecord:
         """Train for one epoch, validate, and keep the weights if they are the best."""
         progress = self.progress
         started = time.perf_counter() - progress.seconds
@@ -256,7 +263,7 @@ class _Run:
                 progress.epoch_step += 1
                 progress.seconds = time.perf_counter() - started
                 self.write_state()
-        record: Record = {"epoch": epoch + 1} | progress.mean.record("train") | self.validate()
+        record: EpochRecord = {"epoch": epoch + 1} | progress.mean.record("train") | self.validate()
         record["learning_rate"] = self.options.rate_at(epoch, progress.step - 1, self.n_steps)
         record["momentum"] = self.options.momentum_at(progress.step - 1, self.n_steps)
         record["seconds"] = time.perf_counter() - started
@@ -266,7 +273,7 @@ class _Run:
         progress.begin_epoch()
         return record
 
-    def train_step(self, batch: Batch | Part, epoch: int) -> Any:
+    def train_step(self, batch: Batch | BatchShare, epoch: int) -> Any:
         """One optimiser step and one update of the target."""
         step = self.progress.step
         for group in self.optimizer.param_groups:
@@ -281,27 +288,27 @@ class _Run:
         self.progress.step += 1
         return losses
 
-    def forward(self, batch: Batch | Part) -> tuple[Any, Tensor]:
+    def forward(self, batch: Batch | BatchShare) -> tuple[Any, Tensor]:
         """Losses of a batch, and what this process has of the loss to go down."""
-        if not isinstance(batch, Part):
+        if not isinstance(batch, BatchShare):
             losses = self.module(*batch, generator=self.progress.masks)
             return losses, losses.loss
         with self.fabric.autocast():  # as forward draws them, in float64 where that is asked for
             masks = batch.masks(self.objective, self.progress.masks)
-        with nullcontext() if batch.slice is None else spread_batch():
+        with nullcontext() if batch.slice is None else shared_batch():
             losses = self.module(*batch.batch, masks=masks)
         return batch.of_all(losses), batch.weight * losses.loss
 
     def write_state(self) -> None:
         """Keep the state of the run on disk, where it is time for it."""
-        if self.checkpoints is None or not self.is_first or not self.checkpoints.due():
+        if self.run_folder is None or not self.is_first or not self.run_folder.due():
             return
-        self.checkpoints.write(
+        self.run_folder.write(
             self.progress.state(
                 self.objective,
                 self.optimizer,
                 self.fabric.strategy.precision.state_dict(),
-                global_random_state=self.checkpoints.global_random_state,
+                global_random_state=self.run_folder.global_random_state,
             )
         )
 
@@ -314,7 +321,7 @@ class _Run:
             )
 
     @torch.no_grad()
-    def validate(self) -> Record:
+    def validate(self) -> EpochRecord:
         """Losses on the validation series, under the same masks each time."""
         if self.validation is None:
             return {}
@@ -333,7 +340,7 @@ class _Run:
             mean.gather(self.progress.mean.total)
         return mean.record("valid")
 
-    def keep_if_best(self, record: Record) -> None:
+    def keep_if_best(self, record: EpochRecord) -> None:
         """Copy the weights where the monitored loss is the least so far, or there is none."""
         for name in ("train_loss", "valid_loss"):
             if not math.isfinite(record.get(name, 0.0)):
@@ -356,6 +363,6 @@ class _Run:
         for value in self.objective.state_dict().values() if self.group else ():
             torch.distributed.broadcast(value, 0)  # batch norm that is not ours has its own part's
         self.objective.to("cpu", torch.float32).eval()
-        if self.checkpoints is not None and self.is_first and not self.finished:
-            self.checkpoints.finish(progress.outcome(self.objective))
+        if self.run_folder is not None and self.is_first and not self.finished:
+            self.run_folder.finish(progress.outcome(self.objective))
         return TrainingResult(progress.history, progress.best_epoch, moments_of(self.optimizer))

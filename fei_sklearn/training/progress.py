@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
-from fei_sklearn.training.checkpointing import State
+from fei_sklearn.training.checkpointing import RunState
 
-Record = dict[str, float]
+EpochRecord = dict[str, float]
 
 #: Gives copies of the best weights so far, and their epoch, from 1.
 Best = Callable[[], tuple[dict[str, Tensor], int]]
@@ -27,7 +27,7 @@ class Watcher(Protocol):
     def begin_epoch(self) -> None:
         """Hear that an epoch begins."""
 
-    def end_epoch(self, record: Record) -> bool:
+    def end_epoch(self, record: EpochRecord) -> bool:
         """Hear what an epoch gave; True asks to stop."""
 
 
@@ -57,7 +57,7 @@ class Mean:
         distributed.all_reduce(sums)
         self.total, self.n_samples = sums[:-1] / sums[-1], 1
 
-    def record(self, prefix: str) -> Record:
+    def record(self, prefix: str) -> EpochRecord:
         """The means by name, after a prefix."""
         assert self.total is not None
         means = (self.total / self.n_samples).tolist()  # the one sync with the device
@@ -80,7 +80,7 @@ class Progress:
         self.order = torch.Generator().manual_seed(seed)
         self.masks = torch.Generator(device).manual_seed(seed + 1)
         self.step = 0
-        self.history: list[Record] = []
+        self.history: list[EpochRecord] = []
         self.best_epoch, self.best_loss = 0, math.inf
         self.best_weights: dict[str, Tensor] = {}
         self.begin_epoch()
@@ -103,10 +103,10 @@ class Progress:
         """Whether the last `patience` epochs were no better than one before them."""
         return patience is not None and len(self.history) - self.best_epoch >= patience
 
-    def outcome(self, objective: nn.Module) -> State:
-        """State of a run that has ended: what it leaves, and no way on."""
+    def outcome(self, objective: nn.Module) -> RunState:
+        """RunState of a run that has ended: what it leaves, and no way on."""
         plain = {"finished": True, "history": self.history, "best_epoch": self.best_epoch}
-        state = State(plain)
+        state = RunState(plain)
         state.add("weights", objective.state_dict())
         return state
 
@@ -117,7 +117,7 @@ class Progress:
         precision: dict[str, Any],
         *,
         global_random_state: bool,
-    ) -> State:
+    ) -> RunState:
         """What a run needs to go on from here.
 
         Parameters
@@ -125,17 +125,17 @@ class Progress:
         objective, optimizer
             Of the run.
         precision : dict
-            State of the engine's precision, of which JSON can hold all.
+            RunState of the engine's precision, of which JSON can hold all.
         global_random_state : bool
             Whether the states of torch's global generators are this run's own.
 
         Returns
         -------
-        State
+        RunState
             For :meth:`restore`.
         """
         plain = {name: getattr(self, name) for name in PLAIN}
-        state = State(plain | {"names": self.mean.names, "n_samples": self.mean.n_samples})
+        state = RunState(plain | {"names": self.mean.names, "n_samples": self.mean.n_samples})
         state.plain["precision"] = precision
         state.add("weights", objective.state_dict())
         state.add("best", self.best_weights)
@@ -148,15 +148,15 @@ class Progress:
         state.tensors["total"] = self.mean.total
         return state
 
-    def restore(self, state: State, optimizer: Optimizer) -> None:
+    def restore(self, state: RunState, optimizer: Optimizer) -> None:
         """Take over all of a state but the objective's weights and the precision."""
         for name in PLAIN:
             setattr(self, name, state.plain[name])
         self.mean.names, self.mean.n_samples = state.plain["names"], state.plain["n_samples"]
         self.mean.total = state.tensors["total"].to(self.device)
-        self.best_weights = {k: v.to(self.device) for k, v in state.part("best").items()}
-        set_moments(optimizer, state.part("optimizer"))
-        generators = state.part("generators")
+        self.best_weights = {k: v.to(self.device) for k, v in state.section("best").items()}
+        set_moments(optimizer, state.section("optimizer"))
+        generators = state.section("generators")
         self.order_at_begin = generators["order"]
         self.order.set_state(self.order_at_begin)
         self.masks.set_state(generators["masks"])

@@ -49,7 +49,7 @@ def processes_here(n_devices: int) -> int:
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchShare:
     """What one process holds of a batch.
 
     Attributes
@@ -99,18 +99,20 @@ def draw_masks(
     return masks
 
 
-def parts_on(panel: Panel, device: torch.device, group: Group) -> Callable[[np.ndarray], Part]:
+def shares_on(
+    panel: Panel, device: torch.device, group: Group
+) -> Callable[[np.ndarray], BatchShare]:
     """Function from the rows of a batch to this process's part of it on a device."""
     read = batches_on(panel, device)
 
-    def part(rows: np.ndarray) -> Part:
+    def part(rows: np.ndarray) -> BatchShare:
         where = group.slice(len(rows))
         x, lengths, *rest = read(rows if where is None else rows[where])
         n_timepoints, every = batch_lengths(panel, rows, device)
         x = F.pad(x, (0, n_timepoints - x.shape[2]))
         lengths = None if every is None else every if where is None else every[where]
         weight = 1.0 if where is None else group.size * len(x) / len(rows)
-        return Part((x, lengths, *rest), where, len(rows), every, weight)
+        return BatchShare((x, lengths, *rest), where, len(rows), every, weight)
 
     return part
 
