@@ -14,6 +14,7 @@ from torch import nn
 from fei_sklearn._bridge.devices import Devices, resolve_devices
 from fei_sklearn._bridge.processes import run_on_ranks
 from fei_sklearn.data import Panel
+from fei_sklearn.objectives.base import Objective
 from fei_sklearn.training.checkpointing import RunFolder
 from fei_sklearn.training.loop import TrainingOptions, TrainingResult, train
 from fei_sklearn.training.progress import EpochRecord, Watcher, copies
@@ -25,7 +26,7 @@ Arrays = dict[str, np.ndarray]
 class TrainingRun:
     """All that training takes but who follows it: what each process of a group is given."""
 
-    objective: nn.Module
+    objective: Objective
     panel: Panel
     options: TrainingOptions
     validation: Panel | None
@@ -126,7 +127,7 @@ def _check(devices: Devices, run: TrainingRun, embedder: Any) -> None:
     """Raise a ValueError if a run cannot be spread over devices."""
     if devices.count == 1:
         return
-    if not getattr(run.objective, "mean_over_series", False):
+    if not run.objective.mean_over_series:
         raise ValueError(
             f"objective={embedder.objective!r} compares the series of a batch with each other, "
             f"which are not on one device with n_devices={devices.count}: use n_devices=1."

@@ -31,6 +31,7 @@ from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder, check_has_layers, map_widths
 from fei_sklearn.inference import TILE_ROWS, embed
 from fei_sklearn.objectives import objective_class
+from fei_sklearn.objectives.base import PretrainingObjective
 from fei_sklearn.readout.pooling import Readout, fit_biases
 from fei_sklearn.readout.spec import ReadoutSpec, layer_widths
 from fei_sklearn.training.calibration import calibrate
@@ -56,7 +57,8 @@ BIASES = "biases."
 #: Trains an embedder's objective on a panel, on a device, from two seeds, before a watcher; returns
 #: the records, and the epoch of the weights.
 Trainer = Callable[
-    [Any, nn.Module, Panel, torch.device, list[int], Watcher], tuple[list[EpochRecord], int]
+    [Any, PretrainingObjective, Panel, torch.device, list[int], Watcher],
+    tuple[list[EpochRecord], int],
 ]
 
 
@@ -277,7 +279,7 @@ def _encoder(
 
 def _train(
     embedder: Any,
-    objective: nn.Module,
+    objective: PretrainingObjective,
     panel: Panel,
     devices: Devices,
     seeds: list[int],
@@ -298,7 +300,7 @@ def _train(
 
 def _checkpoints(
     embedder: Any,
-    objective: nn.Module,
+    objective: PretrainingObjective,
     options: TrainingOptions,
     training: Panel,
     validation: Panel | None,
@@ -312,7 +314,7 @@ def _checkpoints(
             "a fit with the same one can go on where another was."
         )
     available = embedder.get_params(deep=False)
-    chosen: tuple[str, ...] = objective.options  # type: ignore[assignment]
+    chosen: tuple[str, ...] = objective.options
     settings = {name: available[name] for name in chosen if name in available}
     # on other devices of the same type, and on more or fewer of them, a run may go on
     settings |= asdict(options) | {"device": options.device.type}
@@ -350,7 +352,7 @@ def training_options(
     )
 
 
-def _load(objective: nn.Module, weights: Weights) -> None:
+def _load(objective: PretrainingObjective, weights: Weights) -> None:
     """Load weights where their shape fits, and the momentum copies with their originals'."""
     state = objective.state_dict()
     for name, array in weights.items():
@@ -360,7 +362,7 @@ def _load(objective: nn.Module, weights: Weights) -> None:
     objective.load_state_dict(state)
 
 
-def _arrays(objective: nn.Module) -> Weights:
+def _arrays(objective: PretrainingObjective) -> Weights:
     """Copies of the weights, less those of the target encoder."""
     state = objective.state_dict().items()
     return {k: v.detach().cpu().numpy().copy() for k, v in state if not k.startswith("target_")}

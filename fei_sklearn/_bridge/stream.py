@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from fei_sklearn._bridge.pretraining import (
     Pretrained,
@@ -18,6 +17,7 @@ from fei_sklearn._bridge.pretraining import (
     training_options,
 )
 from fei_sklearn.data import Panel
+from fei_sklearn.objectives.base import PretrainingObjective
 from fei_sklearn.training.loop import train
 from fei_sklearn.training.progress import EpochRecord, Watcher
 
@@ -68,13 +68,13 @@ def pretrain_on(
 
     def train_on_chunk(
         embedder: Any,
-        objective: nn.Module,
+        objective: PretrainingObjective,
         panel: Panel,
         device: torch.device,
         seeds: list[int],
         watcher: Watcher,
     ) -> tuple[list[EpochRecord], int]:
-        if not getattr(objective, "resumable", True):
+        if not objective.resumable:
             raise ValueError(
                 f"{type(objective).__name__} keeps more than its weights from step to step, so it "
                 "cannot be trained on a stream: use fit."
@@ -92,7 +92,7 @@ def pretrain_on(
     return learnt, left
 
 
-def _restore(objective: nn.Module, state: Weights) -> dict[str, torch.Tensor]:
+def _restore(objective: PretrainingObjective, state: Weights) -> dict[str, torch.Tensor]:
     """Give the momentum copies their weights, and return the optimiser's moments."""
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
     target = {k: v for k, v in tensors.items() if k.startswith(TARGET)}

@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     _check_out(out)
     from fei_sklearn._bridge.devices import resolve_device
+    from fei_sklearn._files import whole_file
     from fei_sklearn.datasets import load_dataset
-    from fei_sklearn.evaluation.files import whole_file
     from fei_sklearn.evaluation.models import Conditions, SavedModel
     from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from fei_sklearn.evaluation.files import whole_file
+from fei_sklearn._files import whole_file
 from fei_sklearn.evaluation.published import NOTE
 from fei_sklearn.evaluation.results import ResultRecord
 from fei_sklearn.evaluation.tables import ARCHIVE, SHOWN, Score, Table, tables, unit

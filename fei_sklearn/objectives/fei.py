@@ -11,7 +11,6 @@ Source: Fu and Hu, AAAI 2025, section "Method".
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -28,6 +27,7 @@ from fei_sklearn.masking import (
     n_positions,
     sample_mask,
 )
+from fei_sklearn.objectives.base import PretrainingObjective
 from fei_sklearn.readout.pooling import pool
 
 
@@ -54,7 +54,7 @@ class Inference(NamedTuple):
     inferred_prompt: Tensor
 
 
-class FEIObjective(nn.Module):
+class FEIObjective(PretrainingObjective):
     """Frequency-masked Embedding Inference, as one module whose forward is its loss.
 
     Parameters
@@ -81,26 +81,11 @@ class FEIObjective(nn.Module):
     Fu and Hu, AAAI 2025, equations (1) to (9) and figure 2.
     """
 
-    #: The loss that early stopping watches, smaller is better.
     monitor = "unexplained"
-    #: Its losses are means over the series, so processes may share a batch.
     mean_over_series = True
-    #: What the constructor takes beside the encoder, its width, the length and the generator.
-    options: tuple[str, ...] = ("mask_ratio", "mask_kind", "n_targets")
-    #: Backbones whose maps stand side by side in the encoder's.
-    n_backbones = 1
+    options = ("mask_ratio", "mask_kind", "n_targets")
     #: Weights of the two branches, embedding inference and mask inference, in the loss.
     branch_weights = (1.0, 1.0)
-
-    @staticmethod
-    def build_encoder(
-        build: Callable[..., nn.Module],
-        n_channels: int,
-        n_timepoints: int,
-        generator: torch.Generator | None,
-    ) -> nn.Module:
-        """What is trained and read out: the encoder that `build` gives for a number of channels."""
-        return build(n_channels)
 
     def __init__(
         self,

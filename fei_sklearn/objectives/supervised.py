@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fei_sklearn.objectives.base import Objective
+
 
 class SupervisedLosses(NamedTuple):
     """Losses of one batch, 0-dim tensors: what goes down, and what it is without the penalty."""
@@ -43,7 +45,7 @@ class LinearHead(nn.Module):
         return F.linear((features - self.centre) / self.scale, self.weight, self.bias)
 
 
-class SupervisedObjective(nn.Module):
+class SupervisedObjective(Objective):
     """Predict targets from series through a readout and a linear head.
 
     Parameters
@@ -65,7 +67,6 @@ class SupervisedObjective(nn.Module):
     (n_samples, n_outputs), are regressed under the mean squared error.
     """
 
-    #: The loss that early stopping watches, smaller is better.
     monitor = "prediction_loss"
 
     def __init__(
@@ -113,9 +114,6 @@ class SupervisedObjective(nn.Module):
             if isinstance(module, nn.BatchNorm1d):
                 module.eval()
         return self
-
-    def update_target(self, momentum: float) -> None:
-        """Do nothing: there is no target network."""
 
 
 class Features(nn.Module):

@@ -1,18 +1,6 @@
 """The one training loop, and the only file that knows the engine (Lightning Fabric).
 
-An objective is a torch module whose forward gives its losses::
-
-    objective(*batch, generator=...) -> NamedTuple of 0-dim tensors, one of them `loss`
-    objective.monitor                -> name of the loss that early stopping watches
-    objective.update_target(momentum)   after each optimiser step
-
-It may also have::
-
-    objective.undecayed()            -> parameters that weight decay leaves alone
-    objective.max_gradient_norm      -> norm at which gradients are clipped, or None
-    objective.resumable              -> False if its state_dict is not all of its state
-    objective.mean_over_series       -> True if its losses are means over the series, for masks that
-                                        `sample_masks` draws: it may train on several devices
+What is trained is an :class:`fei_sklearn.objectives.base.Objective`.
 """
 
 from __future__ import annotations
@@ -42,6 +30,7 @@ from fei_sklearn.data import (
     shuffled_batches,
     validation_batches,
 )
+from fei_sklearn.objectives.base import Objective
 from fei_sklearn.training.checkpointing import RunFolder
 from fei_sklearn.training.guards import memory_of_the_device, silenced, strides_may_differ
 from fei_sklearn.training.options import TrainingOptions
@@ -84,7 +73,7 @@ class TrainingResult:
 
 
 def train(
-    objective: nn.Module,
+    objective: Objective,
     panel: Panel,
     options: TrainingOptions,
     *,
@@ -97,8 +86,8 @@ def train(
 
     Parameters
     ----------
-    objective : torch.nn.Module
-        See the module's docstring. Trained in place; at the end it holds the best weights, in
+    objective : Objective
+        Trained in place; at the end it holds the best weights, in
         evaluation mode, on the CPU.
     panel : Panel
         Training series.
@@ -178,9 +167,9 @@ def _without_buffers() -> dict[str, Any]:
     return {next(o for o in ("forward_sync_buffers", "broadcast_buffers") if o in options): False}
 
 
-def _parameter_groups(objective: nn.Module) -> list[dict[str, Any]]:
+def _parameter_groups(objective: Objective) -> list[dict[str, Any]]:
     """What AdamW trains: with its weight decay, and without where the objective asks for that."""
-    undecayed = list(getattr(objective, "undecayed", list)())
+    undecayed = objective.undecayed()
     names = {id(parameter) for parameter in undecayed}
     decayed = [p for p in objective.parameters() if p.requires_grad and id(p) not in names]
     without = [{"params": undecayed, "weight_decay": 0.0}] if undecayed else []
@@ -192,7 +181,7 @@ class _Session:
 
     def __init__(
         self,
-        objective: nn.Module,
+        objective: Objective,
         panel: Panel,
         validation: Panel | None,
         options: TrainingOptions,
@@ -228,7 +217,7 @@ class _Session:
         """Go on from where an earlier process was, if it left a state."""
         if self.run_folder is None:
             return
-        if not getattr(self.objective, "resumable", True):
+        if not self.objective.resumable:
             raise ValueError(
                 f"{type(self.objective).__name__} keeps more than its weights from step to step, "
                 "so its run cannot be resumed: use checkpoint_dir=None."
@@ -284,7 +273,7 @@ class _Session:
         self.clip_gradients()
         self.optimizer.step()
         momentum = self.options.momentum_at(step, self.n_steps)
-        self.objective.update_target(momentum)  # type: ignore[operator]
+        self.objective.update_target(momentum)
         self.progress.step += 1
         return losses
 
@@ -314,7 +303,7 @@ class _Session:
 
     def clip_gradients(self) -> None:
         """Clip the norm of all gradients where the objective asks for it."""
-        max_norm = getattr(self.objective, "max_gradient_norm", None)
+        max_norm = self.objective.max_gradient_norm
         if max_norm is not None:
             self.fabric.clip_gradients(
                 self.module, self.optimizer, max_norm=max_norm, error_if_nonfinite=False

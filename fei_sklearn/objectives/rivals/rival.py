@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder.resnet import FEIEncoder, initialise
+from fei_sklearn.objectives.base import PretrainingObjective
 
-#: From a number of channels, and a stride if it is to be another than asked for, to an encoder.
-Build = Callable[..., nn.Module]
 Module = TypeVar("Module", bound=nn.Module)
 
 
-class Rival(nn.Module):
+class Rival(PretrainingObjective):
     """An objective whose `encoder` is all that its readout needs.
 
     Subclasses take ``(encoder, *, width, n_channels, n_timepoints, generator)``; their forward
@@ -23,28 +22,7 @@ class Rival(nn.Module):
     training and in validation alike, from `generator` alone.
     """
 
-    #: The loss that early stopping watches, smaller is better.
-    monitor = "loss"
-    #: What the constructor takes beside the encoder, its width, the length and the generator.
     options = ("n_channels",)
-    #: Backbones whose maps stand side by side in the encoder's.
-    n_backbones = 1
-    #: Norm at which gradients are clipped; None leaves them as they are.
-    max_gradient_norm: float | None = None
-
-    @staticmethod
-    def build_encoder(
-        build: Build, n_channels: int, n_timepoints: int, generator: torch.Generator | None
-    ) -> nn.Module:
-        """The encoder that is trained and read out: the backbone as it is."""
-        return build(n_channels)
-
-    def undecayed(self) -> list[nn.Parameter]:
-        """Parameters that weight decay must leave alone."""
-        return []
-
-    def update_target(self, momentum: float) -> None:
-        """Do nothing: there is no target network."""
 
 
 class StepwiseRival(Rival):
@@ -63,6 +41,7 @@ class StepwiseRival(Rival):
         Source of initial weights, for the peers that have heads.
     """
 
+    encoder: FEIEncoder
     #: Name of the objective.
     name: str
 

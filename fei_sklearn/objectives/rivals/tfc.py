@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder.resnet import BlockMaps, FEIEncoder, feature_maps, valid_mask
+from fei_sklearn.objectives.base import BuildEncoder
 from fei_sklearn.objectives.rivals.contrast import two_views
 from fei_sklearn.objectives.rivals.projection import ProjectionHead
-from fei_sklearn.objectives.rivals.rival import Build, Rival, at_least_float32, drawn, own_encoder
+from fei_sklearn.objectives.rivals.rival import Rival, at_least_float32, drawn, own_encoder
 from fei_sklearn.readout.pooling import pool
 
 TEMPERATURE, WITHIN_WEIGHT = 0.2, 0.2
@@ -96,10 +97,11 @@ class TFCObjective(Rival):
     """
 
     n_backbones = 2
+    encoder: TimeFrequencyEncoder
 
     @staticmethod
     def build_encoder(
-        build: Build, n_channels: int, n_timepoints: int, generator: torch.Generator | None
+        build: BuildEncoder, n_channels: int, n_timepoints: int, generator: torch.Generator | None
     ) -> nn.Module:
         """Two encoders of the same kind."""
         time, frequency = (own_encoder(build(n_channels), "tfc") for _ in range(2))

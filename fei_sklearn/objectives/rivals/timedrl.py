@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fei_sklearn.encoder.resnet import STEM_WIDTH, FEIEncoder
+from fei_sklearn.objectives.base import BuildEncoder
 from fei_sklearn.objectives.rivals.projection import ProjectionHead
-from fei_sklearn.objectives.rivals.rival import Build, Rival, check_one_length, drawn, own_encoder
+from fei_sklearn.objectives.rivals.rival import Rival, check_one_length, drawn, own_encoder
 
 #: Time points of a patch, and from one patch to the next; shorter series are one patch.
 PATCH, HOP = 16, 8
@@ -126,9 +127,11 @@ class TimeDRLObjective(Rival):
         Source of the heads' initial weights.
     """
 
+    encoder: PatchEncoder
+
     @staticmethod
     def build_encoder(
-        build: Build, n_channels: int, n_timepoints: int, generator: torch.Generator | None
+        build: BuildEncoder, n_channels: int, n_timepoints: int, generator: torch.Generator | None
     ) -> nn.Module:
         """Stages at stride 1, whatever was asked for, behind a patch embedding."""
         backbone = own_encoder(build(1, stride=1), "timedrl")

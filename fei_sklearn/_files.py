@@ -1,0 +1,90 @@
+"""The one writer of whole files: a file is complete and on disk, or it is as it was before."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+#: Suffix of temporary files, which a process that is killed leaves behind.
+TEMPORARY_SUFFIX = ".part"
+
+#: What to do when a file cannot be written.
+REMEDY = "give a file in a folder that exists and can be written, with room on its disk."
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str], *, remedy: str = REMEDY) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes its place only when it is complete.
+
+    The content goes to a temporary file in the same folder. The temporary file is flushed to disk
+    and renamed, and the folder is flushed, so that after a crash the path holds either the old
+    content or the new content.
+
+    Parameters
+    ----------
+    path : path-like
+        Path of the file. An older file stays until the new one is complete, and if writing fails.
+    remedy : str
+        End of the error message: what to do when the file cannot be written.
+
+    Yields
+    ------
+    binary file
+        File to write to.
+
+    Raises
+    ------
+    ValueError
+        If the folder is missing or the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX
+        )
+    except OSError as error:
+        raise _refusal(path, error, remedy) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _refusal(path, error, remedy) from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder to disk, so that renames in it survive a crash.
+
+    Systems that cannot open a folder make renames durable without it.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _refusal(path: Path, error: OSError, remedy: str) -> ValueError:
+    reason = error.strerror or error
+    return ValueError(f"{str(path)!r} could not be written ({reason}): {remedy}")
