@@ -1,4 +1,4 @@
-"""Models that an earlier version saved load today and give the same bits."""
+"""Models that an earlier version saved load today and give what they gave then."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.InconsistentVersionWarning",
 )
 
+#: On the machine that wrote them the bits are equal; other processors round differently.
+TOLERANCE = 1e-5
+
 
 @pytest.fixture(scope="module")
 def expected():
@@ -31,61 +34,66 @@ def univariate(expected):
     return expected["X"][:, 0]
 
 
+def assert_equal(actual, expected):
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE * largest)
+
+
 def unpickled(name):
     return pickle.loads((SAVED / f"{name}.pkl").read_bytes())
 
 
 def test_folder(expected):
     embedder = FEIEmbedder.load(SAVED / "embedder")
-    np.testing.assert_array_equal(embedder.transform(expected["X"]), expected["embedder"])
+    assert_equal(embedder.transform(expected["X"]), expected["embedder"])
 
 
 def test_folder_of_a_rival(expected, univariate):
     embedder = FEIEmbedder.load(SAVED / "rival")
-    np.testing.assert_array_equal(embedder.transform(univariate), expected["rival"])
+    assert_equal(embedder.transform(univariate), expected["rival"])
 
 
 def test_pickled_embedder(expected):
     embeddings = unpickled("embedder").transform(expected["X"])
-    np.testing.assert_array_equal(embeddings, expected["embedder"])
+    assert_equal(embeddings, expected["embedder"])
 
 
 def test_skops_file(expected):
     skops = pytest.importorskip("skops.io")
     path = SAVED / "embedder.skops"
     embedder = skops.load(path, trusted=skops.get_untrusted_types(file=path))
-    np.testing.assert_array_equal(embedder.transform(expected["X"]), expected["embedder"])
+    assert_equal(embedder.transform(expected["X"]), expected["embedder"])
 
 
 def test_pickled_stream_goes_on(expected, univariate):
     embedder = unpickled("stream")
-    np.testing.assert_array_equal(embedder.transform(univariate), expected["stream"])
+    assert_equal(embedder.transform(univariate), expected["stream"])
     embedder.partial_fit(univariate[::-1])
-    np.testing.assert_array_equal(embedder.transform(univariate), expected["stream_next"])
+    assert_equal(embedder.transform(univariate), expected["stream_next"])
 
 
 def test_pickled_classifier(expected):
     probabilities = unpickled("classifier").predict_proba(expected["X"])
-    np.testing.assert_array_equal(probabilities, expected["classifier"])
+    assert_equal(probabilities, expected["classifier"])
 
 
 def test_pickled_regressor(expected):
     predictions = unpickled("regressor").predict(expected["X"])
-    np.testing.assert_array_equal(predictions, expected["regressor"])
+    assert_equal(predictions, expected["regressor"])
 
 
 def test_pickled_sktime_transformer(expected):
     embeddings = unpickled("transformer").transform(expected["X"])
-    np.testing.assert_array_equal(embeddings, expected["transformer"])
+    assert_equal(embeddings, expected["transformer"])
 
 
 def test_pickled_sktime_classifier(expected):
     probabilities = unpickled("sktime_classifier").predict_proba(expected["X"])
-    np.testing.assert_array_equal(probabilities, expected["sktime_classifier"])
+    assert_equal(probabilities, expected["sktime_classifier"])
 
 
 def test_pickled_forecaster(expected):
     forecaster = unpickled("forecaster")
-    np.testing.assert_array_equal(forecaster.predict(), expected["forecaster"])
+    assert_equal(forecaster.predict(), expected["forecaster"])
     interval = forecaster.predict_interval(coverage=0.9)
-    np.testing.assert_array_equal(interval, expected["forecaster_interval"])
+    assert_equal(interval, expected["forecaster_interval"])
