@@ -1,13 +1,17 @@
-"""What can be pretrained, by name: FEI, its ablations, and the peers it is compared with.
+"""Objectives by name: FEI, its ablations, and the rivals that it is compared with.
 
-Names cost nothing; a class is imported when it is asked for, and torch with it.
+This package imports without torch. :func:`objective_class` imports a class, and torch with it.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from fei_sklearn.objectives.base import PretrainingObjective
+
+#: Import path of each objective's class.
 _CLASSES = {
     "fei": "fei_sklearn.objectives.fei.FEIObjective",
     "fei-no-embedding-inference": "fei_sklearn.objectives.ablations.WithoutEmbeddingInference",
@@ -26,13 +30,13 @@ _CLASSES = {
 
 #: Names of all objectives.
 OBJECTIVES = tuple(_CLASSES)
-#: FEI without one of its parts.
+#: Names of the ablations: FEI without one component.
 ABLATIONS = tuple(name for name in OBJECTIVES if name.startswith("fei-"))
-#: The peers.
+#: Names of the rivals.
 RIVALS = tuple(name for name in OBJECTIVES if not name.startswith("fei"))
 
-#: Parameters of :class:`fei_sklearn.FEIEmbedder` that each method was published with: the settings
-#: of FEI's comparison, and the stride at which the method contrasts steps.
+#: Parameters of :class:`fei_sklearn.FEIEmbedder` that FEI's article used for each method, and the
+#: stride at which a method contrasts single time points.
 PUBLISHED: dict[str, dict[str, Any]] = {
     "fei": {"max_epochs": 100, "batch_size": 512, "learning_rate": 2e-4},
     "ts2vec": {"stride": 1, "max_epochs": 30, "batch_size": 32, "learning_rate": 1e-3},
@@ -44,8 +48,8 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
-def objective_class(name: str) -> Any:
-    """The class of an objective, a torch module.
+def objective_class(name: str) -> type[PretrainingObjective]:
+    """Return the class of an objective.
 
     Parameters
     ----------
@@ -55,8 +59,8 @@ def objective_class(name: str) -> Any:
     Returns
     -------
     type
-        A class that takes ``(encoder, *, width, n_timepoints, generator, **options)``, where
-        `options` are those that its attribute of that name lists.
+        Subclass of :class:`fei_sklearn.objectives.base.PretrainingObjective`, whose docstring
+        describes the constructor.
 
     Raises
     ------
@@ -65,5 +69,7 @@ def objective_class(name: str) -> Any:
     """
     if name not in _CLASSES:
         raise ValueError(f"objective must be one of {list(OBJECTIVES)}, got {name!r}.")
-    module, _, attribute = _CLASSES[name].rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    module_name, _, class_name = _CLASSES[name].rpartition(".")
+    module = importlib.import_module(module_name)
+    found: type[PretrainingObjective] = getattr(module, class_name)
+    return found

@@ -1,24 +1,38 @@
-"""Contracts of what is trained: a loss for the training loop, an encoder for what comes after.
+"""Contracts of what is trained: losses for the training loop, an encoder for the embedder.
 
 :class:`Objective` is all that :func:`fei_sklearn.training.train` knows of a method.
 :class:`PretrainingObjective` adds what an embedder needs: how its encoder is built, which weights
-belong to the fitted model, and which ones are momentum copies.
+belong to the fitted model, and which modules are momentum copies.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-#: Prefix of momentum copies: the copy of `encoder` is the attribute `target_encoder`.
-MOMENTUM_COPY = "target_"
 
-#: Builds an encoder for a number of channels.
-BuildEncoder = Callable[..., nn.Module]
+class Losses(Protocol):
+    """Losses of a batch: a NamedTuple of 0-dim tensors, of which `loss` is minimised."""
+
+    @property
+    def loss(self) -> Tensor:
+        """Loss whose gradient trains the parameters."""
+
+    @property
+    def _fields(self) -> tuple[str, ...]: ...
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+
+
+class BuildEncoder(Protocol):
+    """Function that builds a new encoder, by default with the embedder's stride."""
+
+    def __call__(self, n_channels: int, /, stride: int = ...) -> nn.Module:
+        """Return an encoder for series of `n_channels` channels."""
 
 
 class Objective(nn.Module, ABC):
@@ -39,7 +53,7 @@ class Objective(nn.Module, ABC):
     max_gradient_norm: float | None = None
 
     @abstractmethod
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Losses:
         """Return the losses of a batch.
 
         Parameters
@@ -80,6 +94,10 @@ class Objective(nn.Module, ABC):
 class PretrainingObjective(Objective):
     """Objective that trains an encoder without labels.
 
+    Subclasses take ``(encoder, *, width, n_timepoints, generator, **options)``: the encoder, the
+    number of its features, the length of the series, the source of initial weights on the CPU, and
+    the arguments that the class attribute `options` lists.
+
     Attributes
     ----------
     encoder : torch.nn.Module
@@ -89,11 +107,12 @@ class PretrainingObjective(Objective):
         Length of the series that the objective was built for.
     """
 
-    #: Arguments of the constructor beside the encoder, its width, the length and the generator:
-    #: parameters of the embedder, and `n_channels`.
+    #: Further arguments of the constructor: parameters of the embedder, and `n_channels`.
     options: ClassVar[tuple[str, ...]] = ()
     #: Backbones whose maps stand side by side in the encoder's map.
     n_backbones: ClassVar[int] = 1
+    #: Name of each submodule that is a momentum copy, and the name of its original.
+    momentum_copies: ClassVar[Mapping[str, str]] = {}
 
     encoder: nn.Module
     n_timepoints: int
@@ -112,21 +131,26 @@ class PretrainingObjective(Objective):
         build : callable
             From a number of channels, and optionally a `stride`, to an encoder.
         n_channels, n_timepoints : int
-            Of the panel.
+            Shape of the series.
         generator : torch.Generator or None
             Source of initial weights, on the CPU.
+
+        Returns
+        -------
+        torch.nn.Module
+            From (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
         """
         return build(n_channels)
 
     def model_state(self) -> dict[str, Tensor]:
         """Return the weights of the fitted model: the whole state but for the momentum copies."""
         state = self.state_dict()
-        return {name: value for name, value in state.items() if not _is_momentum_copy(name)}
+        return {name: value for name, value in state.items() if not self._is_momentum_copy(name)}
 
     def momentum_state(self) -> dict[str, Tensor]:
         """Return the weights of the momentum copies."""
         state = self.state_dict()
-        return {name: value for name, value in state.items() if _is_momentum_copy(name)}
+        return {name: value for name, value in state.items() if self._is_momentum_copy(name)}
 
     def load_momentum_state(self, state: Mapping[str, Tensor]) -> None:
         """Replace the weights of momentum copies, and leave all other weights as they are."""
@@ -136,11 +160,20 @@ class PretrainingObjective(Objective):
         """Load weights where their shapes fit, and the same weights into the momentum copies."""
         merged = self.state_dict()
         for name, value in state.items():
-            for target in (name, MOMENTUM_COPY + name):
+            for target in (name, *self._names_in_copies(name)):
                 if target in merged and merged[target].shape == value.shape:
                     merged[target] = value
         self.load_state_dict(merged)
 
+    def _is_momentum_copy(self, name: str) -> bool:
+        submodule = name.partition(".")[0]
+        return submodule in self.momentum_copies
 
-def _is_momentum_copy(name: str) -> bool:
-    return name.startswith(MOMENTUM_COPY)
+    def _names_in_copies(self, name: str) -> list[str]:
+        """Return the names that a weight has in the momentum copies of its submodule."""
+        submodule, _, rest = name.partition(".")
+        return [
+            f"{copied}.{rest}"
+            for copied, original in self.momentum_copies.items()
+            if original == submodule
+        ]

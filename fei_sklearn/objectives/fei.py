@@ -11,6 +11,7 @@ Source: Fu and Hu, AAAI 2025, section "Method".
 from __future__ import annotations
 
 import copy
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -84,6 +85,9 @@ class FEIObjective(PretrainingObjective):
     monitor = "unexplained"
     mean_over_series = True
     options = ("mask_ratio", "mask_kind", "n_targets")
+    momentum_copies = MappingProxyType(
+        {"target_encoder": "encoder", "target_projector": "projector"}
+    )
     #: Weights of the two branches, embedding inference and mask inference, in the loss.
     branch_weights = (1.0, 1.0)
 
