@@ -24,7 +24,7 @@ from fei_sklearn import FEIEmbedder
 from fei_sklearn._bridge.pretraining import restore_encoder
 from fei_sklearn.datasets import load_dataset
 from fei_sklearn.encoder.folding import fold_batch_norm
-from fei_sklearn.encoder.resnet import BlockMaps
+from fei_sklearn.encoder.maps import BlockMaps
 from fei_sklearn.readout.pooling import proportion_above, view_of
 
 ALPHAS = np.logspace(-3, 3, 10)

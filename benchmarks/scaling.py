@@ -18,7 +18,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder, MaskedBatchNorm1d
+from fei_sklearn.encoder.layers import MaskedBatchNorm1d
+from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.objectives.fei import FEIObjective
 
 N_SAMPLES = 8

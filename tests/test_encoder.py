@@ -12,7 +12,8 @@ from reference import arrays_of, encode, weights_by_rule
 from scipy import stats
 from torch import nn
 
-from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder, feature_maps
+from fei_sklearn.encoder.maps import feature_maps
+from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.readout.pooling import pool
 
 strides = pytest.mark.parametrize("stride", [1, 2])

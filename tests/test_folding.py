@@ -10,7 +10,8 @@ from torch import nn
 
 from fei_sklearn._bridge import pretraining as _network
 from fei_sklearn.encoder.folding import FoldedConv1d, fold_batch_norm
-from fei_sklearn.encoder.resnet import FEIEncoder, MaskedBatchNorm1d
+from fei_sklearn.encoder.layers import MaskedBatchNorm1d
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.inference import embed
 from fei_sklearn.objectives import OBJECTIVES
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fei_sklearn.encoder.layers import Conv1d, time_first
-from fei_sklearn.encoder.resnet import FEIEncoder, MaskedBatchNorm1d
+from fei_sklearn.encoder.layers import Conv1d, MaskedBatchNorm1d, time_first
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.masking import MASK_KINDS
 from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.readout.pooling import pool

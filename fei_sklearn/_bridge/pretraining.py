@@ -28,7 +28,8 @@ from fei_sklearn._bridge.devices import (
 from fei_sklearn._bridge.launch import TrainingRun, train_on
 from fei_sklearn.data import Panel, split
 from fei_sklearn.encoder.folding import fold_batch_norm
-from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder, check_has_layers, map_widths
+from fei_sklearn.encoder.maps import check_has_layers, map_widths
+from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.inference import TILE_ROWS, embed
 from fei_sklearn.objectives import objective_class
 from fei_sklearn.objectives.base import PretrainingObjective

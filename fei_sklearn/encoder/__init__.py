@@ -1,19 +1,45 @@
-"""Encoders: the residual network of the paper, and maps of any encoder."""
+"""Encoders: the residual network of the paper, and maps of any encoder.
 
-from fei_sklearn.encoder.resnet import (
-    ENCODER_WIDTHS,
-    BlockMaps,
-    FEIEncoder,
-    MaskedBatchNorm1d,
-    feature_maps,
-    valid_mask,
-)
+Names are imported on first use, because :mod:`fei_sklearn.encoder.layout` needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fei_sklearn.encoder.layers import MaskedBatchNorm1d, valid_mask
+    from fei_sklearn.encoder.maps import BlockEncoder, BlockMaps, feature_maps
+    from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
+
+#: Public name -> module.
+_PUBLIC = {
+    "ENCODER_WIDTHS": "fei_sklearn.encoder.resnet",
+    "BlockEncoder": "fei_sklearn.encoder.maps",
+    "BlockMaps": "fei_sklearn.encoder.maps",
+    "FEIEncoder": "fei_sklearn.encoder.resnet",
+    "MaskedBatchNorm1d": "fei_sklearn.encoder.layers",
+    "feature_maps": "fei_sklearn.encoder.maps",
+    "valid_mask": "fei_sklearn.encoder.layers",
+}
 
 __all__ = [
     "ENCODER_WIDTHS",
+    "BlockEncoder",
     "BlockMaps",
     "FEIEncoder",
     "MaskedBatchNorm1d",
     "feature_maps",
     "valid_mask",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.encoder.layers import time_first
-from fei_sklearn.encoder.resnet import MaskedBatchNorm1d, ResidualBlock, Shortcut, Stem
+from fei_sklearn.encoder.layers import MaskedBatchNorm1d, time_first
+from fei_sklearn.encoder.resnet import ResidualBlock, Shortcut, Stem
 
 Module = TypeVar("Module", bound=nn.Module)
 

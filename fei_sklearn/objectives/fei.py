@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fei_sklearn.batch_statistics import variance
-from fei_sklearn.encoder.resnet import feature_maps, initialise
+from fei_sklearn.encoder.layers import initialise
+from fei_sklearn.encoder.maps import feature_maps
 from fei_sklearn.masking import (
     MaskKind,
     apply_mask,

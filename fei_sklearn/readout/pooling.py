@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.encoder.resnet import BlockMaps, check_has_layers, feature_maps, valid_mask
+from fei_sklearn.encoder.layers import valid_mask
+from fei_sklearn.encoder.layout import stages_after
+from fei_sklearn.encoder.maps import BlockMaps, layer_maps, richest_layers
 from fei_sklearn.readout.spec import (
     BIAS_QUANTILES,
     HALVES,
     LAST_STAGE,
     VIEWS,
     ReadoutSpec,
-    stages_after,
 )
 
 #: Most values of a feature from which its biases are taken.
@@ -153,19 +154,6 @@ def view_of(x: Tensor, view: str, lengths: Tensor | None = None) -> Tensor:
     return x if valid is None else x * valid
 
 
-def readout_maps(
-    encoder: nn.Module, x: Tensor, lengths: Tensor | None, layers: str
-) -> list[BlockMaps]:
-    """Maps that `layers` takes of an encoder; a foreign one has no sums before an activation."""
-    check_has_layers(encoder, layers)
-    block_maps = getattr(encoder, "block_maps", None)
-    if block_maps is None:
-        maps = feature_maps(encoder, x, lengths, all_stages=layers != "last")
-        return [BlockMaps(activated, activated, n_steps) for activated, n_steps in maps]
-    blocks: list[BlockMaps] = block_maps(x, lengths)
-    return {"last": blocks[-1:], "all": blocks[1::2], "blocks": blocks}[layers]
-
-
 class Readout(nn.Module):
     """An encoder and what is read out of it: one vector a series, or one a step.
 
@@ -208,7 +196,7 @@ class Readout(nn.Module):
             lengths = None if lengths is None else lengths.repeat_interleave(n_channels)
         if self.spec.statistics:
             return self._features(x, lengths).reshape(n_samples, -1)
-        maps = readout_maps(self.encoder, view_of(x, self.spec.views[0], lengths), lengths, "last")
+        maps = layer_maps(self.encoder, view_of(x, self.spec.views[0], lengths), lengths, "last")
         activated, _, n_steps = maps[0]
         if n_steps is not None:
             padding = valid_mask(n_steps, activated.shape[-1]) == 0
@@ -221,7 +209,7 @@ class Readout(nn.Module):
         # the views pass the encoder side by side, as so many more series
         seen = torch.cat([view_of(x, view, lengths) for view in views])
         n_seen = None if lengths is None else lengths.repeat(len(views))
-        maps = readout_maps(self.encoder, seen, n_seen, self.spec.layers)
+        maps = layer_maps(self.encoder, seen, n_seen, self.spec.layers)
         parts = zip(*(_by_view(m, len(views)) for m in maps), strict=True)
         features = [self._of_view(*part) for part in zip(views, parts, strict=True)]
         return torch.cat(features, dim=1)
@@ -296,11 +284,10 @@ def fit_biases(
     dict of str to list of Tensor of shape (n_biases, width)
         For each view the biases of all these maps, in their order.
     """
-    richest = ("blocks", "block_maps"), ("all", "stages")
-    layers = next((name for name, method in richest if hasattr(encoder, method)), "last")
+    layers = richest_layers(encoder)
     biases = {}
     for view in VIEWS:
-        maps = readout_maps(encoder, view_of(x, view, lengths), lengths, layers)
+        maps = layer_maps(encoder, view_of(x, view, lengths), lengths, layers)
         biases[view] = [_quantiles(m.summed, m.n_steps) for m in maps]
     return biases
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fei_sklearn.encoder.layout import LAYERS as LAYERS
+from fei_sklearn.encoder.layout import layer_widths as layer_widths
+from fei_sklearn.encoder.layout import stages_after
+
 STATISTICS = ("mean", "max", "std", "ppv")
-LAYERS = ("last", "all", "blocks")
 VIEWS = ("level", "shape", "change")
 
 #: Quantiles over a training panel at which "ppv" has its biases. MiniRocket (Dempster et al., KDD
@@ -62,23 +65,6 @@ LADDER = (
     ReadoutSpec(("mean", "max", "ppv"), "all", ("level", "change")),
     ReadoutSpec(("mean", "max", "std"), "all", ("level",)),
 )
-
-
-def layer_widths(stage_widths: Sequence[int], layers: str) -> tuple[int, ...]:
-    """Features of each map that `layers` takes."""
-    if layers == "last":
-        return tuple(stage_widths[-1:])
-    if layers == "all":
-        return tuple(stage_widths)
-    return tuple(width for width in stage_widths for _ in range(2))
-
-
-def stages_after(layers: str, n_maps: int) -> tuple[int, ...]:
-    """How many stages come after that of each of the maps of `layers`."""
-    if layers == "last":
-        return (0,) * n_maps
-    of_stage = 2 if layers == "blocks" else 1
-    return tuple((n_maps - 1 - i) // of_stage for i in range(n_maps))
 
 
 def n_shares(n_later: int) -> int:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fei_sklearn.data import Panel, shuffled_batches
-from fei_sklearn.encoder.resnet import feature_maps
+from fei_sklearn.encoder.maps import feature_maps
 
 
 @torch.no_grad()

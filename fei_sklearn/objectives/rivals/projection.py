@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.encoder.resnet import MaskedBatchNorm1d
+from fei_sklearn.encoder.layers import MaskedBatchNorm1d
 
 
 class ProjectionHead(nn.Module):

@@ -8,7 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.encoder.resnet import FEIEncoder, initialise
+from fei_sklearn.encoder.layers import initialise
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.base import PretrainingObjective
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.encoder.resnet import feature_maps, valid_mask
+from fei_sklearn.encoder.layers import valid_mask
+from fei_sklearn.encoder.maps import feature_maps
 from fei_sklearn.objectives.rivals.contrast import similarities
 from fei_sklearn.objectives.rivals.projection import ProjectionHead
 from fei_sklearn.objectives.rivals.rival import Rival, drawn

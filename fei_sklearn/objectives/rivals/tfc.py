@@ -13,7 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.encoder.resnet import BlockMaps, FEIEncoder, feature_maps, valid_mask
+from fei_sklearn.encoder.layers import valid_mask
+from fei_sklearn.encoder.maps import BlockMaps, feature_maps
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.base import BuildEncoder
 from fei_sklearn.objectives.rivals.contrast import two_views
 from fei_sklearn.objectives.rivals.projection import ProjectionHead
