@@ -10,6 +10,7 @@ through causal graphs with nonlinear links.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from numbers import Integral
 
 import numpy as np
@@ -17,8 +18,8 @@ import numpy as np
 from fei_sklearn.datasets.corpus_processes import (
     LINKS,
     PROCESSES,
+    Draws,
     coloured_noise,
-    log_uniform,
     resample,
     smooth,
     standardise,
@@ -109,10 +110,11 @@ def iter_corpus(
     return _chunks(n_timepoints, random_state, start)
 
 
-def _chunks(n_timepoints: int, seed: int, chunk: int) -> Iterator[np.ndarray]:
-    while True:
-        yield _draw(np.random.default_rng([seed, chunk]), n_timepoints).astype(np.float32)
-        chunk += 1
+def _chunks(n_timepoints: int, seed: int, start: int) -> Iterator[np.ndarray]:
+    for chunk in count(start):
+        rng = np.random.default_rng([seed, chunk])
+        series = _draw_chunk(Draws(rng, CHUNK), n_timepoints)
+        yield series.astype(np.float32)
 
 
 def _check_integer(name: str, value: object, at_least: int) -> None:
@@ -122,42 +124,55 @@ def _check_integer(name: str, value: object, at_least: int) -> None:
         raise ValueError(f"{name} must be at least {at_least}, got {value}.")
 
 
-def _draw(rng: np.random.Generator, length: int) -> np.ndarray:
-    """One chunk, drawn on a finer grid that the last warp cuts and stretches."""
-    fine = 2 * length
-    x = _compose(rng, fine)
-    x = _in_turn(rng, x)
-    x = _warped(rng, x, length)
-    return _measured(rng, x)
+def _draw_chunk(draws: Draws, length: int) -> np.ndarray:
+    """Draw a chunk on a grid twice as fine, which the warp cuts and stretches to `length`."""
+    composed = _compose(draws, 2 * length)
+    joined = _join_regimes(draws, composed)
+    warped = _warp(draws, joined, length)
+    return _measure(draws, warped)
 
 
-def _compose(rng: np.random.Generator, length: int) -> np.ndarray:
-    """Sums, products and causal graphs of the processes."""
-    parts = [_mixed_processes(rng, length) for _ in range(4)]
-    weights = rng.standard_normal((4, CHUNK, 1))
-    weights[1:] *= rng.random((3, CHUNK, 1)) < np.array([0.6, 0.3, 0.15])[:, None, None]
-    weights[0] = np.where(np.abs(weights[0]) < 0.5, 1.0, weights[0])
-    added = sum(w * p for w, p in zip(weights, parts, strict=True))
-    product = parts[0] * parts[1]
-    graph = _causal_graph(rng, parts)
-    way = rng.random((CHUNK, 1))
-    return standardise(np.select([way < 0.6, way < 0.75], [added, product], graph))
+def _compose(draws: Draws, length: int) -> np.ndarray:
+    """Draw sums, products and causal graphs of the processes."""
+    terms = [_mixed_processes(draws, length) for _ in range(4)]
+    total = _weighted_sum(draws, terms)
+    product = terms[0] * terms[1]
+    graph = _causal_graph(draws, terms)
+    u = draws.uniform()
+    composed = np.select([u < 0.6, u < 0.75], [total, product], graph)
+    return standardise(composed)
 
 
-def _mixed_processes(rng: np.random.Generator, length: int) -> np.ndarray:
-    """Each series of the chunk from a process of its own."""
-    shares = np.array(list(PROCESSES.values()))
-    choice = rng.choice(len(shares), size=CHUNK, p=shares / shares.sum())
-    out = np.empty((CHUNK, length))
+def _weighted_sum(draws: Draws, terms: list[np.ndarray]) -> np.ndarray:
+    """Add up the first term and some of the others, each with a random weight."""
+    weights = draws.rng.standard_normal((4, CHUNK, 1))
+    probability = np.array([0.6, 0.3, 0.15]).reshape(3, 1, 1)
+    weights[1:] *= draws.rng.random((3, CHUNK, 1)) < probability
+    is_small = np.abs(weights[0]) < 0.5
+    weights[0] = np.where(is_small, 1.0, weights[0])
+    weighted = [w * x for w, x in zip(weights, terms, strict=True)]
+    return np.asarray(sum(weighted))
+
+
+def _mixed_processes(draws: Draws, length: int) -> np.ndarray:
+    """Draw each series of the chunk from a process of its own."""
+    weights = np.array(list(PROCESSES.values()))
+    probabilities = weights / weights.sum()
+    choice = draws.rng.choice(len(weights), size=CHUNK, p=probabilities)
+    series = np.empty((CHUNK, length))
     for k, process in enumerate(PROCESSES):
         rows = np.flatnonzero(choice == k)
         if len(rows):
-            out[rows] = process(rng, len(rows), length)
-    return standardise(out)
+            series[rows] = process(Draws(draws.rng, len(rows)), length)
+    return standardise(series)
 
 
-def _causal_graph(rng: np.random.Generator, roots: list[np.ndarray]) -> np.ndarray:
-    """The last node of a random graph: each node is a link of two earlier ones, one delayed."""
+def _causal_graph(draws: Draws, roots: list[np.ndarray]) -> np.ndarray:
+    """Return the last node of a random graph.
+
+    Each node is a nonlinear link of two earlier nodes, one of them delayed.
+    """
+    rng = draws.rng
     nodes = np.stack(roots)
     length = nodes.shape[-1]
     rows = np.arange(CHUNK)
@@ -165,49 +180,68 @@ def _causal_graph(rng: np.random.Generator, roots: list[np.ndarray]) -> np.ndarr
     for _ in range(3):
         first, second = rng.integers(0, len(nodes), (2, CHUNK))
         delay = rng.integers(0, length // 8, (CHUNK, 1))
-        late = np.take_along_axis(nodes[second, rows], np.maximum(time - delay, 0), axis=1)
+        delayed_time = np.maximum(time - delay, 0)
+        delayed = np.take_along_axis(nodes[second, rows], delayed_time, axis=1)
         weight = rng.standard_normal((2, CHUNK, 1))
-        mixed = weight[0] * nodes[first, rows] + weight[1] * late
+        mixed = weight[0] * nodes[first, rows] + weight[1] * delayed
         link = rng.integers(0, len(LINKS), CHUNK)
         for k, function in enumerate(LINKS):
-            mixed[link == k] = function(mixed[link == k])
-        nodes = np.concatenate([nodes, standardise(mixed)[np.newaxis]])
+            is_linked = link == k
+            mixed[is_linked] = function(mixed[is_linked])
+        node = standardise(mixed)
+        nodes = np.concatenate([nodes, node[np.newaxis]])
     return np.asarray(nodes[-1])
 
 
-def _in_turn(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
-    """Some series change their regime: one gives way to another at a random time."""
+def _join_regimes(draws: Draws, x: np.ndarray) -> np.ndarray:
+    """Let some series give way to another at a random time."""
     time = np.linspace(0.0, 1.0, x.shape[1])
-    change = rng.uniform(0.1, 0.9, (CHUNK, 1))
-    softness = log_uniform(rng, 0.001, 0.2, (CHUNK, 1))
-    share = 1.0 / (1.0 + np.exp(np.clip((change - time) / softness, -50.0, 50.0)))
-    other = x[rng.permutation(CHUNK)] * log_uniform(rng, 0.1, 2.0, (CHUNK, 1))
+    change = draws.uniform(0.1, 0.9)
+    softness = draws.log_uniform(0.001, 0.2)
+    before = np.clip((change - time) / softness, -50.0, 50.0)
+    share = 1.0 / (1.0 + np.exp(before))
+    other = x[draws.rng.permutation(CHUNK)]
+    other = other * draws.log_uniform(0.1, 2.0)
     joined = (1.0 - share) * x + share * other
-    return np.where(rng.random((CHUNK, 1)) < 0.2, joined, x)
+    return np.where(draws.events(0.2), joined, x)
 
 
-def _warped(rng: np.random.Generator, x: np.ndarray, length: int) -> np.ndarray:
-    """Cut a random part of each series, stretch it to `length`, some with a wandering pace."""
-    fine = x.shape[1]
-    part = np.where(rng.random((CHUNK, 1)) < 0.5, 1.0, log_uniform(rng, 0.25, 1.0, (CHUNK, 1)))
-    begin = rng.random((CHUNK, 1)) * (1.0 - part)
-    pace = np.exp(0.5 * standardise(smooth(rng, CHUNK, length)))
-    pace = np.where(rng.random((CHUNK, 1)) < 0.3, pace, 1.0)
+def _warp(draws: Draws, x: np.ndarray, length: int) -> np.ndarray:
+    """Cut a random segment of each series and stretch it, some at a wandering pace."""
+    is_whole = draws.events(0.5)
+    duration = np.where(is_whole, 1.0, draws.log_uniform(0.25, 1.0))
+    begin = draws.uniform() * (1.0 - duration)
+    wander = standardise(smooth(draws, length))
+    pace = np.exp(0.5 * wander)
+    pace = np.where(draws.events(0.3), pace, 1.0)
     time = np.cumsum(pace, axis=1)
-    time = (time - time[:, :1]) / (time[:, -1:] - time[:, :1])
-    return resample(x, (begin + part * time) * (fine - 1))
+    start = time[:, :1]
+    end = time[:, -1:]
+    time = (time - start) / (end - start)
+    last = x.shape[1] - 1
+    return resample(x, (begin + duration * time) * last)
 
 
-def _measured(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
-    """What a sensor does to a signal: noise, saturation, coarse steps, a sign."""
+def _measure(draws: Draws, x: np.ndarray) -> np.ndarray:
+    """Measure a signal as a sensor does: with noise, saturation, coarse steps and a sign."""
     x = standardise(x)
-    noise = standardise(coloured_noise(rng, CHUNK, x.shape[1]))
-    white = standardise(rng.standard_normal(x.shape))
-    noise = np.where(rng.random((CHUNK, 1)) < 0.6, white, noise)
-    level = log_uniform(rng, 0.003, 1.0, (CHUNK, 1)) * (rng.random((CHUNK, 1)) < 0.6)
-    x = x + level * noise
-    limit = np.where(rng.random((CHUNK, 1)) < 0.1, rng.uniform(0.5, 2.0, (CHUNK, 1)), np.inf)
+    x = x + _sensor_noise(draws, x.shape[1])
+    saturates = draws.events(0.1)
+    limit = np.where(saturates, draws.uniform(0.5, 2.0), np.inf)
     x = np.clip(x, -limit, limit)
-    grid = rng.uniform(0.05, 0.5, (CHUNK, 1))
-    x = np.where(rng.random((CHUNK, 1)) < 0.05, np.round(x / grid) * grid, x)
-    return standardise(x * np.where(rng.random((CHUNK, 1)) < 0.5, 1.0, -1.0))
+    grid = draws.uniform(0.05, 0.5)
+    is_coarse = draws.events(0.05)
+    x = np.where(is_coarse, np.round(x / grid) * grid, x)
+    sign = np.where(draws.events(0.5), 1.0, -1.0)
+    return standardise(x * sign)
+
+
+def _sensor_noise(draws: Draws, length: int) -> np.ndarray:
+    coloured = standardise(coloured_noise(draws, length))
+    white = standardise(draws.normal((length,)))
+    is_white = draws.events(0.6)
+    noise = np.where(is_white, white, coloured)
+    level = draws.log_uniform(0.003, 1.0)
+    is_noisy = draws.events(0.6)
+    scaled: np.ndarray = level * is_noisy * noise
+    return scaled

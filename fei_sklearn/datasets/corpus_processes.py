@@ -1,17 +1,21 @@
 """Random processes that the synthetic corpus is composed of.
 
-Every function draws `n` series of `length` points, of any level and scale, from a NumPy generator.
+The order of the draws is part of every process: the bundled checkpoints rest on the series that a
+seed gives, so a draw must not move, appear or disappear.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.random import Generator
 
-Process = Callable[[np.random.Generator, int, int], np.ndarray]
+TWO_PI = 2.0 * np.pi
 
-#: Nonlinear links of a causal mixture.
+#: Nonlinear links of a causal graph.
 LINKS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
     lambda x: x,
     np.tanh,
@@ -23,182 +27,318 @@ LINKS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
 )
 
 
-def log_uniform(
-    rng: np.random.Generator, low: float, high: float, size: tuple[int, ...]
-) -> np.ndarray:
-    """Draws whose logarithm is uniform."""
-    draws: np.ndarray = np.exp(rng.uniform(np.log(low), np.log(high), size))
-    return draws
+@dataclass(frozen=True)
+class Draws:
+    """Source of random numbers for a number of series.
+
+    Every method returns an array of shape ``(n, *shape)``, a row per series. The default shape
+    gives a column of one number per series, which broadcasts along the time axis.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Generator of the numbers.
+    n : int
+        Number of series.
+    """
+
+    rng: Generator
+    n: int
+
+    def uniform(
+        self, low: float = 0.0, high: float = 1.0, shape: tuple[int, ...] = (1,)
+    ) -> np.ndarray:
+        """Draw from the uniform distribution over [low, high)."""
+        return self.rng.uniform(low, high, (self.n, *shape))
+
+    def log_uniform(self, low: float, high: float, shape: tuple[int, ...] = (1,)) -> np.ndarray:
+        """Draw numbers whose logarithm is uniform between those of `low` and `high`."""
+        return log_uniform(self.rng, low, high, (self.n, *shape))
+
+    def normal(self, shape: tuple[int, ...] = (1,)) -> np.ndarray:
+        """Draw from the standard normal distribution."""
+        return self.rng.standard_normal((self.n, *shape))
+
+    def events(self, probability: float, shape: tuple[int, ...] = (1,)) -> np.ndarray:
+        """Draw booleans that are true with the given probability."""
+        return self.uniform(shape=shape) < probability
+
+
+Process: TypeAlias = Callable[[Draws, int], np.ndarray]
+
+
+def log_uniform(rng: Generator, low: float, high: float, size: tuple[int, ...]) -> np.ndarray:
+    """Draw numbers whose logarithm is uniform.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Generator of the numbers.
+    low, high : float
+        Bounds of the numbers, both positive.
+    size : tuple of int
+        Shape of the result.
+
+    Returns
+    -------
+    ndarray of shape `size`, float64
+        The numbers.
+    """
+    exponents = rng.uniform(np.log(low), np.log(high), size)
+    numbers: np.ndarray = np.exp(exponents)
+    return numbers
 
 
 def standardise(x: np.ndarray) -> np.ndarray:
-    """Each row with mean 0 and standard deviation 1; a constant row becomes 0."""
-    x = x - x.mean(axis=-1, keepdims=True)
-    scale = x.std(axis=-1, keepdims=True)
-    out: np.ndarray = np.divide(x, scale, out=np.zeros_like(x), where=scale > 1e-8)
-    return out
+    """Return each row with mean 0 and standard deviation 1; a constant row becomes 0.
+
+    Parameters
+    ----------
+    x : ndarray of shape (..., n_timepoints), float
+        Series along the last axis.
+
+    Returns
+    -------
+    ndarray of the same shape
+        The standardised series.
+    """
+    centred = x - x.mean(axis=-1, keepdims=True)
+    scale = centred.std(axis=-1, keepdims=True)
+    zeros = np.zeros_like(centred)
+    standardised: np.ndarray = np.divide(centred, scale, out=zeros, where=scale > 1e-8)
+    return standardised
 
 
 def resample(x: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Rows of `x` at real positions along them, by linear interpolation."""
+    """Return values between the points of each row, by linear interpolation.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, length), float
+        Series.
+    positions : ndarray of shape (n, n_timepoints), float
+        Places along each row, in points; places outside the row count as its ends.
+
+    Returns
+    -------
+    ndarray of shape (n, n_timepoints)
+        The interpolated values.
+    """
     last = x.shape[-1] - 1
     positions = np.clip(positions, 0.0, last)
     left = np.minimum(positions.astype(np.int64), last - 1)
     weight = positions - left
-    low = np.take_along_axis(x, left, axis=-1)
-    out: np.ndarray = low + weight * (np.take_along_axis(x, left + 1, axis=-1) - low)
-    return out
+    before = np.take_along_axis(x, left, axis=-1)
+    after = np.take_along_axis(x, left + 1, axis=-1)
+    values: np.ndarray = before + weight * (after - before)
+    return values
 
 
-def smooth(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Gaussian processes with a squared-exponential or rational-quadratic like spectrum.
+def smooth(draws: Draws, length: int) -> np.ndarray:
+    """Draw smooth Gaussian processes.
 
-    Drawn on twice the length, by shaping the spectrum of white noise, and cut to one half, so that
-    the ends do not meet.
+    Their spectrum is like that of a squared-exponential or a rational-quadratic kernel.
     """
-    frequency = np.fft.rfftfreq(2 * length)
-    scale = length * log_uniform(rng, 0.004, 0.5, (n, 1))
-    shape = (2.0 * np.pi * scale * frequency) ** 2
-    heavy_tailed = rng.random((n, 1)) < 0.4
-    order = rng.uniform(0.6, 2.5, (n, 1))
-    amplitude = np.where(heavy_tailed, (1.0 + shape) ** (-order / 2.0), np.exp(-shape / 4.0))
-    return _shaped_noise(rng, amplitude, 2 * length)[:, :length]
+    frequency = _frequencies(length)
+    scale = length * draws.log_uniform(0.004, 0.5)
+    squared = (TWO_PI * scale * frequency) ** 2
+    is_heavy_tailed = draws.events(0.4)
+    order = draws.uniform(0.6, 2.5)
+    heavy_tail = (1.0 + squared) ** (-order / 2.0)
+    light_tail = np.exp(-squared / 4.0)
+    amplitude = np.where(is_heavy_tailed, heavy_tail, light_tail)
+    return _shaped_noise(draws, amplitude, length)
 
 
-def coloured_noise(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Noise with a power-law spectrum, from white to a random walk."""
-    frequency = np.fft.rfftfreq(2 * length)
+def coloured_noise(draws: Draws, length: int) -> np.ndarray:
+    """Draw noise with a power-law spectrum, from white noise to a random walk."""
+    frequency = _frequencies(length)
     frequency[0] = frequency[1]
-    amplitude = frequency ** -rng.uniform(0.0, 1.2, (n, 1))
-    return _shaped_noise(rng, amplitude, 2 * length)[:, :length]
+    exponent = draws.uniform(0.0, 1.2)
+    amplitude = frequency**-exponent
+    return _shaped_noise(draws, amplitude, length)
 
 
-def _shaped_noise(rng: np.random.Generator, amplitude: np.ndarray, length: int) -> np.ndarray:
-    spectrum = rng.standard_normal((*amplitude.shape, 2)) @ np.array([1.0, 1.0j])
-    return np.fft.irfft(amplitude * spectrum, n=length)
+def autoregression(draws: Draws, length: int) -> np.ndarray:
+    """Draw stationary autoregressions of order 2 with a resonance, by their transfer function."""
+    radius = 1.0 - draws.log_uniform(0.003, 0.5)
+    angle = np.pi * draws.log_uniform(0.005, 1.0)
+    shift = np.exp(-2.0j * np.pi * _frequencies(length))
+    first_order = 2.0 * radius * np.cos(angle) * shift
+    second_order = (radius * shift) ** 2
+    poles = 1.0 - first_order + second_order
+    amplitude = 1.0 / np.abs(poles)
+    return _shaped_noise(draws, amplitude, length)
 
 
-def autoregression(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Stationary autoregressions of order 2 with a resonance, through their transfer function."""
-    radius = 1.0 - log_uniform(rng, 0.003, 0.5, (n, 1))
-    angle = np.pi * log_uniform(rng, 0.005, 1.0, (n, 1))
-    shift = np.exp(-2.0j * np.pi * np.fft.rfftfreq(2 * length))
-    poles = 1.0 - 2.0 * radius * np.cos(angle) * shift + (radius * shift) ** 2
-    return _shaped_noise(rng, 1.0 / np.abs(poles), 2 * length)[:, :length]
+def _frequencies(length: int) -> np.ndarray:
+    """Return the frequencies of a real series of twice the length."""
+    return np.fft.rfftfreq(2 * length)
 
 
-def harmonics(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Sums of harmonics of one period, such as seasons, outlines and tones."""
+def _shaped_noise(draws: Draws, amplitude: np.ndarray, length: int) -> np.ndarray:
+    """Draw white noise, give its spectrum an amplitude, and return half of the series.
+
+    The series is periodic. A half of it is not, so the ends of the result do not meet.
+    """
+    real_and_imaginary = draws.normal((amplitude.shape[1], 2))
+    spectrum = real_and_imaginary @ np.array([1.0, 1.0j])
+    noise: np.ndarray = np.fft.irfft(amplitude * spectrum, n=2 * length)
+    return noise[:, :length]
+
+
+def harmonics(draws: Draws, length: int) -> np.ndarray:
+    """Draw sums of harmonics of one period, such as seasons, outlines and tones."""
     n_harmonics = 8
     order = np.arange(1, n_harmonics + 1)[:, np.newaxis]
-    cycles = log_uniform(rng, 0.5, length / 8.0, (n, 1, 1))
-    decay = order ** -rng.uniform(0.5, 2.5, (n, 1, 1))
-    amplitude = decay * rng.standard_normal((n, n_harmonics, 1))
-    amplitude *= order * cycles < length / 2.5  # no aliases
-    phase = rng.uniform(0.0, 2.0 * np.pi, (n, n_harmonics, 1))
+    cycles = draws.log_uniform(0.5, length / 8.0, (1, 1))
+    decay = order ** -draws.uniform(0.5, 2.5, (1, 1))
+    amplitude = decay * draws.normal((n_harmonics, 1))
+    has_no_alias = order * cycles < length / 2.5
+    amplitude *= has_no_alias
+    phase = draws.uniform(0.0, TWO_PI, (n_harmonics, 1))
     time = np.linspace(0.0, 1.0, length)
-    waves = amplitude * np.sin(2.0 * np.pi * order * cycles * time + phase)
-    out: np.ndarray = waves.sum(axis=1)
-    return out
+    angle = TWO_PI * order * cycles * time + phase
+    waves: np.ndarray = amplitude * np.sin(angle)
+    return waves.sum(axis=1)
 
 
-def repeated_shapes(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """A shape of a few bumps, repeated with a wandering period and a wandering amplitude."""
-    template = bumps(rng, n, 128)
-    cycles = log_uniform(rng, 1.0, length / 16.0, (n, 1))
-    wander = standardise(smooth(rng, n, length)) * log_uniform(rng, 0.01, 0.5, (n, 1))
-    phase = cycles * np.linspace(0.0, 1.0, length) + wander + rng.random((n, 1))
-    strength = 1.0 + standardise(smooth(rng, n, length)) * rng.uniform(0.0, 0.4, (n, 1))
-    out: np.ndarray = strength * resample(template, 127.0 * (phase % 1.0))
-    return out
+def repeated_shapes(draws: Draws, length: int) -> np.ndarray:
+    """Draw a shape of a few bumps, repeated with a wandering period and amplitude."""
+    n_points = 128
+    shape = bumps(draws, n_points)
+    cycles = draws.log_uniform(1.0, length / 16.0)
+    wander = _wander(draws, length)
+    wander = wander * draws.log_uniform(0.01, 0.5)
+    time = np.linspace(0.0, 1.0, length)
+    phase = cycles * time + wander + draws.uniform()
+    fluctuation = _wander(draws, length)
+    strength = 1.0 + fluctuation * draws.uniform(0.0, 0.4)
+    positions = (n_points - 1.0) * (phase % 1.0)
+    repeated: np.ndarray = strength * resample(shape, positions)
+    return repeated
 
 
-def bumps(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """A few bumps of random place, width, sign and form: bells, boxes, ramps and decays."""
+def _wander(draws: Draws, length: int) -> np.ndarray:
+    return standardise(smooth(draws, length))
+
+
+def bumps(draws: Draws, length: int) -> np.ndarray:
+    """Draw a few bumps of random place, width, sign and form."""
     n_bumps = 6
     time = np.linspace(0.0, 1.0, length)
-    centre = rng.random((n, n_bumps, 1))
-    width = log_uniform(rng, 0.005, 0.3, (n, n_bumps, 1))
-    height = rng.standard_normal((n, n_bumps, 1))
-    height *= rng.random((n, n_bumps, 1)) < rng.uniform(0.2, 1.0, (n, 1, 1))
-    z = (time - centre) / width
-    inside = np.abs(z) < 1.0
-    form = rng.integers(0, 5, (n, n_bumps, 1))
-    values = np.select(
-        [form == 0, form == 1, form == 2, form == 3],
-        [
-            np.exp(-(z**2)),
-            inside.astype(float),
-            inside * (z + 1.0) / 2.0,
-            np.maximum(1.0 - np.abs(z), 0.0),
-        ],
-        (z > 0) * np.exp(-np.maximum(z, 0.0)),
-    )
-    out: np.ndarray = (height * values).sum(axis=1)
-    return out
+    centre = draws.uniform(shape=(n_bumps, 1))
+    width = draws.log_uniform(0.005, 0.3, (n_bumps, 1))
+    height = draws.normal((n_bumps, 1))
+    rank = draws.uniform(shape=(n_bumps, 1))
+    kept_share = draws.uniform(0.2, 1.0, (1, 1))
+    height *= rank < kept_share
+    form = draws.rng.integers(0, 5, (draws.n, n_bumps, 1))
+    values = _bump_values((time - centre) / width, form)
+    series: np.ndarray = (height * values).sum(axis=1)
+    return series
 
 
-def pieces(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Piecewise constant or piecewise linear levels."""
+def _bump_values(z: np.ndarray, form: np.ndarray) -> np.ndarray:
+    """Return the values of bells, boxes, ramps, triangles and decays, at `z` widths."""
+    is_inside = np.abs(z) < 1.0
+    bell = np.exp(-(z**2))
+    box = is_inside.astype(float)
+    ramp = is_inside * (z + 1.0) / 2.0
+    triangle = np.maximum(1.0 - np.abs(z), 0.0)
+    decay = (z > 0) * np.exp(-np.maximum(z, 0.0))
+    is_form = [form == k for k in range(4)]
+    return np.select(is_form, [bell, box, ramp, triangle], decay)
+
+
+def pieces(draws: Draws, length: int) -> np.ndarray:
+    """Draw piecewise constant or piecewise linear levels."""
     n_pieces = 24
-    keep = rng.random((n, n_pieces)) < rng.uniform(0.05, 0.9, (n, 1))
-    ends = np.sort(rng.random((n, n_pieces)), axis=1)
-    levels = np.cumsum(keep * rng.standard_normal((n, n_pieces)), axis=1)
-    bounded = rng.random((n, 1)) < 0.5
-    levels = np.where(bounded, np.sin(levels), levels)
+    rank = draws.uniform(shape=(n_pieces,))
+    kept_share = draws.uniform(0.05, 0.9)
+    is_kept = rank < kept_share
+    ends = np.sort(draws.uniform(shape=(n_pieces,)), axis=1)
+    jumps = is_kept * draws.normal((n_pieces,))
+    levels = np.cumsum(jumps, axis=1)
+    is_bounded = draws.events(0.5)
+    levels = np.where(is_bounded, np.sin(levels), levels)
     time = np.linspace(0.0, 1.0, length)
-    piece = (time[:, np.newaxis] > ends[:, np.newaxis]).sum(axis=2)
-    steps = np.take_along_axis(levels, np.minimum(piece, n_pieces - 1), axis=1)
-    knots = resample(levels, np.broadcast_to(time * (n_pieces - 1), (n, length)))
-    return np.where(rng.random((n, 1)) < 0.5, steps, knots)
+    is_over = time[:, np.newaxis] > ends[:, np.newaxis]
+    piece = np.minimum(is_over.sum(axis=2), n_pieces - 1)
+    steps = np.take_along_axis(levels, piece, axis=1)
+    positions = np.broadcast_to(time * (n_pieces - 1), steps.shape)
+    ramps = resample(levels, positions)
+    return np.where(draws.events(0.5), steps, ramps)
 
 
-def chirps(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Oscillations whose frequency drifts and whose amplitude grows, decays or beats."""
+def chirps(draws: Draws, length: int) -> np.ndarray:
+    """Draw oscillations with a drifting frequency and a growing, decaying or beating amplitude."""
     time = np.linspace(0.0, 1.0, length)
-    start = log_uniform(rng, 1.0, length / 5.0, (n, 1))
-    end = log_uniform(rng, 1.0, length / 5.0, (n, 1))
+    start = draws.log_uniform(1.0, length / 5.0)
+    end = draws.log_uniform(1.0, length / 5.0)
     cycles = start * time + (end - start) * time**2 / 2.0
-    envelope = np.exp(rng.normal(0.0, 2.0, (n, 1)) * time)
-    beat = 1.0 + rng.random((n, 1)) * np.sin(
-        2.0 * np.pi * (log_uniform(rng, 0.5, 12.0, (n, 1)) * time + rng.random((n, 1)))
-    )
-    wave = np.sin(2.0 * np.pi * (cycles + rng.random((n, 1))))
-    square = rng.random((n, 1)) < 0.2
-    out: np.ndarray = envelope * beat * np.where(square, np.sign(wave), wave)
-    return out
+    growth = 2.0 * draws.normal()
+    envelope = np.exp(growth * time)
+    beat = _beat(draws, time)
+    phase = draws.uniform()
+    wave = np.sin(TWO_PI * (cycles + phase))
+    is_square = draws.events(0.2)
+    wave = np.where(is_square, np.sign(wave), wave)
+    chirp: np.ndarray = envelope * beat * wave
+    return chirp
 
 
-def oscillators(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """Nonlinear oscillators of van der Pol with drive and noise, integrated by Euler's method."""
-    cycles = log_uniform(rng, 1.0, length / 24.0, (n,))
-    step = 2.0 * np.pi * cycles / length / 4.0
-    stiffness = rng.uniform(0.0, 3.0, n)
-    drive, drive_rate = rng.uniform(0.0, 2.0, n), rng.uniform(0.2, 3.0, n)
-    noise = log_uniform(rng, 0.01, 1.0, (n,))
-    x, v = rng.standard_normal(n), rng.standard_normal(n)
-    out = np.empty((length, n))
+def _beat(draws: Draws, time: np.ndarray) -> np.ndarray:
+    depth = draws.uniform()
+    cycles = draws.log_uniform(0.5, 12.0)
+    phase = draws.uniform()
+    beat: np.ndarray = 1.0 + depth * np.sin(TWO_PI * (cycles * time + phase))
+    return beat
+
+
+def oscillators(draws: Draws, length: int) -> np.ndarray:
+    """Draw van der Pol oscillators with drive and noise, integrated by Euler's method."""
+    substeps = 4
+    bound = 20.0
+    cycles = draws.log_uniform(1.0, length / 24.0, ())
+    step = TWO_PI * cycles / length / substeps
+    stiffness = draws.uniform(0.0, 3.0, ())
+    drive = draws.uniform(0.0, 2.0, ())
+    drive_rate = draws.uniform(0.2, 3.0, ())
+    noise = draws.log_uniform(0.01, 1.0, ())
+    place = draws.normal(())
+    speed = draws.normal(())
+    places = np.empty((length, draws.n))
     for i in range(length):
-        kick = noise * rng.standard_normal(n)
-        for sub in range(4):
-            force = drive * np.sin(drive_rate * step * (4 * i + sub)) + kick
-            v = np.clip(v + step * (stiffness * (1.0 - x**2) * v - x + force), -20.0, 20.0)
-            x = np.clip(x + step * v, -20.0, 20.0)
-        out[i] = x
-    return out.T
+        kick = noise * draws.normal(())
+        for substep in range(substeps):
+            angle = drive_rate * step * (substeps * i + substep)
+            force = drive * np.sin(angle) + kick
+            friction = stiffness * (1.0 - place**2) * speed
+            acceleration = friction - place + force
+            speed = np.clip(speed + step * acceleration, -bound, bound)
+            place = np.clip(place + step * speed, -bound, bound)
+        places[i] = place
+    return places.T
 
 
-def counts(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
-    """On and off states with a level of their own each, such as the loads of a household."""
-    stay = log_uniform(rng, 0.005, 0.2, (n, 1))
-    switches = rng.random((n, length)) < stay
-    state = np.cumsum(switches, axis=1) % 3
-    levels = rng.standard_normal((n, 3)) * (rng.random((n, 3)) < 0.8)
-    spikes = (rng.random((n, length)) < stay / 2.0) * rng.standard_normal((n, length)) * 2.0
-    return np.take_along_axis(levels, state, axis=1) + spikes * (rng.random((n, 1)) < 0.3)
+def counts(draws: Draws, length: int) -> np.ndarray:
+    """Draw states with a level each and spikes, such as the loads of a household."""
+    n_states = 3
+    rate = draws.log_uniform(0.005, 0.2)
+    is_switch = draws.uniform(shape=(length,)) < rate
+    state = np.cumsum(is_switch, axis=1) % n_states
+    levels = draws.normal((n_states,))
+    levels = levels * draws.events(0.8, (n_states,))
+    is_spike = draws.uniform(shape=(length,)) < rate / 2.0
+    spikes = is_spike * draws.normal((length,)) * 2.0
+    has_spikes = draws.events(0.3)
+    steps = np.take_along_axis(levels, state, axis=1)
+    loads: np.ndarray = steps + spikes * has_spikes
+    return loads
 
 
-#: Processes and how often each is drawn.
+#: Processes and their relative frequencies in the corpus.
 PROCESSES: dict[Process, float] = {
     smooth: 4.0,
     coloured_noise: 1.5,
