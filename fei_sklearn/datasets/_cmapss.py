@@ -7,6 +7,7 @@ Saxena et al., "Damage Propagation Modeling for Aircraft Engine Run-to-Failure S
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,14 +19,34 @@ SUBSETS = ("FD001", "FD002", "FD003", "FD004")
 WINDOW = 35
 #: Remaining cycles above which an engine counts as new.
 RUL_CAP = 125
+
 _COLUMNS = 26
-_UNIT, _CYCLE, _S_2 = 0, 1, 6
-#: The authors' draw of the engines that validate.
-_VALIDATION_FRACTION, _VALIDATION_SEED = 0.2, 2023
+_UNIT = 0
+_CYCLE = 1
+_S_2 = 6
+
+#: Share and seed of the authors' draw of the engines that validate.
+_VALIDATION_FRACTION = 0.2
+_VALIDATION_SEED = 2023
+
+
+class _Tables(NamedTuple):
+    """Tables of a subset, and the remaining life of each test engine."""
+
+    train: np.ndarray
+    test: np.ndarray
+    remaining: np.ndarray
+
+
+class _Run(NamedTuple):
+    """Rows of an engine, and the cycles that remain after the last row."""
+
+    rows: np.ndarray
+    remaining: float
 
 
 def read_cmapss(path: Path, subset: str) -> Dataset:
-    """Windows of sensor s_2 and the remaining life at their end.
+    """Read windows of sensor s_2, with the remaining life at their end.
 
     Parameters
     ----------
@@ -33,14 +54,15 @@ def read_cmapss(path: Path, subset: str) -> Dataset:
         Folder of ``train_FD00x.txt``, ``test_FD00x.txt`` and ``RUL_FD00x.txt``, or an ``.npz`` of
         the same tables as ``train_FD00x``, ``test_FD00x`` and ``rul_FD00x``.
     subset : {"FD001", "FD002", "FD003", "FD004"}
-        Which.
+        Subset to read.
 
     Returns
     -------
     Dataset
         Windows of 35 cycles at stride 1, scaled to [-1, 1] by the minimum and maximum of the
-        engines left for training; targets in (0, 1]; engines' numbers as groups. The test part
-        has all windows of the test engines, the last of an engine is its group's last.
+        engines left for training; targets in (0, 1]; numbers of the engines as groups. The test
+        part has all windows of the test engines; the last window of an engine is the last of its
+        group.
 
     Raises
     ------
@@ -49,37 +71,31 @@ def read_cmapss(path: Path, subset: str) -> Dataset:
     ValueError
         If a table is damaged.
     """
-    if path.is_dir():
-        read = {"train": f"train_{subset}.txt", "test": f"test_{subset}.txt"}
-        tables = {part: _read_text(path / file, _COLUMNS) for part, file in read.items()}
-        remaining = _read_text(path / f"RUL_{subset}.txt", 1)[:, 0]
-    else:
-        keys = [f"train_{subset}", f"test_{subset}", f"rul_{subset}"]
-        arrays = read_arrays(path, keys)
-        tables = {"train": arrays[keys[0]], "test": arrays[keys[1]]}
-        remaining = arrays[keys[2]]
-    engines = {part: _engines(table, part, path) for part, table in tables.items()}
-    if len(remaining) != len(engines["test"]):
-        raise ValueError(
-            f"{path}: the {subset} test table has {len(engines['test'])} engines, but there are "
-            f"{len(remaining)} remaining lives: one of the two is cut short."
-        )
-    validating = _validation_engines(len(engines["train"]))
-    runs = {
-        "train": [(e, 0.0) for i, e in enumerate(engines["train"]) if i not in validating],
-        "val": [(e, 0.0) for i, e in enumerate(engines["train"]) if i in validating],
-        "test": list(zip(engines["test"], remaining, strict=True)),
-    }
-    sensor = np.concatenate([engine[:, _S_2] for engine, _ in runs["train"]])
-    low, high = sensor.min(), sensor.max()
+    tables = _read_tables(path, subset)
+    runs = _runs(tables, path, subset)
+    sensor = np.concatenate([run.rows[:, _S_2] for run in runs["train"]])
+    low = sensor.min()
+    height = (sensor.max() - low) or 1
     parts = {}
     for part, part_runs in runs.items():
         X, y, groups = _windows(part_runs)
         if len(X):
-            parts[part] = Part(2 * (X - low) / ((high - low) or 1) - 1, y, groups)
+            scaled = 2 * (X - low) / height - 1
+            parts[part] = Part(scaled, y, groups)
     if "train" not in parts:
         raise ValueError(f"{path}: no training engine of {subset} has {WINDOW} cycles.")
     return assemble(subset, "regression", parts, path)
+
+
+def _read_tables(path: Path, subset: str) -> _Tables:
+    if path.is_dir():
+        train = _read_text(path / f"train_{subset}.txt", _COLUMNS)
+        test = _read_text(path / f"test_{subset}.txt", _COLUMNS)
+        remaining = _read_text(path / f"RUL_{subset}.txt", 1)
+        return _Tables(train, test, remaining[:, 0])
+    keys = [f"train_{subset}", f"test_{subset}", f"rul_{subset}"]
+    arrays = read_arrays(path, keys)
+    return _Tables(*[arrays[key] for key in keys])
 
 
 def _read_text(path: Path, n_columns: int) -> np.ndarray:
@@ -89,17 +105,40 @@ def _read_text(path: Path, n_columns: int) -> np.ndarray:
     return table
 
 
+def _runs(tables: _Tables, path: Path, subset: str) -> dict[str, list[_Run]]:
+    """Return the runs of each part."""
+    train_engines = _engines(tables.train, "train", path)
+    test_engines = _engines(tables.test, "test", path)
+    if len(tables.remaining) != len(test_engines):
+        raise ValueError(
+            f"{path}: the {subset} test table has {len(test_engines)} engines, but there are "
+            f"{len(tables.remaining)} remaining lives: one of the two is cut short."
+        )
+    validating = _validation_engines(len(train_engines))
+    runs: dict[str, list[_Run]] = {"train": [], "val": [], "test": []}
+    for i, engine in enumerate(train_engines):
+        part = "val" if i in validating else "train"
+        runs[part].append(_Run(engine, 0.0))
+    for engine, remaining in zip(test_engines, tables.remaining, strict=True):
+        runs["test"].append(_Run(engine, remaining))
+    return runs
+
+
 def _engines(table: np.ndarray, part: str, path: Path) -> list[np.ndarray]:
-    """Rows of each engine, whose cycles count from 1."""
-    if table.ndim != 2 or table.shape[1] != _COLUMNS or table.dtype.kind != "f" or not len(table):
+    """Return the rows of each engine, whose cycles must count from 1."""
+    is_table = table.ndim == 2 and table.shape[1] == _COLUMNS
+    if not is_table or table.dtype.kind != "f" or not len(table):
         raise ValueError(
             f"{path}: the {part} table is {table.shape} of {table.dtype}, instead of rows of "
             f"{_COLUMNS} numbers."
         )
     table = table.astype(np.float64)
-    engines = np.split(table, np.flatnonzero(np.diff(table[:, _UNIT])) + 1)
+    is_last_row = np.diff(table[:, _UNIT]) != 0
+    starts = np.flatnonzero(is_last_row) + 1
+    engines = np.split(table, starts)
     for engine in engines:
-        if not np.array_equal(engine[:, _CYCLE], np.arange(1, len(engine) + 1)):
+        expected = np.arange(1, len(engine) + 1)
+        if not np.array_equal(engine[:, _CYCLE], expected):
             raise ValueError(
                 f"{path}: the cycles of engine {engine[0, _UNIT]:.0f} in the {part} table do not "
                 f"count from 1 to {len(engine)}: rows are missing or in another order."
@@ -108,30 +147,37 @@ def _engines(table: np.ndarray, part: str, path: Path) -> list[np.ndarray]:
 
 
 def _validation_engines(n_engines: int) -> set[int]:
-    """Positions of the engines that validate, a fifth of them; the first never does."""
-    # The authors seed NumPy's old generator, and this draw is theirs, engine by engine.
-    drawn = np.random.RandomState(_VALIDATION_SEED).choice(
-        n_engines, int(n_engines * _VALIDATION_FRACTION), replace=False
-    )
+    """Return the positions of the engines that validate: a fifth, but never the first engine."""
+    # the legacy generator repeats the authors' own draw, engine by engine
+    generator = np.random.RandomState(_VALIDATION_SEED)
+    n_drawn = int(n_engines * _VALIDATION_FRACTION)
+    drawn = generator.choice(n_engines, n_drawn, replace=False)
     return set(drawn.tolist()) - {0}
 
 
-def _windows(
-    runs: list[tuple[np.ndarray, float]],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Series, targets and engines of runs, each with what remains after its last row."""
-    X, y, groups = [np.empty((0, WINDOW))], [np.empty(0)], [np.empty(0, dtype=np.int64)]
+def _windows(runs: list[_Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the series, targets and engine numbers of all windows of some runs."""
+    X = [np.empty((0, WINDOW))]
+    y = [np.empty(0)]
+    groups = [np.empty(0, dtype=np.int64)]
     for engine, remaining in runs:
-        if len(engine) < WINDOW:  # as the authors drop them
+        if len(engine) < WINDOW:  # the authors' code drops them
             continue
-        X.append(np.lib.stride_tricks.sliding_window_view(engine[:, _S_2], WINDOW))
-        y.append(_rul(engine[:, _CYCLE], remaining)[WINDOW - 1 :])
-        groups.append(np.full(len(y[-1]), int(engine[0, _UNIT])))
-    return np.concatenate(X)[:, np.newaxis], np.concatenate(y), np.concatenate(groups)
+        sensor = engine[:, _S_2]
+        life = _rul(engine[:, _CYCLE], remaining)
+        windows = np.lib.stride_tricks.sliding_window_view(sensor, WINDOW)
+        unit = int(engine[0, _UNIT])
+        X.append(windows)
+        y.append(life[WINDOW - 1 :])
+        groups.append(np.full(len(windows), unit))
+    series = np.concatenate(X)
+    return series[:, np.newaxis], np.concatenate(y), np.concatenate(groups)
 
 
 def _rul(cycles: np.ndarray, remaining: float) -> np.ndarray:
-    """Remaining life after each cycle, capped, as a fraction of the engine's highest."""
+    """Return the remaining life after each cycle, capped, as a fraction of its highest value."""
     life = cycles[-1] + remaining
-    rul: np.ndarray = (np.minimum(life - cycles, RUL_CAP) + 1) / min(life, RUL_CAP + 1)
+    capped = np.minimum(life - cycles, RUL_CAP)
+    highest = min(life, RUL_CAP + 1)
+    rul: np.ndarray = (capped + 1) / highest
     return rul

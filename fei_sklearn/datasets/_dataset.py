@@ -1,11 +1,11 @@
-"""What every reader returns, and the checks that all of them share."""
+"""The class that every reader returns, and the checks that all readers share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,25 +13,26 @@ import numpy as np
 Series: TypeAlias = "np.ndarray | list[np.ndarray]"
 
 TASKS = ("classification", "regression", "pretraining")
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A benchmark set in its parts.
+    """Benchmark set in its parts: training, validation and test.
 
     Attributes
     ----------
     name : str
-        Name in the registry, or that of the file.
+        Name in the registry, or name of the file.
     task : {"classification", "regression", "pretraining"}
-        What the labels are; a set for pretraining has none.
+        Task that the labels are for. A set for pretraining has no labels.
     X_train, X_test, X_val : ndarray of shape (n_samples, n_channels, n_timepoints), float32, \
 or list of arrays of shape (n_channels, n_timepoints_i), or None
-        Series, a list where the lengths of a part differ. NaN is a missing value. Only `X_train`
-        is always there.
+        Series, as a list where the lengths of a part differ. NaN is a missing value. Every set
+        has an `X_train`.
     y_train, y_test, y_val : ndarray of shape (n_samples,), or None
-        Codes 0, 1, ... (int64) of the sorted training labels in classification, targets
-        (float32, perhaps (n_samples, n_outputs)) in regression.
+        Codes 0, 1, ... (int64) of the sorted training labels in classification; targets (float32,
+        of shape (n_samples, n_outputs) if there are several) in regression.
     groups_train, groups_test, groups_val : ndarray of shape (n_samples,), or None
         Engine, bearing, subject or recording of each series, where known.
     classes : ndarray of shape (n_classes,), or None
@@ -60,9 +61,9 @@ or list of arrays of shape (n_channels, n_timepoints_i), or None
 class Part(NamedTuple):
     """One part of a set as a reader found it."""
 
-    X: Any
-    y: Any = None
-    groups: Any = None
+    X: Series
+    y: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 def assemble(
@@ -80,11 +81,16 @@ def assemble(
     name, task : str
         As in :class:`Dataset`. For "pretraining" labels are dropped.
     parts : dict
-        "train", and "val" and "test" where there are any.
+        "train", and "val" and "test" where the set has them.
     source : str or path
         File or folder that error messages name.
     names : ndarray of shape (n_classes,), default=None
-        Names of the labels, if these are 0, 1, ... already.
+        Names of the labels, if the labels are 0, 1, ... already.
+
+    Returns
+    -------
+    Dataset
+        The checked parts.
 
     Raises
     ------
@@ -94,121 +100,162 @@ def assemble(
     """
     if "train" not in parts:
         raise ValueError(f"{source} has no training series.")
-    fields: dict[str, Any] = {}
-    for part, (X, y, groups) in parts.items():
-        fields[f"X_{part}"] = X = _panel(X, f"{source}: X_{part}")
-        fields[f"y_{part}"] = None if task == "pretraining" else y
-        fields[f"groups_{part}"] = groups
-        for label, values in ("y", y), ("groups", groups):
-            if values is not None and len(values) != len(X):
-                raise ValueError(
-                    f"{source}: X_{part} has {len(X)} series, but {label}_{part} {len(values)} "
-                    "values: one of the two is cut short or belongs to another set."
-                )
-    _check_channels(fields, source)
-    labels = {key: y for key, y in fields.items() if key.startswith("y_") and y is not None}
-    if task != "pretraining" and "y_train" not in labels:
+    panels: dict[str, Series] = {}
+    labels: dict[str, np.ndarray] = {}
+    groups: dict[str, np.ndarray | None] = {}
+    for part, content in parts.items():
+        panels[part] = _panel(content.X, f"{source}: X_{part}")
+        _check_number(len(panels[part]), f"y_{part}", content.y, source)
+        _check_number(len(panels[part]), f"groups_{part}", content.groups, source)
+        groups[part] = content.groups
+        if content.y is not None and task != "pretraining":
+            labels[part] = content.y
+    _check_channels(panels, source)
+    if task != "pretraining" and "train" not in labels:
         raise ValueError(f"{source} has no training labels for {task}.")
+    classes = None
     if task == "classification":
-        fields.update(_codes(labels, source, names))
+        labels, classes = _codes(labels, source)
+        if names is not None:
+            classes = _named(classes, names, source)
     elif task == "regression":
-        fields.update({key: _targets(y, f"{source}: {key}") for key, y in labels.items()})
-    return Dataset(name, task, **fields)
+        labels = {part: _targets(y, f"{source}: y_{part}") for part, y in labels.items()}
+    return Dataset(
+        name,
+        task,
+        X_train=panels["train"],
+        X_val=panels.get("val"),
+        X_test=panels.get("test"),
+        y_train=labels.get("train"),
+        y_val=labels.get("val"),
+        y_test=labels.get("test"),
+        groups_train=groups["train"],
+        groups_val=groups.get("val"),
+        groups_test=groups.get("test"),
+        classes=classes,
+    )
 
 
 def _shape(X: Series) -> str:
     if isinstance(X, np.ndarray):
         return str(X.shape)
+    n_channels = X[0].shape[0]
     lengths = [series.shape[1] for series in X]
-    return f"({len(X)}, {X[0].shape[0]}, {min(lengths)}..{max(lengths)})"
+    return f"({len(X)}, {n_channels}, {min(lengths)}..{max(lengths)})"
 
 
-def _panel(X: Any, what: str) -> Series:
-    """Series as float32, channels first."""
-    if isinstance(X, list):
-        panel: Series = [_numbers(series, what) for series in X]
-        wrong = [series.shape for series in panel if series.ndim != 2 or not series.size]
-        if wrong:
-            raise ValueError(f"{what} has a series of shape {wrong[0]}: each is channels by times.")
-    else:
-        panel = _numbers(X, what)
-        if panel.ndim == 2:
-            panel = panel[:, np.newaxis]
-        if panel.ndim != 3:
-            raise ValueError(
-                f"{what} has shape {panel.shape}: series are (n, n_channels, n_timepoints) or "
-                "(n, n_timepoints)."
-            )
-        if len(panel) and not panel.size:
-            raise ValueError(f"{what} has shape {panel.shape}: its series are empty.")
+def _panel(X: Series, place: str) -> Series:
+    """Return series as float32, channels first."""
+    panel = _list_panel(X, place) if isinstance(X, list) else _array_panel(X, place)
     if not len(panel):
-        raise ValueError(f"{what} has no series.")
+        raise ValueError(f"{place} has no series.")
     return panel
 
 
-def _numbers(values: Any, what: str) -> np.ndarray:
+def _list_panel(X: list[np.ndarray], place: str) -> Series:
+    panel = [_numbers(series, place) for series in X]
+    for series in panel:
+        if series.ndim != 2 or not series.size:
+            raise ValueError(
+                f"{place} has a series of shape {series.shape}: each is channels by times."
+            )
+    return panel
+
+
+def _array_panel(X: np.ndarray, place: str) -> Series:
+    panel = _numbers(X, place)
+    if panel.ndim == 2:
+        panel = panel[:, np.newaxis]
+    if panel.ndim != 3:
+        raise ValueError(
+            f"{place} has shape {panel.shape}: series are (n, n_channels, n_timepoints) or "
+            "(n, n_timepoints)."
+        )
+    if len(panel) and not panel.size:
+        raise ValueError(f"{place} has shape {panel.shape}: its series are empty.")
+    return panel
+
+
+def _numbers(values: np.ndarray, place: str) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype.kind not in "fiub":
-        raise ValueError(f"{what} holds {values.dtype} instead of numbers.")
+        raise ValueError(f"{place} holds {values.dtype} instead of numbers.")
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _check_channels(fields: Mapping[str, Any], source: str | Path) -> None:
-    counts: dict[int, str] = {}
-    for key, X in fields.items():
-        if key.startswith("X_"):
-            for series in X:
-                counts.setdefault(len(series), key)
-    if len(counts) > 1:
-        (first, here), (second, there) = list(counts.items())[:2]
+def _check_number(n_series: int, key: str, values: np.ndarray | None, source: str | Path) -> None:
+    if values is None or len(values) == n_series:
+        return
+    part = key.partition("_")[2]
+    raise ValueError(
+        f"{source}: X_{part} has {n_series} series, but {key} {len(values)} values: one of the two "
+        "is cut short or belongs to another set."
+    )
+
+
+def _check_channels(panels: Mapping[str, Series], source: str | Path) -> None:
+    first_part_of: dict[int, str] = {}
+    for part, panel in panels.items():
+        for series in panel:
+            first_part_of.setdefault(len(series), part)
+    if len(first_part_of) > 1:
+        (n_here, here), (n_there, there) = list(first_part_of.items())[:2]
         raise ValueError(
-            f"{source}: a series of {here} has {first} channels and one of {there} {second}, "
+            f"{source}: a series of X_{here} has {n_here} channels and one of X_{there} {n_there}, "
             "they must agree."
         )
 
 
 def _codes(
-    labels: Mapping[str, Any], source: str | Path, names: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """Labels as codes in the order of the sorted training labels."""
-    flat = {key: _label_vector(y, f"{source}: {key}") for key, y in labels.items()}
-    classes = np.unique(flat["y_train"])
+    labels: Mapping[str, np.ndarray], source: str | Path
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return labels as codes in the order of the sorted training labels, and these."""
+    vectors = {part: _label_vector(y, f"{source}: y_{part}") for part, y in labels.items()}
+    classes = np.unique(vectors["train"])
     codes = {}
-    for key, y in flat.items():
+    for part, y in vectors.items():
         unknown = np.setdiff1d(y, classes)
         if len(unknown):
+            known = ", ".join(map(str, classes[:20]))
             raise ValueError(
-                f"{source}: label {unknown[0]} of {key} is not among the training labels "
-                f"{', '.join(map(str, classes[:20]))}: the parts belong to different sets, or "
-                "training is cut short."
+                f"{source}: label {unknown[0]} of y_{part} is not among the training labels "
+                f"{known}: the parts belong to different sets, or training is cut short."
             )
-        codes[key] = np.searchsorted(classes, y).astype(np.int64)
-    if names is not None:
-        if classes.dtype.kind not in "iu" or classes[0] < 0 or classes[-1] >= len(names):
-            raise ValueError(f"{source} names {len(names)} classes, but labels are {classes}.")
-        classes = names[classes]
-    codes["classes"] = classes
-    return codes
+        codes[part] = np.searchsorted(classes, y).astype(np.int64)
+    return codes, classes
 
 
-def _label_vector(labels: Any, what: str) -> np.ndarray:
-    y: np.ndarray = np.asarray(labels)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
+def _named(classes: np.ndarray, names: np.ndarray, source: str | Path) -> np.ndarray:
+    are_codes = classes.dtype.kind in "iu"
+    if not are_codes or classes[0] < 0 or classes[-1] >= len(names):
+        raise ValueError(f"{source} names {len(names)} classes, but labels are {classes}.")
+    named: np.ndarray = names[classes]
+    return named
+
+
+def _label_vector(labels: np.ndarray, place: str) -> np.ndarray:
+    y: np.ndarray = _flattened(np.asarray(labels))
     if y.ndim != 1:
-        raise ValueError(f"{what} has shape {y.shape}: give one label for each series.")
-    if y.dtype.kind == "f":
-        if not np.isfinite(y).all():
-            raise ValueError(f"{what} has missing labels.")
-        if (y == np.round(y)).all():
-            y = y.astype(np.int64)
+        raise ValueError(f"{place} has shape {y.shape}: give one label for each series.")
+    if y.dtype.kind != "f":
+        return y
+    if not np.isfinite(y).all():
+        raise ValueError(f"{place} has missing labels.")
+    is_whole = y == np.round(y)
+    if is_whole.all():
+        return y.astype(np.int64)
     return y
 
 
-def _targets(y: Any, what: str) -> np.ndarray:
-    targets = _numbers(y, what)
+def _targets(y: np.ndarray, place: str) -> np.ndarray:
+    targets = _numbers(y, place)
     if not np.isfinite(targets).all():
-        raise ValueError(f"{what} has a target that is missing or infinite.")
-    if targets.ndim == 2 and targets.shape[1] == 1:
-        targets = targets[:, 0]
-    return targets
+        raise ValueError(f"{place} has a target that is missing or infinite.")
+    return _flattened(targets)
+
+
+def _flattened(y: np.ndarray) -> np.ndarray:
+    """Return a single column as a vector."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        return y[:, 0]
+    return y

@@ -1,4 +1,4 @@
-"""Sets by name or by path."""
+"""Data sets by name or by path: reading, listing and describing them."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def load_dataset(
     Parameters
     ----------
     name_or_path : str or path-like
-        A name of :func:`list_datasets`, in either case, such as "EPI" or "UCR:GunPoint"; or a path,
-        as it is or below `root`: an ``.npz`` file (its ending may be left out), a folder of
-        ``train.pt``, ``val.pt`` and ``test.pt``, a ``_TRAIN.tsv`` or ``_TRAIN.ts`` file or its
-        folder, a C-MAPSS table or its folder, or the folder of an XJTU-SY condition.
+        Name from :func:`list_datasets`, in upper or lower case, such as "EPI" or "UCR:GunPoint".
+        Or a path, as it is or below `root`: an ``.npz`` file (without its ending if you like), a
+        folder of ``train.pt``, ``val.pt`` and ``test.pt``, a ``_TRAIN.tsv`` or ``_TRAIN.ts`` file
+        or its folder, a C-MAPSS table or its folder, or the folder of an XJTU-SY condition.
     root : str or path-like, default=None
-        Folder that the sets are in, the working directory if None.
+        Folder of the sets. None is the working directory.
     paper_protocol : bool, default=False
-        Keep the first channel only and the time points that the paper keeps, and let the parts of
-        the UEA archive's gestures change places.
+        Keep only the first channel and the time points that the paper keeps, and swap the two
+        parts of the UEA archive's gestures.
 
     Returns
     -------
     Dataset
-        Its parts, checked against each other.
+        The parts of the set, checked against each other.
 
     Raises
     ------
     FileNotFoundError
-        If the set, or one of its files, is not there; says where to download it.
+        If the set, or one of its files, is missing. The message names where to download the set.
     ValueError
-        If the name is unknown, or if a file is damaged or its parts do not belong together.
+        If the name is unknown, if a file is damaged, or if its parts do not belong together.
     TypeError
         If `name_or_path` is neither a string nor path-like.
 
@@ -66,20 +66,29 @@ def load_dataset(
         raise TypeError(
             f"name_or_path must be a name or a path, got {type(name_or_path).__name__}."
         )
-    folder = Path.cwd() if root is None else Path(root)
-    entry = _registry.entry_of(name_or_path) if isinstance(name_or_path, str) else None
+    folder = Path(root) if root is not None else Path.cwd()
+    entry = None
+    if isinstance(name_or_path, str):
+        entry = _registry.entry_of(name_or_path)
     if entry is None:
-        dataset = _read_path(_resolve(Path(name_or_path), folder))
-        return _first_channel(dataset, None) if paper_protocol else dataset
-    place = entry.find(folder)
-    if place is None:
-        raise FileNotFoundError(f"{entry.name} is not in {folder}: {entry.how_to_get(folder)}.")
-    dataset = _read_entry(entry, place, paper_protocol)
-    return _first_channel(dataset, entry.paper_length) if paper_protocol else dataset
+        path = _resolve(Path(name_or_path), folder)
+        dataset = _read_path(path)
+        paper_length = None
+    else:
+        dataset = _read_entry(entry, folder, paper_protocol)
+        paper_length = entry.paper_length
+    if paper_protocol:
+        return _first_channel(dataset, paper_length)
+    return dataset
 
 
 def list_datasets() -> list[str]:
-    """Names of all known sets: the paper's, substitutes, and ``UCR:`` for each of the archive.
+    """Return the names of all known sets.
+
+    Returns
+    -------
+    list of str
+        The paper's sets, their substitutes, and the sets of the UCR archive after ``UCR:``.
 
     Examples
     --------
@@ -91,12 +100,17 @@ def list_datasets() -> list[str]:
 
 
 def describe_dataset(name: str) -> str:
-    """What a set is, its shape and task, where to download it, and where to put it.
+    """Describe a set: its shape and task, where to download it, and where to put it.
 
     Parameters
     ----------
     name : str
-        One of :func:`list_datasets`.
+        Name from :func:`list_datasets`.
+
+    Returns
+    -------
+    str
+        The description, in several lines.
 
     Raises
     ------
@@ -122,19 +136,26 @@ or put epilepsy.npz in the root
     if entry.paper_length:
         lines.append(f"Length in the paper: {entry.paper_length}")
     lines.append(f"To get it: {entry.how_to_get()}")
-    return "\n".join([*lines, *([entry.note] if entry.note else [])])
+    if entry.note:
+        lines.append(entry.note)
+    return "\n".join(lines)
 
 
 def datasets_in(root: str | os.PathLike[str], task: str | None = None) -> list[str]:
-    """Names of the sets below a folder, each of which `load_dataset` takes with this `root`.
+    """Return the names of the sets below a folder, which `load_dataset` accepts with this `root`.
 
     Parameters
     ----------
     root : str or path-like
-        Where to look: for known sets, and for ``.npz`` files with an ``X_train``.
+        Folder that is searched for known sets, and for ``.npz`` files with an ``X_train``.
     task : {"classification", "regression", "pretraining"}, default=None
-        Only those for this task. A damaged ``.npz`` file is named whatever the task: loading it
-        says what is wrong with it.
+        Task that the sets must be for. Damaged ``.npz`` files are listed for every task, so that
+        loading them explains the damage.
+
+    Returns
+    -------
+    list of str
+        The names, known sets first.
 
     Raises
     ------
@@ -148,25 +169,44 @@ def datasets_in(root: str | os.PathLike[str], task: str | None = None) -> list[s
         raise ValueError(f"task must be one of {', '.join(TASKS)} or None, got {task!r}.")
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    found: dict[str, str | None] = {}
-    archives: set[Path] = set()
+    tasks = _tasks_below(folder)
+    if task is None:
+        return list(tasks)
+    return [name for name, found in tasks.items() if found in (None, task)]
+
+
+def _tasks_below(folder: Path) -> dict[str, str | None]:
+    """Return the task of each set below a folder, None for damaged files."""
+    tasks: dict[str, str | None] = {}
+    known_archives: set[Path] = set()
     for entry in _registry.found_in(folder):
-        found[entry.name] = entry.task
-        archives.update(folder / file for file in entry.npz)
-    for path in sorted(folder.glob("*.npz")):
-        if path in archives:
+        tasks[entry.name] = entry.task
+        known_archives.update(folder / file for file in entry.npz)
+    archives = sorted(folder.glob("*.npz"))
+    for path in archives:
+        if path in known_archives:
             continue
         name = path.name if _registry.entry_of(path.stem) else path.stem
         try:
             keys = keys_of(path)
             if "X_train" in keys:
-                found[name] = task_of(read_arrays(path, {"y_train"} & {*keys}).get("y_train"))
+                tasks[name] = _task_of_archive(path, keys)
         except (ValueError, OSError):
-            found[name] = None
-    return [name for name, of_task in found.items() if task is None or of_task in (None, task)]
+            tasks[name] = None
+    return tasks
 
 
-def _read_entry(entry: _registry.Entry, place: Path, paper_protocol: bool) -> Dataset:
+def _task_of_archive(path: Path, keys: list[str]) -> str:
+    if "y_train" not in keys:
+        return task_of(None)
+    arrays = read_arrays(path, ["y_train"])
+    return task_of(arrays["y_train"])
+
+
+def _read_entry(entry: _registry.Entry, root: Path, paper_protocol: bool) -> Dataset:
+    place = entry.find(root)
+    if place is None:
+        raise FileNotFoundError(f"{entry.name} is not in {root}: {entry.how_to_get(root)}.")
     if entry.format == "cmapss":
         return read_cmapss(place, entry.name)
     if place.suffix == ".npz":
@@ -180,7 +220,7 @@ def _read_entry(entry: _registry.Entry, place: Path, paper_protocol: bool) -> Da
 
 
 def _resolve(path: Path, root: Path) -> Path:
-    """The path as it is, or below the root, where the ending .npz may be left out."""
+    """Return the path as it is or below the root, with the ending .npz where it was left out."""
     archive = root / f"{path}.npz"
     for candidate in (path, root / path, archive):
         if candidate.exists():
@@ -191,26 +231,30 @@ def _resolve(path: Path, root: Path) -> Path:
 
 
 def _unknown(name: str, root: Path | None = None) -> str:
-    lowered = {known.lower(): known for known in _registry.names()}
-    lowered |= {known.lower().removeprefix("ucr:"): known for known in _registry.names()}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    hint = (
-        f"did you mean {lowered[close[0]]!r}?" if close else "see list_datasets(), or give a path."
-    )
-    where = f", nor a file in {root}" if root else ""
-    return f"{name!r} is no known data set{where}: {hint}"
+    """Return the error message for a name that is unknown, with the closest known name."""
+    known = _registry.names()
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    without_prefix = {lower.removeprefix("ucr:"): full for lower, full in by_lower_case.items()}
+    by_lower_case |= without_prefix
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    hint = "see list_datasets(), or give a path."
+    if close:
+        closest = by_lower_case[close[0]]
+        hint = f"did you mean {closest!r}?"
+    place = f", nor a file in {root}" if root else ""
+    return f"{name!r} is no known data set{place}: {hint}"
 
 
 def _read_path(path: Path) -> Dataset:
     if path.is_dir():
         return _read_folder(path)
     if path.suffix == ".npz":
-        tables = [subset for subset in SUBSETS if f"train_{subset}" in keys_of(path)]
-        return read_cmapss(path, _only(tables, path)) if tables else read_npz(path)
+        return _read_archive(path)
     if path.suffix in SUFFIXES:
         return read_ucr(path)
-    if path.suffix == ".txt" and path.stem.rpartition("_")[2] in SUBSETS:
-        return read_cmapss(path.parent, path.stem.rpartition("_")[2])
+    subset = path.stem.rpartition("_")[2]
+    if path.suffix == ".txt" and subset in SUBSETS:
+        return read_cmapss(path.parent, subset)
     if path.suffix == ".pt":
         raise ValueError(f"{path} is one part of a set: give its folder, {path.parent}.")
     raise ValueError(
@@ -219,16 +263,25 @@ def _read_path(path: Path) -> Dataset:
     )
 
 
+def _read_archive(path: Path) -> Dataset:
+    keys = keys_of(path)
+    subsets = [subset for subset in SUBSETS if f"train_{subset}" in keys]
+    if not subsets:
+        return read_npz(path)
+    return read_cmapss(path, _only(subsets, path))
+
+
 def _read_folder(path: Path) -> Dataset:
     if (path / "train.pt").is_file():
         return read_tfc(path)
-    tables = [subset for subset in SUBSETS if (path / f"train_{subset}.txt").is_file()]
-    if tables:
-        return read_cmapss(path, _only(tables, path))
-    here = [condition for condition, name in CONDITIONS.items() if path.resolve().name == name]
-    if here:
-        return read_xjtu(path, here[0])
-    below = [condition for condition, name in CONDITIONS.items() if (path / name).is_dir()]
+    subsets = [subset for subset in SUBSETS if (path / f"train_{subset}.txt").is_file()]
+    if subsets:
+        return read_cmapss(path, _only(subsets, path))
+    own_name = path.resolve().name
+    for condition, folder in CONDITIONS.items():
+        if own_name == folder:
+            return read_xjtu(path, condition)
+    below = [condition for condition, folder in CONDITIONS.items() if (path / folder).is_dir()]
     if below:
         condition = _only(below, path)
         return read_xjtu(path / CONDITIONS[condition], condition)
@@ -241,26 +294,27 @@ def _read_folder(path: Path) -> Dataset:
 
 
 def _only(sets: list[str], path: Path) -> str:
-    if len(sets) > 1:
-        root = path if path.is_dir() else path.parent
-        raise ValueError(
-            f"{path} has {', '.join(sets)}: load one by its name, "
-            f"load_dataset({sets[0]!r}, root={str(root)!r})."
-        )
-    return sets[0]
+    """Return the only set of a path, and raise an error if the path has several."""
+    if len(sets) == 1:
+        return sets[0]
+    root = path if path.is_dir() else path.parent
+    raise ValueError(
+        f"{path} has {', '.join(sets)}: load one by its name, "
+        f"load_dataset({sets[0]!r}, root={str(root)!r})."
+    )
 
 
 def _first_channel(dataset: Dataset, length: int | None) -> Dataset:
-    """The first channel of each series, up to the length that the paper keeps."""
-
-    def cut(X: Series) -> Series:
-        if isinstance(X, list):
-            return [series[:1, :length].copy() for series in X]
-        return X[:, :1, :length].copy()
-
+    """Keep the first channel of each series, up to the length that the paper keeps."""
     return dataclasses.replace(
         dataset,
-        X_train=cut(dataset.X_train),
-        X_val=None if dataset.X_val is None else cut(dataset.X_val),
-        X_test=None if dataset.X_test is None else cut(dataset.X_test),
+        X_train=_cut(dataset.X_train, length),
+        X_val=None if dataset.X_val is None else _cut(dataset.X_val, length),
+        X_test=None if dataset.X_test is None else _cut(dataset.X_test, length),
     )
+
+
+def _cut(X: Series, length: int | None) -> Series:
+    if isinstance(X, list):
+        return [series[:1, :length].copy() for series in X]
+    return X[:, :1, :length].copy()

@@ -1,6 +1,6 @@
 """Panels in NumPy's .npz archives.
 
-Keys are ``X_train`` and, where there are any, ``y_train``, ``X_val``, ``y_val``, ``X_test``,
+Keys are ``X_train`` and, where the set has them, ``y_train``, ``X_val``, ``y_val``, ``X_test``,
 ``y_test``, groups as ``groups_train`` (or ``subject_train``, ``recording_train``,
 ``bearing_train``), and names of the classes as ``labels`` or ``class_names``.
 """
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from fei_sklearn.datasets._dataset import Dataset, Part, assemble
+from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
 
 _GROUPS = ("groups", "subject", "recording", "bearing")
 _DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -28,14 +28,19 @@ def read_npz(
     Parameters
     ----------
     path : Path
-        The archive.
+        Archive.
     name : str, default=None
-        Name of the set, that of the file if None.
+        Name of the set; None takes the name of the file.
     task : str, default=None
-        None tells it from the labels: floats are targets, anything else classes, none means
-        pretraining.
+        Task of the set. None infers the task from the labels: floats are targets, other labels
+        are classes, and a set without labels is for pretraining.
     swapped : bool, default=False
-        Train on the test part, and validate and test on the training part.
+        Whether to train on the test part, and to validate and test on the training part.
+
+    Returns
+    -------
+    Dataset
+        The set.
 
     Raises
     ------
@@ -45,46 +50,78 @@ def read_npz(
     """
     arrays = read_arrays(path)
     if "X_train" not in arrays:
+        found = ", ".join(arrays) or "none"
         raise ValueError(
-            f"{path} has no array 'X_train', only {', '.join(arrays) or 'none'}: give a panel with "
-            "the keys X_train, y_train, X_test, y_test."
+            f"{path} has no array 'X_train', only {found}: give a panel with the keys X_train, "
+            "y_train, X_test, y_test."
         )
-    parts = {}
-    for part in ("train", "val", "test"):
-        if f"X_{part}" in arrays:
-            groups = next((f"{g}_{part}" for g in _GROUPS if f"{g}_{part}" in arrays), "")
-            parts[part] = Part(arrays[f"X_{part}"], arrays.get(f"y_{part}"), arrays.get(groups))
-        elif f"y_{part}" in arrays:
-            raise ValueError(f"{path} has 'y_{part}' but no 'X_{part}'.")
+    parts = _parts(arrays, path)
     if swapped:
-        if "test" not in parts:
-            raise ValueError(f"{path} has no array 'X_test', with which the parts change places.")
-        parts = {"train": parts["test"], "val": parts["train"], "test": parts["train"]}
+        parts = _swapped(parts, path)
     task = task or task_of(arrays.get("y_train"))
-    names = arrays.get("class_names")
-    if names is None and task == "classification" and arrays["y_train"].dtype.kind in "iu":
-        names = arrays.get("labels")
+    names = _class_names(arrays, task)
     return assemble(name or path.stem, task, parts, path, names=names)
 
 
+def _parts(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, Part]:
+    parts = {}
+    for part in PARTS:
+        X = arrays.get(f"X_{part}")
+        y = arrays.get(f"y_{part}")
+        if X is not None:
+            parts[part] = Part(X, y, _groups(arrays, part))
+        elif y is not None:
+            raise ValueError(f"{path} has 'y_{part}' but no 'X_{part}'.")
+    return parts
+
+
+def _groups(arrays: Mapping[str, np.ndarray], part: str) -> np.ndarray | None:
+    for kind in _GROUPS:
+        groups = arrays.get(f"{kind}_{part}")
+        if groups is not None:
+            return groups
+    return None
+
+
+def _swapped(parts: Mapping[str, Part], path: Path) -> dict[str, Part]:
+    if "test" not in parts:
+        raise ValueError(f"{path} has no array 'X_test', with which the parts change places.")
+    return {"train": parts["test"], "val": parts["train"], "test": parts["train"]}
+
+
+def _class_names(arrays: Mapping[str, np.ndarray], task: str) -> np.ndarray | None:
+    names = arrays.get("class_names")
+    if names is not None or task != "classification":
+        return names
+    # "labels" of an archive are names of codes; without codes they are something else
+    has_codes = arrays["y_train"].dtype.kind in "iu"
+    if has_codes:
+        return arrays.get("labels")
+    return None
+
+
 def task_of(y: np.ndarray | None) -> str:
-    """Task that an archive's training labels are for."""
+    """Return the task that an archive's training labels are for."""
     if y is None:
         return "pretraining"
-    return "regression" if y.dtype.kind == "f" else "classification"
+    if y.dtype.kind == "f":
+        return "regression"
+    return "classification"
 
 
 def keys_of(path: Path) -> list[str]:
-    """Names of the arrays in an archive, none of which is read."""
+    """Return the names of the arrays in an archive, without reading the arrays."""
     return list(_read(path, ()))
 
 
 def read_arrays(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-    """Arrays of an archive, all or those of `keys`."""
-    return {key: array for key, array in _read(path, keys).items() if array is not None}
+    """Read the arrays of an archive, all of them or those of `keys`."""
+    arrays = _read(path, keys)
+    return {key: array for key, array in arrays.items() if array is not None}
 
 
 def _read(path: Path, keys: Iterable[str] | None) -> dict[str, np.ndarray | None]:
+    """Return all keys of an archive, with None for the arrays that were not asked for."""
     key = None
     try:
         with path.open("rb") as file:  # NumPy would leave a damaged file open
@@ -93,9 +130,9 @@ def _read(path: Path, keys: Iterable[str] | None) -> dict[str, np.ndarray | None
                 raise ValueError("a single array")
             with archive:
                 arrays: dict[str, np.ndarray | None] = dict.fromkeys(archive.files)
-                for key in arrays if keys is None else keys:
+                wanted = arrays if keys is None else keys
+                for key in wanted:
                     arrays[key] = archive[key]
-        return arrays
     except (FileNotFoundError, PermissionError):
         raise
     except _DAMAGE as error:
@@ -104,8 +141,8 @@ def _read(path: Path, keys: Iterable[str] | None) -> dict[str, np.ndarray | None
                 f"{path}: array {key!r} holds Python objects, which are never loaded: save numbers "
                 "or strings of fixed width."
             ) from None
+        array = "" if key is None else f", array {key!r} cannot be read"
         raise ValueError(
-            f"{path} is damaged or no .npz archive"
-            f"{'' if key is None else f', array {key!r} cannot be read'}: copy or download it "
-            "again."
+            f"{path} is damaged or no .npz archive{array}: copy or download it again."
         ) from error
+    return arrays

@@ -1,4 +1,4 @@
-"""The paper's sets and their substitutes: what they are, where from, and where they are put."""
+"""Registry of the paper's sets and their substitutes: descriptions, sources and places on disk."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ _PT = "train.pt, val.pt and test.pt"
 
 @dataclass(frozen=True)
 class Entry:
-    """A set that is known by name.
+    """Data set that is known by name.
 
     Attributes
     ----------
     name, task : str
         As in :class:`~fei_sklearn.datasets.Dataset`.
     title : str
-        What it is.
+        Short description.
     shape : str
         Sizes of the parts, channels and length.
     source : str
-        Public page or address to download it from.
+        Public page or address to download the set from.
     format : {"tfc", "cmapss", "xjtu", "ucr"} or None
-        Published format; None if it comes as an ``.npz`` only.
+        Published format; None for a set that exists as ``.npz`` only.
     files : str
-        Files of that format.
+        Files of the published format.
     folders : tuple of str
-        Folders below the root where they are looked for, first where they belong.
+        Folders below the root that are searched for these files. The first is where they belong.
     npz : tuple of str
-        The set as ``.npz``, where it is looked for below the root.
+        Places below the root that are searched for the set as ``.npz``.
     npz_swapped : bool
-        In the ``.npz``, the paper's training series are the test part.
+        Whether the test part of the ``.npz`` holds the paper's training series.
     paper_length : int or None
-        Time points that the paper keeps, None for all.
+        Time points that the paper keeps; None keeps all.
     note : str
-        How it differs from what the paper used.
+        Difference from the paper's data.
     """
 
     name: str
@@ -66,30 +66,34 @@ class Entry:
     note: str = ""
 
     def find(self, root: Path) -> Path | None:
-        """Folder, or file, that a reader takes, below `root`; None if the set is not there."""
+        """Return the folder or file of the set below a root, for its reader; None without one."""
+        is_in_parent = self.format in ("tfc", "cmapss")
         for folder in self.folders:
             for place in self._places(root / folder):
                 if place.exists():
-                    return place.parent if self.format in ("tfc", "cmapss") else place
-        for file in self.npz:
-            if (root / file).is_file() and self._is_archived(root / file):
-                return root / file
+                    return place.parent if is_in_parent else place
+        for name in self.npz:
+            file = root / name
+            if file.is_file() and self._is_archived(file):
+                return file
         return None
 
     def how_to_get(self, root: Path | None = None) -> str:
-        """What to download, from where, and where to put it."""
+        """Return which files to download, from where, and where to put them."""
         below = "the root" if root is None else str(root)
         ways = []
         if self.format:
-            place = "" if self.folders[0] == "." else f"/{self.folders[0]}"
-            ways.append(f"download {self.files} from {self.source} and put them in {below}{place}")
+            place = below
+            if self.folders[0] != ".":
+                place = f"{below}/{self.folders[0]}"
+            ways.append(f"download {self.files} from {self.source} and put them in {place}")
         if self.npz:
             origin = "" if self.format else f", made from {self.source},"
             ways.append(f"put {self.npz[0]}{origin} in {below}")
         return ", or ".join(ways)
 
     def _places(self, folder: Path) -> list[Path]:
-        """What tells that the set is in a folder: any of these."""
+        """Return the files or folders of which any shows that the set is in a folder."""
         if self.format == "tfc":
             return [folder / "train.pt"]
         if self.format == "cmapss":
@@ -100,7 +104,9 @@ class Entry:
         return [folder]
 
     def _is_archived(self, archive: Path) -> bool:
-        return self.format != "cmapss" or f"train_{self.name}" in keys_of(archive)
+        if self.format != "cmapss":
+            return True
+        return f"train_{self.name}" in keys_of(archive)
 
 
 def _tfc(
@@ -144,6 +150,7 @@ def _cmapss(subset: str) -> Entry:
 def _xjtu(condition: str) -> Entry:
     folder = CONDITIONS[condition]
     number = list(CONDITIONS).index(condition) + 1
+    bearings = [f"Bearing{number}_{bearing}" for bearing in range(1, 6)]
     return Entry(
         condition,
         "regression",
@@ -151,7 +158,7 @@ def _xjtu(condition: str) -> Entry:
         "windows of 1 x 8192",
         "https://biaowang.tech/xjtu-sy-bearing-datasets/",
         "xjtu",
-        f"{', '.join(f'Bearing{number}_{bearing}' for bearing in range(1, 6))} of {folder}",
+        f"{', '.join(bearings)} of {folder}",
         (f"XJTU-SY_Bearing_Datasets/{folder}", f"XJTU-SY/{folder}", f"XJTU/{folder}", folder),
     )
 
@@ -164,6 +171,7 @@ def _npz_only(
 
 def _ucr(name: str) -> Entry:
     archives = ("UCR", "ucr", "UCRArchive_2018", "Univariate_ts", ".")
+    folders = [f"{archive}/{name}" for archive in archives]
     return Entry(
         f"UCR:{name}",
         "classification",
@@ -172,7 +180,7 @@ def _ucr(name: str) -> Entry:
         "https://www.cs.ucr.edu/~eamonn/time_series_data_2018/",
         "ucr",
         f"{name}_TRAIN.tsv and {name}_TEST.tsv",
-        (*(f"{archive}/{name}" for archive in archives), *archives),
+        (*folders, *archives),
         (f"ucr/{name}.npz", f"UCR/{name}.npz"),
     )
 
@@ -273,24 +281,29 @@ _UCR_BY_LOWER = {name.lower(): name for name in UCR_NAMES}
 
 
 def names() -> list[str]:
-    """Names of all entries, those of the UCR archive last."""
-    return [*_BY_NAME, *(f"UCR:{name}" for name in UCR_NAMES)]
+    """Return the names of all entries, with the UCR archive last."""
+    of_archive = [f"UCR:{name}" for name in UCR_NAMES]
+    return [*_BY_NAME, *of_archive]
 
 
 def entry_of(name: str) -> Entry | None:
-    """Entry of a name, in either case; None if there is none."""
+    """Return the entry of a name in upper or lower case; None if there is none."""
     upper = name.upper()
-    if upper.startswith("UCR:"):
-        of_archive = _UCR_BY_LOWER.get(name[4:].lower(), name[4:])
-        # sets that came after 2018 are as welcome, paths are not
-        return _ucr(of_archive) if re.fullmatch(r"\w[\w-]*", of_archive) else None
-    return _BY_NAME.get(_ALIASES.get(upper, upper))
+    if not upper.startswith("UCR:"):
+        return _BY_NAME.get(_ALIASES.get(upper, upper))
+    given = name[len("UCR:") :]
+    set_name = _UCR_BY_LOWER.get(given.lower(), given)
+    # sets newer than the list of 2018 are accepted, paths are not
+    if not re.fullmatch(r"\w[\w-]*", set_name):
+        return None
+    return _ucr(set_name)
 
 
 def found_in(root: Path) -> Iterator[Entry]:
-    """Entries that are there below `root`."""
-    more = {f"UCR:{path.stem}" for path in root.glob("ucr/*.npz")}.difference(names())
-    for name in (*names(), *sorted(more)):
+    """Yield the entries whose files are below `root`."""
+    archived = {f"UCR:{path.stem}" for path in root.glob("ucr/*.npz")}
+    newer = sorted(archived.difference(names()))
+    for name in [*names(), *newer]:
         entry = entry_of(name)
-        if entry and entry.find(root):
+        if entry is not None and entry.find(root) is not None:
             yield entry

@@ -10,21 +10,27 @@ import numpy as np
 
 
 def read_table(path: Path, **options: Any) -> np.ndarray:
-    """Rows of numbers.
+    """Read rows of numbers.
 
     Parameters
     ----------
     path : Path
-        The file.
+        Text file.
     **options
-        Those of :func:`numpy.loadtxt`.
+        Options of :func:`numpy.loadtxt`.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns), float64
+        The numbers.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is empty, or a row has other columns than the first or a field that is no number.
+        If the file is empty, if a row has another number of columns than the first, or if a field
+        is no number.
     """
     try:
         with warnings.catch_warnings():

@@ -7,24 +7,31 @@ Contrastive Pre-Training For Time Series via Time-Frequency Consistency", NeurIP
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from fei_sklearn.datasets._dataset import Dataset, Part, assemble
+from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
 
 
 def read_tfc(folder: Path, name: str | None = None, task: str | None = None) -> Dataset:
-    """Read a folder of ``.pt`` files, of which ``train.pt`` must be there.
+    """Read a folder of ``.pt`` files, of which ``train.pt`` must exist.
 
     Parameters
     ----------
     folder : Path
-        Where the files are.
+        Folder of the files.
     name : str, default=None
-        Name of the set, that of the folder if None.
+        Name of the set; None takes the name of the folder.
     task : str, default=None
-        None tells it from the labels: whole numbers are classes, fractions targets.
+        Task of the set. None infers the task from the labels: whole numbers are classes, fractions
+        are targets.
+
+    Returns
+    -------
+    Dataset
+        The set.
 
     Raises
     ------
@@ -35,29 +42,46 @@ def read_tfc(folder: Path, name: str | None = None, task: str | None = None) -> 
     """
     if not (folder / "train.pt").is_file():
         raise FileNotFoundError(f"There is no train.pt in {folder}.")
-    parts = {
-        part: _read_part(folder / f"{part}.pt")
-        for part in ("train", "val", "test")
-        if (folder / f"{part}.pt").is_file()
-    }
-    if task is None:
-        labels = [part.y for part in parts.values() if part.y is not None]
-        if not labels:
-            task = "pretraining"
-        elif all((y == np.round(y)).all() for y in labels):
-            task = "classification"
-        else:
-            task = "regression"
+    parts = {}
+    for part in PARTS:
+        file = folder / f"{part}.pt"
+        if file.is_file():
+            parts[part] = _read_part(file)
+    task = task or _task_of(parts.values())
     return assemble(name or folder.name, task, parts, folder)
 
 
+def _task_of(parts: Iterable[Part]) -> str:
+    labels = [part.y for part in parts if part.y is not None]
+    if not labels:
+        return "pretraining"
+    if all((y == np.round(y)).all() for y in labels):
+        return "classification"
+    return "regression"
+
+
 def _read_part(path: Path) -> Part:
+    content = _load(path)
+    if not isinstance(content, dict):
+        found = type(content).__name__
+        raise ValueError(f"{path} holds {found} instead of a dict with 'samples' and 'labels'.")
+    if "samples" not in content:
+        raise ValueError(
+            f"{path} holds {list(content)} instead of a dict with 'samples' and 'labels'."
+        )
+    X = _array(content["samples"], "samples", path)
+    labels = content.get("labels")
+    if labels is None:
+        return Part(X)
+    return Part(X, _array(labels, "labels", path))
+
+
+def _load(path: Path) -> object:
     import torch  # only for this format
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch has no exception of its own for a file cut short: it may be any of half a dozen
+        content: object = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises any of six classes for a file that is cut short
         if isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error):
             raise ValueError(
                 f"{path} holds more than tensors, and running a file's code is never allowed: "
@@ -66,17 +90,17 @@ def _read_part(path: Path) -> Part:
         raise ValueError(
             f"{path} is damaged or not saved by torch.save: copy or download it again."
         ) from error
-    if not isinstance(content, dict) or "samples" not in content:
-        found = list(content) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} holds {found} instead of a dict with 'samples' and 'labels'.")
-    arrays = []
-    for key in ("samples", "labels"):
-        value = content.get(key)
-        if isinstance(value, torch.Tensor):
-            value = (value.float() if value.is_floating_point() else value).numpy()
-        elif value is not None or key == "samples":
-            raise ValueError(
-                f"{path}: {key!r} is a {type(value).__name__} instead of a tensor: save a tensor."
-            )
-        arrays.append(value)
-    return Part(*arrays)
+    return content
+
+
+def _array(value: object, key: str, path: Path) -> np.ndarray:
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        raise ValueError(
+            f"{path}: {key!r} is a {type(value).__name__} instead of a tensor: save a tensor."
+        )
+    if value.is_floating_point():  # NumPy has no bfloat16
+        value = value.float()
+    array: np.ndarray = value.numpy()
+    return array

@@ -1,12 +1,12 @@
 """The ``.ts`` format of the UEA, UCR and TSER archives.
 
-A parser of our own: sktime's makes a pandas Series of each channel of each case, which takes
-minutes on sets that read here in seconds.
+The parser is our own because sktime's makes a pandas Series of each channel of each case: sets
+that this module reads in seconds take minutes there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,85 +24,114 @@ class TsFile(NamedTuple):
 def read_ts(path: Path) -> TsFile:
     """Read a ``.ts`` file without time stamps.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    TsFile
+        Series of shape (n_channels, n_timepoints_i), float64, their labels, which are None for
+        pretraining, and the task.
+
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it has time stamps, no ``@data``, or a case that is malformed or has another number of
-        channels than the first.
+        If the file has time stamps, no ``@data``, or a case that is malformed or has another
+        number of channels than the first.
     """
+    series = []
+    labels = []
     try:
         with path.open(encoding="utf-8") as file:
             lines = enumerate(file, 1)
             header = _header(lines, path)
-            cases = [_case(line, number, header, path) for number, line in lines if line.strip()]
+            task = _task(header)
+            for number, line in lines:
+                if not line.strip():
+                    continue
+                case, label = _case(line, number, task, path)
+                series.append(case)
+                labels.append(label)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {path}.") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not text: copy or download it again.") from None
-    if not cases:
+    _check_cases(series, header, path)
+    if task == "pretraining":
+        return TsFile(series, None, task)
+    return TsFile(series, labels, task)
+
+
+def _check_cases(series: list[np.ndarray], header: dict[str, list[str]], path: Path) -> None:
+    if not series:
         raise ValueError(f"{path} has no case after @data: copy or download it again.")
-    for series, _ in cases:
-        if len(series) != len(cases[0][0]):
+    n_channels = len(series[0])
+    for case in series:
+        if len(case) != n_channels:
             raise ValueError(
-                f"{path} has cases of {len(cases[0][0])} and of {len(series)} channels: copy or "
-                "download it again."
+                f"{path} has cases of {n_channels} and of {len(case)} channels: copy or download "
+                "it again."
             )
-    shapes = {series.shape for series, _ in cases}
-    if header.get("equallength", ["false"])[0] == "true" and len(shapes) > 1:
-        lengths = sorted({length for _, length in shapes})
+    lengths = {case.shape[1] for case in series}
+    if _is_set(header, "equallength") and len(lengths) > 1:
         raise ValueError(
-            f"{path} promises series of equal length, but has some of {lengths[0]} and of "
-            f"{lengths[-1]} points: a line is cut short, copy or download it again."
+            f"{path} promises series of equal length, but has some of {min(lengths)} and of "
+            f"{max(lengths)} points: a line is cut short, copy or download it again."
         )
-    task = _task(header)
-    labels = None if task == "pretraining" else [label for _, label in cases]
-    return TsFile([series for series, _ in cases], labels, task)
 
 
 def _header(lines: Iterable[tuple[int, str]], path: Path) -> dict[str, list[str]]:
-    """Directives before the data, in lower case."""
+    """Return the words of each directive before the data, in lower case."""
     header: dict[str, list[str]] = {}
     for _, line in lines:
         words = line.lower().split()
         if not words or not words[0].startswith("@"):
             continue
-        if words[0] == "@data":
-            if header.get("timestamps", ["false"])[0] == "true":
-                raise ValueError(
-                    f"{path} has time stamps, which are not read: save the values alone."
-                )
-            return header
-        header[words[0][1:]] = words[1:]
+        directive = words[0].removeprefix("@")
+        if directive != "data":
+            header[directive] = words[1:]
+            continue
+        if _is_set(header, "timestamps"):
+            raise ValueError(f"{path} has time stamps, which are not read: save the values alone.")
+        return header
     raise ValueError(f"{path} has no line @data, so it is no .ts file or cut short.")
 
 
+def _is_set(header: dict[str, list[str]], directive: str) -> bool:
+    words = header.get(directive, ["false"])
+    return words[0] == "true"
+
+
 def _task(header: dict[str, list[str]]) -> str:
-    if header.get("targetlabel", ["false"])[0] == "true":
+    if _is_set(header, "targetlabel"):
         return "regression"
-    return "classification" if header.get("classlabel", ["false"])[0] == "true" else "pretraining"
+    if _is_set(header, "classlabel"):
+        return "classification"
+    return "pretraining"
 
 
-def _case(
-    line: str, number: int, header: dict[str, list[str]], path: Path
-) -> tuple[np.ndarray, str]:
+def _case(line: str, number: int, task: str, path: Path) -> tuple[np.ndarray, str]:
+    """Return the series of a line, and its label, which is empty for pretraining."""
     *channels, label = line.strip().split(":")
-    if _task(header) == "pretraining":
-        channels, label = [*channels, label], ""
+    if task == "pretraining":
+        channels.append(label)
+        label = ""
     elif not label or "," in label:
         channels = []  # the label was cut off
     try:
-        rows = list(_rows(channels))
-        if not rows or len({len(row) for row in rows}) > 1:
-            raise ValueError
+        rows = [_row(channel) for channel in channels]
+        series = np.stack(rows)
     except ValueError:
         raise ValueError(
             f"{path}, line {number} is malformed or cut short: copy or download the file again."
         ) from None
-    return np.stack(rows), label
+    return series, label
 
 
-def _rows(channels: Iterable[str]) -> Iterator[np.ndarray]:
-    for channel in channels:
-        yield np.array(channel.replace("?", "nan").split(","), dtype=np.float64)
+def _row(channel: str) -> np.ndarray:
+    values = channel.replace("?", "nan").split(",")
+    return np.array(values, dtype=np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,13 @@ from fei_sklearn.datasets._ts import read_ts
 SUFFIXES = (".tsv", ".ts")
 
 
+class _File(NamedTuple):
+    """Content of one of the two files, and the task that its labels are for."""
+
+    part: Part
+    task: str
+
+
 def read_ucr(path: Path, name: str | None = None) -> Dataset:
     """Read a set from its folder or one of its two files.
 
@@ -22,7 +29,12 @@ def read_ucr(path: Path, name: str | None = None) -> Dataset:
     path : Path
         Folder of one set, or its ``_TRAIN`` or ``_TEST`` file.
     name : str, default=None
-        Name of the set, that of the files if None.
+        Name of the set; None takes the name of the files.
+
+    Returns
+    -------
+    Dataset
+        The set.
 
     Raises
     ------
@@ -31,31 +43,42 @@ def read_ucr(path: Path, name: str | None = None) -> Dataset:
     ValueError
         If the folder has no set or several, or if a file is damaged.
     """
-    train = train_file(path)
-    if train is None:
+    train_path = train_file(path)
+    if train_path is None:
         raise FileNotFoundError(f"There is no file *_TRAIN.tsv or *_TRAIN.ts in {path}.")
-    stem = train.stem.removesuffix("_TRAIN")
-    read = _read_tsv if train.suffix == ".tsv" else _read_ts
-    parts, tasks = {}, {}
-    for part in ("train", "test"):
-        file = train.with_name(f"{stem}_{part.upper()}{train.suffix}")
-        if not file.is_file():
-            raise FileNotFoundError(f"There is no {file.name} in {file.parent}: put it there.")
-        parts[part], tasks[part] = read(file)
-    if len(set(tasks.values())) > 1:
-        raise ValueError(f"{train.parent}: training is for {tasks['train']}, not the test part.")
-    if tasks["train"] == "classification":
-        _unify_labels(parts)
-    return assemble(name or stem, tasks["train"], parts, train)
+    suffix = train_path.suffix
+    stem = train_path.stem.removesuffix("_TRAIN")
+    read = _read_tsv if suffix == ".tsv" else _read_ts
+    train = read(_existing(train_path))
+    test = read(_existing(train_path.with_name(f"{stem}_TEST{suffix}")))
+    if train.task != test.task:
+        raise ValueError(f"{train_path.parent}: training is for {train.task}, not the test part.")
+    parts = {"train": train.part, "test": test.part}
+    if train.task == "classification":
+        parts = _with_numeric_labels(parts)
+    return assemble(name or stem, train.task, parts, train_path)
 
 
 def train_file(path: Path) -> Path | None:
-    """Training file of a folder's set, or of the set that a file belongs to; None without any."""
+    """Return the training file of a set.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the set, or one of its files.
+
+    Returns
+    -------
+    Path or None
+        The training file, which need not exist if `path` is a file; None if a folder has none.
+
+    Raises
+    ------
+    ValueError
+        If the file is none of a set, or if the folder has several sets.
+    """
     if path.suffix in SUFFIXES and not path.is_dir():
-        for part in ("_TRAIN", "_TEST"):
-            if path.stem.endswith(part):
-                return path.with_name(path.stem.removesuffix(part) + "_TRAIN" + path.suffix)
-        raise ValueError(f"{path}: the file's name must end with _TRAIN{path.suffix}.")
+        return _train_file_beside(path)
     for suffix in SUFFIXES:
         found = sorted(path.glob(f"*_TRAIN{suffix}"))
         if len(found) > 1:
@@ -67,44 +90,65 @@ def train_file(path: Path) -> Path | None:
     return None
 
 
-def _read_tsv(path: Path) -> tuple[Part, str]:
+def _train_file_beside(path: Path) -> Path:
+    for part in ("_TRAIN", "_TEST"):
+        if path.stem.endswith(part):
+            stem = path.stem.removesuffix(part)
+            return path.with_name(f"{stem}_TRAIN{path.suffix}")
+    raise ValueError(f"{path}: the file's name must end with _TRAIN{path.suffix}.")
+
+
+def _existing(file: Path) -> Path:
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no {file.name} in {file.parent}: put it there.")
+    return file
+
+
+def _read_tsv(path: Path) -> _File:
     table = read_table(path, delimiter="\t")
     if table.shape[1] < 2:
         raise ValueError(f"{path} has no series: each line is a label and values, tabs between.")
-    return Part(_without_padding(table[:, 1:], path), table[:, 0]), "classification"
+    labels = table[:, 0]
+    series = _without_padding(table[:, 1:], path)
+    return _File(Part(series, labels), "classification")
 
 
 def _without_padding(values: np.ndarray, path: Path) -> Series:
-    """Series without the NaN that fill the table up; NaN before a value are missing values."""
-    present = ~np.isnan(values)
-    empty = np.flatnonzero(~present.any(axis=1))
+    """Remove the NaN that pad the ends of the series; other NaN are missing values."""
+    is_present = ~np.isnan(values)
+    empty = np.flatnonzero(~is_present.any(axis=1))
     if len(empty):
         raise ValueError(f"{path}, line {empty[0] + 1} has no values, only NaN.")
-    lengths = values.shape[1] - present[:, ::-1].argmax(axis=1)
+    n_padding = is_present[:, ::-1].argmax(axis=1)
+    lengths = values.shape[1] - n_padding
     if (lengths == lengths[0]).all():
         return values[:, : lengths[0]]
     return [row[np.newaxis, :length] for row, length in zip(values, lengths, strict=True)]
 
 
-def _read_ts(path: Path) -> tuple[Part, str]:
+def _read_ts(path: Path) -> _File:
     content = read_ts(path)
-    X: Any = content.series
+    X: Series = content.series
     if len({series.shape for series in X}) == 1:
-        X = np.stack(X)
-    y = None if content.labels is None else np.array(content.labels)
-    if content.task == "regression":
-        try:
-            y = np.array(content.labels, dtype=np.float64)
-        except ValueError:
-            raise ValueError(f"{path} has targets that are not numbers.") from None
-    return Part(X, y), content.task
-
-
-def _unify_labels(parts: dict[str, Part]) -> None:
-    """Labels as numbers if all parts' are, so that 9 comes before 10."""
+        X = np.stack(content.series)
+    if content.labels is None:
+        return _File(Part(X), content.task)
+    if content.task == "classification":
+        return _File(Part(X, np.array(content.labels)), content.task)
     try:
-        numbers = {part: content.y.astype(np.float64) for part, content in parts.items()}
+        targets = np.array(content.labels, dtype=np.float64)
     except ValueError:
-        return
-    for part, y in numbers.items():
-        parts[part] = parts[part]._replace(y=y)
+        raise ValueError(f"{path} has targets that are not numbers.") from None
+    return _File(Part(X, targets), content.task)
+
+
+def _with_numeric_labels(parts: dict[str, Part]) -> dict[str, Part]:
+    """Turn labels into numbers if they are numbers in all parts, so that 9 comes before 10."""
+    numeric = {}
+    for part, content in parts.items():
+        try:
+            y = np.asarray(content.y).astype(np.float64)
+        except ValueError:
+            return parts
+        numeric[part] = content._replace(y=y)
+    return numeric

@@ -61,7 +61,7 @@ class Draws:
 
     def events(self, probability: float, shape: tuple[int, ...] = (1,)) -> np.ndarray:
         """Draw booleans that are true with the given probability."""
-        return self.uniform(shape=shape) < probability
+        return self.rng.random((self.n, *shape)) < probability
 
 
 Process: TypeAlias = Callable[[Draws, int], np.ndarray]
@@ -199,8 +199,9 @@ def harmonics(draws: Draws, length: int) -> np.ndarray:
     phase = draws.uniform(0.0, TWO_PI, (n_harmonics, 1))
     time = np.linspace(0.0, 1.0, length)
     angle = TWO_PI * order * cycles * time + phase
-    waves: np.ndarray = amplitude * np.sin(angle)
-    return waves.sum(axis=1)
+    waves = amplitude * np.sin(angle)
+    series: np.ndarray = waves.sum(axis=1)
+    return series
 
 
 def repeated_shapes(draws: Draws, length: int) -> np.ndarray:
