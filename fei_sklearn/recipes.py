@@ -1,14 +1,19 @@
-"""How the bundled checkpoints were made, so that anyone can make them again."""
+"""Recipes of the bundled checkpoints, so that anyone can make them again."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+
+from fei_sklearn.datasets import make_corpus
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A corpus and the parameters of a pretraining.
+    """Corpus and parameters of a pretraining.
 
     Attributes
     ----------
@@ -17,8 +22,8 @@ class Recipe:
     n_series, n_timepoints, corpus_seed : int
         Arguments of :func:`fei_sklearn.datasets.make_corpus`.
     then : Recipe, default=None
-        A further pretraining that goes on from the weights of this one, on a corpus of its own; its
-        parameters are those that differ.
+        Recipe of a further pretraining, which starts from the weights of this one and has its own
+        corpus. Its parameters are the ones that differ.
     """
 
     params: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +42,7 @@ _COMMON = {
     "random_state": 0,
 }
 
-#: The last part of each: masks of time points in place of frequencies, and smaller batches.
+#: Last pretraining of every recipe: masks of time points, not of frequencies, and small batches.
 _TEMPORAL = Recipe(
     {
         "max_epochs": 6,
@@ -49,7 +54,7 @@ _TEMPORAL = Recipe(
     corpus_seed=2,
 )
 
-#: Recipes of the bundled checkpoints, by their names.
+#: Recipes of the bundled checkpoints by name.
 RECIPES = {
     "fei-tiny": Recipe({"encoder": "tiny", "max_epochs": 5} | _COMMON, then=_TEMPORAL),
     "fei-small": Recipe(
@@ -65,27 +70,31 @@ RECIPES = {
 
 
 def pretrain_recipe(
-    name: str, *, n_series: int | None = None, callbacks: Any = (), **params: Any
+    name: str,
+    *,
+    n_series: int | None = None,
+    callbacks: Sequence[object] = (),
+    **params: Any,
 ) -> Any:
-    """Draw a recipe's corpus and pretrain on it, and so on for its further parts.
+    """Draw a recipe's corpus and pretrain on it, then do the same for its further recipes.
 
     Parameters
     ----------
     name : str
         One of :data:`RECIPES`.
     n_series : int, default=None
-        A shorter or longer corpus than each of the recipe's.
+        Number of series of each corpus. None takes the numbers of the recipe.
     callbacks : sequence of scikit-learn callbacks, default=()
-        Followers of the fit.
+        Callbacks of every fit.
     **params
-        Parameters of :class:`fei_sklearn.FEIEmbedder` that are to differ from the recipe's, such
-        as ``verbose`` or ``device``.
+        Parameters of :class:`fei_sklearn.FEIEmbedder` that replace the recipe's, such as
+        ``verbose`` or ``device``.
 
     Returns
     -------
     FEIEmbedder
-        The fitted embedder. It keeps no scaling: a fit that starts from it takes that of its own
-        panel.
+        The fitted embedder. It stores no scaling: a fit that starts from its weights takes the
+        scaling of its own panel.
 
     Raises
     ------
@@ -93,21 +102,22 @@ def pretrain_recipe(
         If there is no such recipe.
     """
     from fei_sklearn._embedder import FEIEmbedder
-    from fei_sklearn.datasets import make_corpus
 
     if name not in RECIPES:
         raise ValueError(f"There is no recipe {name!r}: choose from {sorted(RECIPES)}.")
     embedder = FEIEmbedder()
     if callbacks:
         embedder.set_callbacks(*callbacks)
-    part: Recipe | None = RECIPES[name]
-    while part is not None:
-        n = part.n_series if n_series is None else n_series
-        corpus = make_corpus(n, part.n_timepoints, random_state=part.corpus_seed)
-        embedder.set_params(**part.params | params)
-        embedder.fit(corpus[:, None])  # with a channel axis, so that it embeds series of any length
+    recipe: Recipe | None = RECIPES[name]
+    while recipe is not None:
+        n_drawn = recipe.n_series if n_series is None else n_series
+        corpus = make_corpus(n_drawn, recipe.n_timepoints, random_state=recipe.corpus_seed)
+        panel = corpus[:, np.newaxis]  # a channel axis lets the model embed series of any length
+        embedder.set_params(**recipe.params | params)
+        embedder.fit(panel)
         embedder.set_params(warm_start=True)
-        part = part.then
+        recipe = recipe.then
     embedder.set_params(warm_start=False)
-    embedder.offset_ = embedder.scale_ = None
+    embedder.offset_ = None
+    embedder.scale_ = None
     return embedder

@@ -1,70 +1,91 @@
-"""Recipes of checkpoints: they fit, keep no scaling, and say which there are."""
+"""Recipes of the bundled checkpoints: what they fit, what the model stores, which names exist."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 import pytest
 from quick import quick, walks
 
-from fei_sklearn import FEIEmbedder
+from fei_sklearn import FEIEmbedder, recipes
 from fei_sklearn.datasets import make_corpus
 from fei_sklearn.recipes import RECIPES, pretrain_recipe
 
+#: Parameters under which every pretraining of a recipe takes a moment.
+SMALL = {"encoder": 8, "precision": "32-true", "pooling": "mean", "max_epochs": 1}
+
+#: Series of 512 points; drawn once, since a corpus takes longer than a fit.
+corpus = cache(make_corpus)
+
 
 @pytest.fixture(scope="module")
-def model():
-    return pretrain_recipe(
-        "fei-tiny", n_series=12, encoder=8, max_epochs=1, precision="32-true", pooling="mean"
-    )
+def models():
+    """Return the model of each recipe, by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "make_corpus", corpus)
+        return {name: pretrain_recipe(name, n_series=12, **SMALL) for name in RECIPES}
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_parameters_are_the_embedders(name):
+def test_parameters_are_those_of_the_embedder(name):
     recipe = RECIPES[name]
     embedder = FEIEmbedder(**recipe.params)
     embedder._validate_params()
     assert name == f"fei-{embedder.encoder}"
-    assert embedder.random_state is not None  # or nobody could make it again
+    assert embedder.random_state is not None  # else nobody could make the checkpoint again
     assert embedder.min_timepoints == recipe.n_timepoints
-    assert embedder.precision == "auto"  # bfloat16 crawls on a CPU that has to emulate it
+    assert embedder.precision == "auto"  # bfloat16 is slow on a CPU that has to emulate it
 
 
-def test_a_recipe_fits_the_corpus_with_what_is_to_differ(model):
-    assert model.n_iter_ == 2 and model.stage_widths_ == (1, 2, 4, 8)
-    assert (model.n_channels_in_, model.n_timepoints_in_, model.min_timepoints_) == (1, 512, 512)
+def test_given_parameters_replace_those_of_the_recipe(models):
+    model = models["fei-tiny"]
+    assert model.n_iter_ == 2
+    assert model.stage_widths_ == (1, 2, 4, 8)
+    assert model.n_channels_in_ == 1
+    assert model.n_timepoints_in_ == 512
+    assert model.min_timepoints_ == 512
     assert model.learning_rate == RECIPES["fei-tiny"].then.params["learning_rate"]
-    assert np.isfinite(model.transform(walks(n_channels=1))).all()
+    embeddings = model.transform(walks(n_channels=1))
+    assert np.isfinite(embeddings).all()
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_its_parts_one_after_the_other(name):
-    few = {"encoder": 8, "precision": "32-true", "pooling": "mean", "max_epochs": 1}
-    model = pretrain_recipe(name, n_series=12, **few)
-    again, part, n_parts = FEIEmbedder(), RECIPES[name], 0
-    while part is not None:
-        again.set_params(**part.params | few, warm_start=n_parts > 0)
-        again.fit(make_corpus(12, 512, random_state=part.corpus_seed)[:, np.newaxis])
-        part, n_parts = part.then, n_parts + 1
-    assert n_parts == {"fei-tiny": 2, "fei-small": 3}[name]
-    assert not model.warm_start and model.mask_kind == "temporal"
+@pytest.mark.parametrize(("name", "n_recipes"), [("fei-tiny", 2), ("fei-small", 3)])
+def test_a_recipe_equals_its_pretrainings_one_after_the_other(models, name, n_recipes):
+    again = FEIEmbedder()
+    n_fits = 0
+    recipe = RECIPES[name]
+    while recipe is not None:
+        again.set_params(**recipe.params | SMALL, warm_start=n_fits > 0)
+        series = corpus(12, 512, random_state=recipe.corpus_seed)
+        again.fit(series[:, np.newaxis])
+        recipe = recipe.then
+        n_fits += 1
+    assert n_fits == n_recipes
+    model = models[name]
+    assert not model.warm_start
+    assert model.mask_kind == "temporal"
     for key, weights in again.weights_.items():
         np.testing.assert_array_equal(model.weights_[key], weights, err_msg=key)
 
 
-def test_a_fit_that_starts_from_it_takes_the_scaling_of_its_own_panel(model, tmp_path):
-    assert model.offset_ is None and model.scale_ is None
+def test_a_fit_from_a_recipe_takes_the_scaling_of_its_own_panel(models, tmp_path):
+    model = models["fei-tiny"]
+    assert model.offset_ is None
+    assert model.scale_ is None
     model.save(tmp_path)
     X = 5.0 + 3.0 * walks(n_channels=3)
     start = quick(pretrained=tmp_path, max_epochs=0, mask_kind="temporal").fit(X)
     np.testing.assert_allclose(start.offset_, X.mean(axis=(0, 2)))
     np.testing.assert_allclose(start.scale_, X.std(axis=(0, 2)))
-    assert start.min_timepoints_ == 512 and start.transform(X).shape == (20, 3 * 8)
+    assert start.min_timepoints_ == 512
+    assert start.transform(X).shape == (20, 3 * 8)
     for name, weights in model.weights_.items():
-        if not name.startswith("biases."):  # of the panel, like the scaling
+        if not name.startswith("biases."):  # biases come from the panel, as the scaling does
             np.testing.assert_array_equal(start.weights_[name], weights, err_msg=name)
 
 
-def test_an_unknown_name_is_refused_with_those_there_are():
+def test_an_unknown_name_is_refused_with_the_known_names():
     with pytest.raises(ValueError) as error:
         pretrain_recipe("fei-huge")
     assert str(error.value) == (
