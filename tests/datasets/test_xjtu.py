@@ -71,6 +71,13 @@ def test_a_missing_recording_or_bearing_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no 3\.csv in"):
         load_dataset("OC-B", tmp_path)
     moved.rename(recording)
+    first_bearing = folder / "Bearing2_1"
+    moved = first_bearing.rename(folder / "moved")
+    first_bearing.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no 1\.csv in"):
+        load_dataset("OC-B", tmp_path)
+    first_bearing.rmdir()
+    moved.rename(first_bearing)
     (folder / "Bearing2_5").rename(folder / "gone")
     with pytest.raises(FileNotFoundError, match="no folder Bearing2_5 in"):
         load_dataset("OC-B", tmp_path)
