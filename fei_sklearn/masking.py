@@ -1,6 +1,6 @@
-"""Frequency and time masks: what is removed from a series to make its target series.
+"""Frequency and time masks, which remove parts of a series to make its target series.
 
-A mask is 1 where it keeps and 0 where it removes. Masks are drawn anew for every batch, for all its
+A mask is 1 where it keeps and 0 where it removes. New masks are drawn for every batch, for all its
 series at once, on the device of the batch, from an explicit generator.
 """
 
@@ -13,35 +13,46 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+#: Lowest and highest share of the positions that a mask removes; a number r means (0, r).
+MaskRatio = float | tuple[float, float]
 MaskKind = Literal["discrete", "continuous", "temporal"]
 MASK_KINDS: tuple[str, ...] = get_args(MaskKind)
 
 
 def n_positions(n_timepoints: int | Tensor, kind: MaskKind = "discrete") -> int | Tensor:
-    """Number of positions that a mask of a series has: its rfft bins, or its time points.
+    """Return the number of positions of a mask: the rfft bins of a series, or its time points.
 
     Parameters
     ----------
     n_timepoints : int or Tensor of shape (n_samples,)
         Length of the series, in time points.
-    kind : {"discrete", "continuous", "temporal"}
-        What is masked: frequencies ("discrete", "continuous") or time points ("temporal").
+    kind : {"discrete", "continuous", "temporal"}, default="discrete"
+        Kind of mask. "discrete" and "continuous" masks remove frequencies, "temporal" masks remove
+        time points.
 
     Returns
     -------
     int or Tensor of shape (n_samples,)
         ``n_timepoints // 2 + 1``, or ``n_timepoints`` for temporal masks.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
     """
-    return n_timepoints if check_mask_kind(kind) == "temporal" else n_timepoints // 2 + 1
+    if check_mask_kind(kind) == "temporal":
+        return n_timepoints
+    return n_timepoints // 2 + 1
 
 
-def check_mask_ratio(mask_ratio: float | tuple[float, float]) -> tuple[float, float]:
+def check_mask_ratio(mask_ratio: MaskRatio) -> tuple[float, float]:
     """Return the mask ratio as a pair (low, high).
 
     Parameters
     ----------
     mask_ratio : float or pair of float
-        Share of the positions that is removed, in [0, 1). A number ``r`` means ``(0, r)``.
+        Lowest and highest share of the positions that a mask removes, in [0, 1). A number ``r``
+        means ``(0, r)``.
 
     Returns
     -------
@@ -53,11 +64,13 @@ def check_mask_ratio(mask_ratio: float | tuple[float, float]) -> tuple[float, fl
     ValueError
         If a share lies outside [0, 1) or the lowest exceeds the highest.
     TypeError
-        If it is neither a number nor a pair of numbers.
+        If the ratio is neither a number nor a pair of numbers.
     """
-    pair = (0.0, mask_ratio) if isinstance(mask_ratio, numbers.Real) else mask_ratio
+    pair: object = mask_ratio
+    if isinstance(mask_ratio, numbers.Real):
+        pair = (0.0, mask_ratio)
     try:
-        low, high = (float(share) for share in cast(tuple[float, float], pair))
+        low, high = map(float, cast(tuple[float, float], pair))
     except (TypeError, ValueError):
         raise TypeError(
             f"mask_ratio must be a number or a pair (low, high), got {mask_ratio!r}."
@@ -71,7 +84,7 @@ def check_mask_ratio(mask_ratio: float | tuple[float, float]) -> tuple[float, fl
 
 
 def check_mask_kind(kind: str) -> MaskKind:
-    """Return the mask kind, or raise a ValueError that names the valid ones."""
+    """Return the mask kind, or raise a ValueError that names the valid kinds."""
     if kind not in MASK_KINDS:
         raise ValueError(f"mask_kind must be one of {list(MASK_KINDS)}, got {kind!r}.")
     return cast(MaskKind, kind)
@@ -80,7 +93,7 @@ def check_mask_kind(kind: str) -> MaskKind:
 def sample_mask(
     n_samples: int,
     n_positions: int | Tensor,
-    mask_ratio: float | tuple[float, float] = (0.0, 0.7),
+    mask_ratio: MaskRatio = (0.0, 0.7),
     kind: MaskKind = "discrete",
     *,
     n_targets: int = 1,
@@ -90,8 +103,9 @@ def sample_mask(
     """Draw masks for a batch of series.
 
     The number of removed positions is uniform on ``round(low * F) .. round(high * F)``, both ends
-    included, drawn anew for each mask. "discrete" and "temporal" masks remove a uniformly random
-    subset of that size, "continuous" masks one contiguous band at a uniformly random place.
+    included, and independent for each mask. "discrete" and "temporal" masks remove a uniformly
+    random subset of that size. "continuous" masks remove one band of that size, at a uniformly
+    random place.
 
     Parameters
     ----------
@@ -100,15 +114,16 @@ def sample_mask(
     n_positions : int or Tensor of shape (n_samples,)
         Number F of maskable positions of each series, see :func:`n_positions`.
     mask_ratio : float or pair of float, default=(0.0, 0.7)
-        Lowest and highest share removed, in [0, 1); a number r means (0, r).
+        Lowest and highest share of the positions that a mask removes, in [0, 1). A number ``r``
+        means ``(0, r)``.
     kind : {"discrete", "continuous", "temporal"}, default="discrete"
         Kind of mask.
     n_targets : int, default=1
-        Number of masks for each series.
+        Number of masks per series.
     generator : torch.Generator, default=None
         Source of randomness, on ``device``.
     device : torch.device or str, default=None
-        Where the masks are made.
+        Device of the masks.
 
     Returns
     -------
@@ -118,7 +133,9 @@ def sample_mask(
     Raises
     ------
     ValueError
-        For a share outside [0, 1) or an unknown kind.
+        If a share lies outside [0, 1), or if there is no such kind.
+    TypeError
+        If the ratio is neither a number nor a pair of numbers.
 
     References
     ----------
@@ -130,29 +147,60 @@ def sample_mask(
         sizes = n_positions.to(device=device, dtype=torch.long)
         width = int(sizes.max())
     else:
-        sizes = torch.full((n_samples,), n_positions, dtype=torch.long, device=device)
+        sizes = torch.full(
+            (n_samples,),
+            n_positions,
+            dtype=torch.long,
+            device=device,
+        )
         width = n_positions
     sizes = sizes[:, None, None]
-    fewest, most = _rounded(low, sizes), _rounded(high, sizes)
+    fewest = _rounded(low, sizes)
+    most = _rounded(high, sizes)
     shape = (n_samples, n_targets, 1)
-    n_removed = fewest + _randint(most - fewest + 1, shape, generator, device)
-    position = torch.arange(width, device=device)
+    n_choices = most - fewest + 1
+    n_removed = fewest + _randint(n_choices, shape, generator, device)
     if kind == "continuous":
-        start = _randint(sizes - n_removed + 1, shape, generator, device)
-        removed = (position >= start) & (position < start + n_removed)
+        n_places = sizes - n_removed + 1
+        start = _randint(n_places, shape, generator, device)
+        removed = _bands(start, n_removed, width)
     else:
-        noise = torch.rand((n_samples, n_targets, width), generator=generator, device=device)
-        noise = noise.masked_fill(position >= sizes, torch.inf)
-        order = noise.argsort(dim=-1)
-        removed = torch.zeros_like(order, dtype=torch.bool)
-        removed.scatter_(-1, order, position < n_removed)
+        noise = torch.rand(
+            (n_samples, n_targets, width),
+            generator=generator,
+            device=device,
+        )
+        removed = _random_subsets(noise, n_removed, sizes)
     return (~removed).to(torch.float32)
 
 
+def _bands(
+    start: Tensor,
+    n_removed: Tensor,
+    width: int,
+) -> Tensor:
+    position = torch.arange(width, device=start.device)
+    return (position >= start) & (position < start + n_removed)
+
+
+def _random_subsets(
+    noise: Tensor,
+    n_removed: Tensor,
+    sizes: Tensor,
+) -> Tensor:
+    """Return True at the `n_removed` smallest noises of each mask's first `sizes` positions."""
+    width = noise.shape[-1]
+    position = torch.arange(width, device=noise.device)
+    noise = noise.masked_fill(position >= sizes, torch.inf)
+    order = noise.argsort(dim=-1)
+    removed = torch.zeros_like(order, dtype=torch.bool)
+    return removed.scatter_(-1, order, position < n_removed)
+
+
 def _rounded(share: float, sizes: Tensor) -> Tensor:
-    # round half to even, as Python's round does on each size
-    rounded: Tensor = torch.round(share * sizes.to(torch.float64)).to(torch.long)
-    return rounded
+    # torch rounds half to even, as Python's round does on each size
+    exact: Tensor = share * sizes.to(torch.float64)
+    return exact.round().to(torch.long)
 
 
 def _randint(
@@ -161,19 +209,24 @@ def _randint(
     generator: torch.Generator | None,
     device: torch.device | str | None,
 ) -> Tensor:
-    """Uniform integers in 0 .. n_values - 1, with a bound of their own for each element."""
+    """Draw integers from 0 to n_values - 1, where each element has its own `n_values`."""
     uniform = torch.rand(shape, generator=generator, device=device)
-    # float32 rand can round to n_values in the product: clamp to the last value
-    return torch.minimum((uniform * n_values).long(), n_values - 1)
+    drawn = (uniform * n_values).long()
+    # in float32 the product can round to n_values
+    return torch.minimum(drawn, n_values - 1)
 
 
 def apply_mask(
-    x: Tensor, mask: Tensor, kind: MaskKind = "discrete", *, lengths: Tensor | None = None
+    x: Tensor,
+    mask: Tensor,
+    kind: MaskKind = "discrete",
+    *,
+    lengths: Tensor | None = None,
 ) -> Tensor:
-    """Remove from each series what its masks remove.
+    """Return the target series: each series without what its masks remove.
 
-    Frequency masks give ``irfft(rfft(x) * mask, n=L)``, temporal masks ``x * mask``; every channel
-    of a series gets the same mask.
+    Frequency masks give ``irfft(rfft(x) * mask, n=L)``, temporal masks ``x * mask``. All channels
+    of a series have the same mask.
 
     Parameters
     ----------
@@ -182,41 +235,63 @@ def apply_mask(
     mask : Tensor of shape (n_samples, n_targets, n_positions)
         1 where the mask keeps.
     kind : {"discrete", "continuous", "temporal"}, default="discrete"
-        What the positions of the mask are: rfft bins, or time points.
+        Kind of mask. Its positions are time points if it is "temporal", and rfft bins otherwise.
     lengths : Tensor of shape (n_samples,), default=None
-        Number of time points of each series, where they differ; the rest of a row is padding,
-        and zero in the result. None means that every row is used whole.
+        Number of time points of each series, where they differ. The rest of a row is padding, and
+        zero in the result. None means that every row is used whole.
 
     Returns
     -------
     Tensor of shape (n_samples, n_targets, n_channels, n_timepoints)
         The target series.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
     """
     mask = mask.to(x.dtype)
     if check_mask_kind(kind) == "temporal":
-        if lengths is None:
-            return x[:, None] * mask[:, :, None]
-        longest = mask.shape[-1]  # what is padding beyond it is zero and stays so
-        kept = mask[:, :, None] * _valid(lengths, longest, x.dtype)
-        return F.pad(x[:, None, :, :longest] * kept, (0, x.shape[-1] - longest))
+        return _remove_time_points(x, mask, lengths)
     if lengths is None:
-        return _filter(x, mask)
-    # A spectrum belongs to one length, so each length is transformed on its own.
-    target = x.new_zeros((x.shape[0], mask.shape[1], *x.shape[1:]))
+        return _remove_frequencies(x, mask)
+    n_samples, n_channels, n_timepoints = x.shape
+    n_targets = mask.shape[1]
+    targets = x.new_zeros((n_samples, n_targets, n_channels, n_timepoints))
+    # a spectrum belongs to one length
     for length in torch.unique(lengths).tolist():
         rows = torch.nonzero(lengths == length).squeeze(1)
-        bins = mask[rows, :, : length // 2 + 1]
-        target[rows, :, :, :length] = _filter(x[rows, :, :length], bins)
-    return target
+        series = x[rows, :, :length]
+        n_bins = length // 2 + 1
+        own_mask = mask[rows, :, :n_bins]
+        targets[rows, :, :, :length] = _remove_frequencies(series, own_mask)
+    return targets
 
 
-def _filter(x: Tensor, mask: Tensor) -> Tensor:
-    # n= keeps odd lengths whole
-    spectrum = torch.fft.rfft(x)[:, None] * mask[:, :, None]
-    filtered: Tensor = torch.fft.irfft(spectrum, n=x.shape[-1])
-    return filtered
+def _remove_time_points(
+    x: Tensor,
+    mask: Tensor,
+    lengths: Tensor | None,
+) -> Tensor:
+    kept = mask[:, :, None]
+    if lengths is None:
+        return x[:, None] * kept
+    # the mask ends at the longest series; the padding beyond it is zero and stays so
+    n_timepoints = x.shape[-1]
+    longest = mask.shape[-1]
+    position = torch.arange(longest, device=lengths.device)
+    valid = position < lengths[:, None]
+    valid = valid.to(x.dtype)
+    kept = kept * valid[:, None, None]
+    targets = x[:, None, :, :longest] * kept
+    n_beyond = n_timepoints - longest
+    return F.pad(targets, (0, n_beyond))
 
 
-def _valid(lengths: Tensor, n_timepoints: int, dtype: torch.dtype) -> Tensor:
-    position = torch.arange(n_timepoints, device=lengths.device)
-    return (position < lengths[:, None]).to(dtype)[:, None, None]
+def _remove_frequencies(x: Tensor, mask: Tensor) -> Tensor:
+    n_timepoints = x.shape[-1]
+    spectrum = torch.fft.rfft(x)
+    masked = spectrum[:, None] * mask[:, :, None]
+    # without n an odd length would lose its last time point
+    targets: Tensor = torch.fft.irfft(masked, n=n_timepoints)
+    return targets

@@ -1,4 +1,4 @@
-"""FEI's objective under its public path: the loss itself is in `fei_sklearn.objectives.fei`."""
+"""FEI's objective under its public path; `fei_sklearn.objectives.fei` defines it."""
 
 from fei_sklearn.objectives.fei import FEILosses, FEIObjective, Inference
 

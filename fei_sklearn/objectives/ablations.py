@@ -1,7 +1,7 @@
-"""FEI without one of its parts: the ablations of the article.
+"""FEI without one of its components: the ablations of the article.
 
-Source: Fu and Hu, AAAI 2025, section "Experiments", ablation study. The article names what is left
-out; where that leaves a choice, it is stated here.
+Source: Fu and Hu, AAAI 2025, section "Experiments", ablation study. The article names what each
+ablation leaves out. The docstrings here state how this package fills in the details.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from fei_sklearn.objectives.fei import FEIObjective
 class WithoutEmbeddingInference(FEIObjective):
     """Mask inference alone.
 
-    The gradient of the mask loss then reaches the encoder: in FEI it is stopped there, and nothing
-    else would be left to train it.
+    The gradient of the mask loss reaches the encoder, where FEI stops it: no other loss trains the
+    encoder here.
     """
 
     branch_weights = (0.0, 1.0)
@@ -32,7 +32,7 @@ class WithoutEmbeddingInference(FEIObjective):
 
 
 class WithoutMaskPrompt(FEIObjective):
-    """Embedding inference is not told which frequencies were removed."""
+    """Embedding inference without the prompt, which names the removed frequencies."""
 
     @staticmethod
     def _prompted(embedded: Tensor, prompt: Tensor) -> Tensor:
@@ -40,18 +40,19 @@ class WithoutMaskPrompt(FEIObjective):
 
 
 class WithoutMomentum(FEIObjective):
-    """The target encoder and projector are the online ones, without gradient.
+    """Targets from the online encoder and projector, without gradient.
 
-    Their weights are copied after each step. The copies' batch-norm statistics remain their own.
+    The copies take over the online parameters after each step. They keep batch-norm statistics of
+    their own.
     """
 
     def update_target(self, momentum: float) -> None:
-        """Copy the online parameters, whatever the momentum."""
+        """Copy the online parameters; `momentum` is ignored."""
         super().update_target(0.0)
 
 
 class WithoutSubspace(FEIObjective):
-    """Both inferences are made among the encoder's own features, without projectors."""
+    """Both inferences on the encoder's own features, without projectors."""
 
     @staticmethod
     def _subspace_width(width: int) -> int:
@@ -63,7 +64,10 @@ class WithoutSubspace(FEIObjective):
 
 
 class WithoutMaskInference(FEIObjective):
-    """Embedding inference alone; the prompts, which mask inference trains, stay as drawn."""
+    """Embedding inference alone.
+
+    The prompts keep their initial values, since mask inference alone would train them.
+    """
 
     branch_weights = (1.0, 0.0)
 
@@ -74,9 +78,10 @@ class WithoutMaskInference(FEIObjective):
 
 
 class WithoutDetach(FEIObjective):
-    """Each loss trains all that it depends on: prompts, projector and encoder alike.
+    """FEI without the stop-gradients on prompts and online embeddings.
 
-    The momentum copies are still without gradient.
+    Each loss trains all that it depends on: prompts, projector and encoder. The momentum copies
+    still have no gradient.
     """
 
     @staticmethod

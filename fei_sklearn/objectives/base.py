@@ -31,7 +31,12 @@ class Losses(Protocol):
 class BuildEncoder(Protocol):
     """Function that builds a new encoder, by default with the embedder's stride."""
 
-    def __call__(self, n_channels: int, /, stride: int = ...) -> nn.Module:
+    def __call__(
+        self,
+        n_channels: int,
+        /,
+        stride: int = ...,
+    ) -> nn.Module:
         """Return an encoder for series of `n_channels` channels."""
 
 
@@ -72,7 +77,10 @@ class Objective(nn.Module, ABC):
         """
 
     def sample_masks(
-        self, x: Tensor, lengths: Tensor | None, generator: torch.Generator | None
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+        generator: torch.Generator | None,
     ) -> Tensor:
         """Return masks for a batch; only objectives with `mean_over_series` have any."""
         raise NotImplementedError(f"{type(self).__name__} draws no masks.")

@@ -1,4 +1,4 @@
-"""Supervised objectives: a linear head on an encoder's readout, trained with it or on it."""
+"""Supervised objectives: a linear head that is trained with an encoder's readout, or on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fei_sklearn.objectives.base import Objective
 
 
 class SupervisedLosses(NamedTuple):
-    """Losses of one batch, 0-dim tensors: what goes down, and what it is without the penalty."""
+    """Losses of one batch, 0-dim tensors: with the penalty, and without it."""
 
     loss: Tensor
     prediction_loss: Tensor
@@ -31,22 +31,30 @@ class LinearHead(nn.Module):
         Initial bias.
     """
 
-    def __init__(self, centre: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        centre: Tensor,
+        scale: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+    ) -> None:
         super().__init__()
-        self.centre: Tensor
-        self.scale: Tensor
         self.register_buffer("centre", centre)
         self.register_buffer("scale", scale)
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Outputs of shape (n_samples, n_outputs)."""
-        return F.linear((features - self.centre) / self.scale, self.weight, self.bias)
+        """Return outputs of shape (n_samples, n_outputs)."""
+        standardised = (features - self.centre) / self.scale
+        return F.linear(standardised, self.weight, self.bias)
 
 
 class SupervisedObjective(Objective):
-    """Predict targets from series through a readout and a linear head.
+    """Prediction of targets from series, through a readout and a linear head.
 
     Parameters
     ----------
@@ -57,17 +65,20 @@ class SupervisedObjective(Objective):
     class_weight : Tensor of shape (n_classes,), default=None
         Weight of each class in the cross-entropy.
     penalty : float, default=0.0
-        What times the squared distance of the head's weights from `anchor` joins the loss.
+        Weight of the squared distance between the head's weights and `anchor` in the loss.
     anchor : Tensor of shape (n_outputs, n_features), default=None
-        Weights that the penalty draws to; None where there is no penalty.
+        Weights that the penalty pulls the head towards; None means that there is no penalty.
 
     Notes
     -----
-    Integer targets are classes, and the loss is the cross-entropy; floating targets, of shape
+    Integer targets are classes, and their loss is the cross-entropy. Floating targets, of shape
     (n_samples, n_outputs), are regressed under the mean squared error.
     """
 
     monitor = "prediction_loss"
+
+    class_weight: Tensor | None
+    anchor: Tensor | None
 
     def __init__(
         self,
@@ -78,9 +89,9 @@ class SupervisedObjective(Objective):
         anchor: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.readout, self.head, self.penalty = readout, head, penalty
-        self.class_weight: Tensor | None
-        self.anchor: Tensor | None
+        self.readout = readout
+        self.head = head
+        self.penalty = penalty
         self.register_buffer("class_weight", class_weight)
         self.register_buffer("anchor", anchor)
 
@@ -92,22 +103,42 @@ class SupervisedObjective(Objective):
         *,
         generator: torch.Generator | None = None,
     ) -> SupervisedLosses:
-        """Losses of a batch; `generator` is there for objectives that draw something."""
+        """Return the losses of a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_channels, n_timepoints)
+            Series, zero on padding.
+        lengths : Tensor of shape (n_samples,) or None
+            Time points of each series, where they differ.
+        targets : Tensor of shape (n_samples,), int64, or (n_samples, n_outputs), floating
+            Classes, or values.
+        generator : torch.Generator, default=None
+            Ignored: nothing is drawn.
+
+        Returns
+        -------
+        SupervisedLosses
+            The loss with the penalty, and the loss of the predictions alone.
+        """
         outputs = self.head(self.readout(x, lengths))
-        if targets.is_floating_point():
-            error = F.mse_loss(outputs, targets)
-        else:
-            error = F.cross_entropy(outputs, targets, weight=self.class_weight)
+        prediction_loss = self._prediction_loss(outputs, targets)
         if self.anchor is None:
-            return SupervisedLosses(error, error)
+            return SupervisedLosses(prediction_loss, prediction_loss)
         distance = (self.head.weight - self.anchor).square().sum()
-        return SupervisedLosses(error + self.penalty * distance, error)
+        loss = prediction_loss + self.penalty * distance
+        return SupervisedLosses(loss, prediction_loss)
+
+    def _prediction_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if targets.is_floating_point():
+            return F.mse_loss(outputs, targets)
+        return F.cross_entropy(outputs, targets, weight=self.class_weight)
 
     def train(self, mode: bool = True) -> SupervisedObjective:
-        """Set the mode, but batch norm keeps the statistics of the encoder as it came.
+        """Set the mode, except for batch norm, which stays in evaluation mode.
 
-        Those of a batch of a small panel differ so much from them that fine-tuning would first of
-        all forget what was learnt.
+        Batch norm keeps the statistics of the pretrained encoder. Statistics of a small panel's
+        batches differ so much that fine-tuning would begin by forgetting what was learnt.
         """
         super().train(mode)
         for module in self.readout.modules():
@@ -117,8 +148,12 @@ class SupervisedObjective(Objective):
 
 
 class Features(nn.Module):
-    """The readout of what is embedded already: (n_samples, n_features, 1) to its features."""
+    """Readout of series that are features already: (n_samples, n_features, 1) to features."""
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Features of shape (n_samples, n_features)."""
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
+        """Return features of shape (n_samples, n_features); `lengths` is ignored."""
         return x.flatten(1)

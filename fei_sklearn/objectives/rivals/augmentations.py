@@ -1,6 +1,6 @@
 """InfoTS's seven candidate augmentations of a batch of series of one length.
 
-Source: Luo et al., InfoTS, AAAI 2023. Warps are drawn as positions at which a series is read
+Source: Luo et al., InfoTS, AAAI 2023. A warp is drawn as the positions at which a series is read
 between its time points, for a whole batch at once.
 """
 
@@ -10,14 +10,18 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 Generator = torch.Generator | None
 
-N_SPEEDS, SPEED_RATIO = 101, 10.0
+#: Number of random speeds of a time warp.
+N_SPEEDS = 101
+#: Fastest over slowest speed of a time warp.
+SPEED_RATIO = 10.0
 
 
 def candidates(x: Tensor, generator: Generator) -> Tensor:
-    """All augmentations of a batch.
+    """Return all augmentations of a batch.
 
     Parameters
     ----------
@@ -31,101 +35,190 @@ def candidates(x: Tensor, generator: Generator) -> Tensor:
     Tensor of shape (7, n_samples, n_channels, n_timepoints)
         Subsequence, cutout, jitter, scaling, time warp, window slice, window warp.
     """
-    return torch.stack([augment(x, generator) for augment in AUGMENTATIONS])
+    views = [augment(x, generator) for augment in AUGMENTATIONS]
+    return torch.stack(views)
 
 
 def subsequence(x: Tensor, generator: Generator) -> Tensor:
     """Keep one window, the same for all series, and zero the rest."""
-    size = 2 + _integers(x.shape[-1] - 1, x, generator, 1)
-    start = (_uniform(x, generator, 1) * (x.shape[-1] - size + 1)).long()
-    return x * _inside(x, start, size)
+    n_timepoints = x.shape[-1]
+    n_sizes = n_timepoints - 1
+    size = 2 + _integers(n_sizes, x, generator, 1)
+    n_places = n_timepoints - size + 1
+    share = _uniform(x, generator, 1)
+    start = (share * n_places).long()
+    kept = _in_window(x, start, size)
+    return x * kept
 
 
 def cutout(x: Tensor, generator: Generator) -> Tensor:
-    """Zero one window of a tenth, the same for all series."""
-    size = x.shape[-1] // 10
-    start = _integers(x.shape[-1] - size - 1, x, generator, 1)
-    return x * ~_inside(x, start, torch.full_like(start, size))
+    """Zero one window of a tenth of the length, the same for all series."""
+    n_timepoints = x.shape[-1]
+    size = n_timepoints // 10
+    n_places = n_timepoints - size - 1
+    start = _integers(n_places, x, generator, 1)
+    cut = _in_window(x, start, size)
+    return x * ~cut
 
 
 def jitter(x: Tensor, generator: Generator) -> Tensor:
     """Add noise of standard deviation 0.3."""
-    return x + 0.3 * _normal(x, generator, *x.shape)
+    noise = _normal(x, generator, *x.shape)
+    return x + 0.3 * noise
 
 
 def scaling(x: Tensor, generator: Generator) -> Tensor:
     """Multiply each channel of each series by a factor of mean 1 and standard deviation 0.5."""
-    return x * (1.0 + 0.5 * _normal(x, generator, *x.shape[:2], 1))
+    n_samples, n_channels, _ = x.shape
+    noise = _normal(x, generator, n_samples, n_channels, 1)
+    factor = 1.0 + 0.5 * noise
+    return x * factor
 
 
 def time_warp(x: Tensor, generator: Generator) -> Tensor:
     """Read each series at a speed that changes smoothly."""
-    speeds = _uniform(x, generator, len(x), N_SPEEDS)
-    return read_at(x, warp_positions(speeds, x.shape[-1]))
+    n_samples, _, n_timepoints = x.shape
+    speeds = _uniform(x, generator, n_samples, N_SPEEDS)
+    positions = warp_positions(speeds, n_timepoints)
+    return read_at(x, positions)
 
 
 def window_slice(x: Tensor, generator: Generator) -> Tensor:
-    """Stretch a window of half the length, of each series another, to the whole."""
-    n_timepoints = x.shape[-1]
+    """Stretch a window of half the length to the whole length, another window per series."""
+    n_samples, _, n_timepoints = x.shape
     size = math.ceil(0.5 * n_timepoints)
-    start = _integers(n_timepoints - size, x, generator, len(x), 1)
-    time = torch.arange(n_timepoints, device=x.device, dtype=x.dtype)
-    inside = ((time + 0.5) * size / n_timepoints - 0.5).clamp(0, size - 1)
-    return read_at(x, start + inside)
+    n_places = n_timepoints - size
+    start = _integers(n_places, x, generator, n_samples, 1)
+    time = torch.arange(
+        n_timepoints,
+        device=x.device,
+        dtype=x.dtype,
+    )
+    # the centres of n_timepoints equal cells of the window
+    centre = (time + 0.5) * size / n_timepoints - 0.5
+    in_window = centre.clamp(0, size - 1)
+    return read_at(x, start + in_window)
 
 
 def window_warp(x: Tensor, generator: Generator) -> Tensor:
     """Halve or double the duration of a window, and stretch the result to the length again."""
-    n_timepoints = x.shape[-1]
+    n_samples, _, n_timepoints = x.shape
     size = math.ceil(0.3 * n_timepoints)
-    start = 1 + _integers(n_timepoints - size - 2, x, generator, len(x), 1)
-    factor = torch.where(_uniform(x, generator, len(x), 1) < 0.5, 0.5, 2.0).to(x.dtype)
-    return read_at(x, window_warp_positions(start, size, factor, n_timepoints))
+    n_places = n_timepoints - size - 2
+    start = 1 + _integers(n_places, x, generator, n_samples, 1)
+    draws = _uniform(x, generator, n_samples, 1)
+    factor = torch.where(draws < 0.5, 0.5, 2.0)
+    factor = factor.to(x.dtype)
+    positions = window_warp_positions(start, size, factor, n_timepoints)
+    return read_at(x, positions)
 
 
-AUGMENTATIONS = (subsequence, cutout, jitter, scaling, time_warp, window_slice, window_warp)
+AUGMENTATIONS = (
+    subsequence,
+    cutout,
+    jitter,
+    scaling,
+    time_warp,
+    window_slice,
+    window_warp,
+)
 
 
-def window_warp_positions(start: Tensor, size: int, factor: Tensor, n_timepoints: int) -> Tensor:
-    """Where a series is read, (n_samples, n_timepoints), if a window lasts `factor` as long.
+def window_warp_positions(
+    start: Tensor,
+    size: int,
+    factor: Tensor,
+    n_timepoints: int,
+) -> Tensor:
+    """Return where a series is read if one of its windows lasts longer or shorter.
 
-    `start` and `factor` have the shape (n_samples, 1). Both ends of the series stay.
+    Parameters
+    ----------
+    start : Tensor of shape (n_samples, 1)
+        First time point of the window.
+    size : int
+        Time points of the window.
+    factor : Tensor of shape (n_samples, 1)
+        New over old duration of the window.
+    n_timepoints : int
+        Length of the series, before and after.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_timepoints)
+        Positions from 0 to ``n_timepoints - 1``.
     """
-    longer = size * (factor - 1.0)
-    share = torch.linspace(0, 1, n_timepoints, device=factor.device, dtype=factor.dtype)
-    warped = share * (n_timepoints - 1 + longer)
-    in_window = start + (warped - start) / factor
-    return torch.where(
-        warped <= start,
-        warped,
-        torch.where(warped <= start + size * factor, in_window, warped - longer),
+    added = size * (factor - 1.0)
+    share = torch.linspace(
+        0,
+        1,
+        n_timepoints,
+        device=factor.device,
+        dtype=factor.dtype,
     )
+    warped_time = share * (n_timepoints - 1 + added)
+    warped_end = start + size * factor
+    in_window = start + (warped_time - start) / factor
+    after_window = warped_time - added
+    from_window_on = torch.where(warped_time <= warped_end, in_window, after_window)
+    return torch.where(warped_time <= start, warped_time, from_window_on)
 
 
-def warp_positions(speeds: Tensor, n_timepoints: int, ratio: float = SPEED_RATIO) -> Tensor:
-    """Where a series is read, (n_samples, n_timepoints): smooth, increasing, both ends fixed.
+def warp_positions(
+    speeds: Tensor,
+    n_timepoints: int,
+    ratio: float = SPEED_RATIO,
+) -> Tensor:
+    """Return where a series is read: smooth, increasing positions with both ends fixed.
 
     Parameters
     ----------
     speeds : Tensor of shape (n_samples, n_speeds)
-        Shifted so that the fastest is `ratio` times the slowest; their running sum is interpolated
-        by a monotone cubic.
+        Speeds, which are shifted so that the fastest is `ratio` times the slowest. A monotone cubic
+        interpolates their running sum.
     n_timepoints : int
         Length of the series.
     ratio : float, default=10.0
         Fastest over slowest speed.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_timepoints)
+        Positions from 0 to ``n_timepoints - 1``.
     """
     anchors = warp_anchors(speeds, ratio)
-    time = torch.linspace(0, 1, n_timepoints, device=speeds.device, dtype=speeds.dtype)
+    time = torch.linspace(
+        0,
+        1,
+        n_timepoints,
+        device=speeds.device,
+        dtype=speeds.dtype,
+    )
     return (n_timepoints - 1) * monotone_cubic(anchors, time)
 
 
 def warp_anchors(speeds: Tensor, ratio: float = SPEED_RATIO) -> Tensor:
-    """Share of a series that is read by each of evenly spaced moments, from 0 to 1."""
-    slowest, fastest = speeds.amin(dim=1, keepdim=True), speeds.amax(dim=1, keepdim=True)
-    shifted = speeds - (fastest - ratio * slowest) / (1.0 - ratio)
-    total = torch.nn.functional.pad(shifted.cumsum(dim=1), (1, 0))
-    return total / total[:, -1:]
+    """Return the share of a series that is read by each of evenly spaced times.
+
+    Parameters
+    ----------
+    speeds : Tensor of shape (n_samples, n_speeds)
+        Speeds, which are shifted so that the fastest is `ratio` times the slowest.
+    ratio : float, default=10.0
+        Fastest over slowest speed.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_speeds + 1)
+        Increasing shares from 0 to 1.
+    """
+    slowest = speeds.amin(dim=1, keepdim=True)
+    fastest = speeds.amax(dim=1, keepdim=True)
+    shift = (fastest - ratio * slowest) / (1.0 - ratio)
+    shifted = speeds - shift
+    running_sum = shifted.cumsum(dim=1)
+    running_sum = F.pad(running_sum, (1, 0))
+    return running_sum / running_sum[:, -1:]
 
 
 def monotone_cubic(knots: Tensor, at: Tensor) -> Tensor:
@@ -134,35 +227,50 @@ def monotone_cubic(knots: Tensor, at: Tensor) -> Tensor:
     Parameters
     ----------
     knots : Tensor of shape (n, n_knots)
-        Strictly increasing values at ``0, 1 / (n_knots - 1), ..., 1``, three of them at least.
+        Strictly increasing values at ``0, 1 / (n_knots - 1), ..., 1``, at least three per row.
     at : Tensor of shape (n_points,)
-        In [0, 1].
+        Points in [0, 1].
 
     Returns
     -------
     Tensor of shape (n, n_points)
         Values of the cubic Hermite spline with the slopes of Fritsch and Butland (PCHIP).
     """
-    rise = knots.diff(dim=1)
-    inner = 2.0 * rise[:, 1:] * rise[:, :-1] / (rise[:, 1:] + rise[:, :-1])
-    first = _end_slope(rise[:, :1], rise[:, 1:2])
-    last = _end_slope(rise[:, -1:], rise[:, -2:-1])
-    slope = torch.cat([first, inner, last], dim=1)
-    n_intervals = rise.shape[1]
+    rises = knots.diff(dim=1)
+    slopes = _knot_slopes(rises)
+    n_intervals = rises.shape[1]
     place = at * n_intervals
-    k = place.long().clamp(max=n_intervals - 1)
-    t = place - k
+    last = n_intervals - 1
+    left = place.long().clamp(max=last)
+    right = left + 1
+    t = place - left
+    # Hermite's basis: the values and the slopes at both ends of an interval
+    left_value = (1 + 2 * t) * (1 - t) ** 2
+    left_slope = t * (1 - t) ** 2
+    right_value = t**2 * (3 - 2 * t)
+    right_slope = t**2 * (t - 1)
     return (
-        (1 + 2 * t) * (1 - t) ** 2 * knots[:, k]
-        + t * (1 - t) ** 2 * slope[:, k]
-        + t**2 * (3 - 2 * t) * knots[:, k + 1]
-        + t**2 * (t - 1) * slope[:, k + 1]
+        left_value * knots[:, left]
+        + left_slope * slopes[:, left]
+        + right_value * knots[:, right]
+        + right_slope * slopes[:, right]
     )
 
 
+def _knot_slopes(rises: Tensor) -> Tensor:
+    """Return slopes at all knots, from the rises (n, n_knots - 1) between them."""
+    before = rises[:, :-1]
+    after = rises[:, 1:]
+    harmonic_mean = 2.0 * after * before / (after + before)
+    first = _end_slope(before[:, :1], after[:, :1])
+    last = _end_slope(after[:, -1:], before[:, -1:])
+    return torch.cat([first, harmonic_mean, last], dim=1)
+
+
 def _end_slope(nearest: Tensor, next_: Tensor) -> Tensor:
-    """Three-point estimate at an end of an increasing curve, kept from changing its sign."""
-    return ((3 * nearest - next_) / 2).clamp(min=0.0)
+    """Return the three-point estimate at an end of an increasing curve, at least 0."""
+    estimate = (3 * nearest - next_) / 2
+    return estimate.clamp(min=0.0)
 
 
 def read_at(x: Tensor, positions: Tensor) -> Tensor:
@@ -173,32 +281,58 @@ def read_at(x: Tensor, positions: Tensor) -> Tensor:
     x : Tensor of shape (n_samples, n_channels, n_timepoints)
         Series.
     positions : Tensor of shape (n_samples, n_positions)
-        In [0, n_timepoints - 1].
+        Positions in [0, n_timepoints - 1].
 
     Returns
     -------
     Tensor of shape (n_samples, n_channels, n_positions)
-        Values there.
+        Values at these positions.
     """
-    below = positions.floor().clamp(0, max(x.shape[-1] - 2, 0))
-    weight = (positions - below)[:, None].to(x.dtype)
-    index = below.long()[:, None].expand(-1, x.shape[1], -1)
-    return x.gather(-1, index) * (1 - weight) + x.gather(-1, index + 1) * weight
+    _, n_channels, n_timepoints = x.shape
+    last_below = max(n_timepoints - 2, 0)
+    below = positions.floor().clamp(0, last_below)
+    weight_above = (positions - below).to(x.dtype)
+    weight_above = weight_above[:, None]
+    index_below = below.long()[:, None]
+    index_below = index_below.expand(-1, n_channels, -1)
+    value_below = x.gather(-1, index_below)
+    value_above = x.gather(-1, index_below + 1)
+    return value_below * (1 - weight_above) + value_above * weight_above
 
 
-def _inside(x: Tensor, start: Tensor, size: Tensor) -> Tensor:
-    time = torch.arange(x.shape[-1], device=x.device)
+def _in_window(
+    x: Tensor,
+    start: Tensor,
+    size: Tensor | int,
+) -> Tensor:
+    n_timepoints = x.shape[-1]
+    time = torch.arange(n_timepoints, device=x.device)
     return (time >= start) & (time < start + size)
 
 
 def _uniform(x: Tensor, generator: Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+    return torch.rand(
+        shape,
+        generator=generator,
+        device=x.device,
+        dtype=x.dtype,
+    )
 
 
 def _normal(x: Tensor, generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
+    return torch.randn(
+        shape,
+        generator=generator,
+        device=x.device,
+        dtype=x.dtype,
+    )
 
 
 def _integers(n: int, x: Tensor, generator: Generator, *shape: int) -> Tensor:
-    """Uniform on 0 to n - 1, or 0 where a short series leaves no choice."""
-    return torch.randint(max(n, 1), shape, generator=generator, device=x.device)
+    """Draw integers from 0 to n - 1, or 0 where a short series leaves no choice."""
+    return torch.randint(
+        max(n, 1),
+        shape,
+        generator=generator,
+        device=x.device,
+    )

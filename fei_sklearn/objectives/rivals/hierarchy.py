@@ -1,6 +1,6 @@
 """Contrast at all temporal scales: maps are max-pooled by 2 until one step is left.
 
-Source: Yue et al., TS2Vec, AAAI 2022; with the mixed negatives of Liu and Chen, TimesURL, AAAI
+Source: Yue et al., TS2Vec, AAAI 2022. The mixed negatives are from Liu and Chen, TimesURL, AAAI
 2024.
 """
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from fei_sklearn.objectives.rivals.contrast import two_views
 
-#: From both views, (..., n, width), to further negatives of shape (..., n_others, width).
+#: Function from both views, (..., n, width), to further negatives of shape (..., n_others, width).
 Negatives = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -25,39 +25,55 @@ def hierarchical_contrast(
     kind: str = "dot",
     negatives: Negatives | None = None,
 ) -> Tensor:
-    """Mean over the scales of the contrast across series and across time.
+    """Return the mean over the scales of the contrast across series and across time.
 
     Parameters
     ----------
     z1, z2 : Tensor of shape (n_samples, n_steps, width)
-        Maps of two views, step by step of the same time.
+        Maps of two views. Step i of both maps is centred at the same time.
     alpha : float, default=0.5
-        Weight of the contrast across series; that across time has the rest.
+        Weight of the contrast across series; the contrast across time has the weight ``1 - alpha``.
     kind : {"dot", "cosine"}, default="dot"
         Similarity.
     negatives : callable, default=None
-        Source of further negatives, asked anew for each term.
+        Function from two views (..., n, width) to further negatives (..., n_others, width). It is
+        called once per term.
 
     Returns
     -------
     Tensor
-        0-dim. A single series has no contrast across series, a single step none across time.
+        0-dim. A batch of one series has no contrast across series, and one step has no contrast
+        across time.
     """
-    total, n_levels = z1.new_zeros(()), 0
+    total = z1.new_zeros(())
+    n_scales = 0
     while True:
-        if len(z1) > 1:
-            across_series = z1.transpose(0, 1), z2.transpose(0, 1)
-            total = total + alpha * _contrast(*across_series, kind, negatives)
-        n_levels += 1
-        if z1.shape[1] == 1:
-            return total / n_levels
-        total = total + (1 - alpha) * _contrast(z1, z2, kind, negatives)
-        z1, z2 = _halved(z1), _halved(z2)
+        n_scales += 1
+        n_samples, n_steps, _ = z1.shape
+        if n_samples > 1:
+            steps1 = z1.transpose(0, 1)
+            steps2 = z2.transpose(0, 1)
+            across_series = _contrast(steps1, steps2, kind, negatives)
+            total = total + alpha * across_series
+        if n_steps == 1:
+            return total / n_scales
+        across_time = _contrast(z1, z2, kind, negatives)
+        total = total + (1 - alpha) * across_time
+        z1 = _halved(z1)
+        z2 = _halved(z2)
 
 
-def _contrast(z1: Tensor, z2: Tensor, kind: str, negatives: Negatives | None) -> Tensor:
-    others = None if negatives is None else negatives(z1, z2)
-    return two_views(z1, z2, others, kind=kind).mean()
+def _contrast(
+    z1: Tensor,
+    z2: Tensor,
+    kind: str,
+    negatives: Negatives | None,
+) -> Tensor:
+    others = None
+    if negatives is not None:
+        others = negatives(z1, z2)
+    losses = two_views(z1, z2, others, kind=kind)
+    return losses.mean()
 
 
 def _halved(z: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""An encoder's map when random steps of its stem's output are zeroed.
+"""Map of an encoder of whose stem's output random steps are zeroed.
 
-TS2Vec masks the latent vectors between its input projection and its convolutions; of our encoder
-the stem is nearest to that projection.
+TS2Vec masks the latent vectors between its input projection and its convolutions. In this package's
+encoder the stem is nearest to that projection.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 
 from fei_sklearn.encoder.resnet import FEIEncoder
+from fei_sklearn.objectives.networks import pass_blocks
 
 
 def masked_map(
-    encoder: FEIEncoder, x: Tensor, generator: torch.Generator | None, rate: float = 0.5
+    encoder: FEIEncoder,
+    x: Tensor,
+    generator: torch.Generator | None,
+    rate: float = 0.5,
 ) -> Tensor:
-    """Map of the last stage, each step of each series zeroed after the stem with chance `rate`.
+    """Return the map of the last stage, with random steps zeroed after the stem.
 
     Parameters
     ----------
@@ -26,17 +30,19 @@ def masked_map(
     generator : torch.Generator or None
         Source of the mask, on the device of `x`.
     rate : float, default=0.5
-        Chance of a step to be zeroed.
+        Probability that a step of a series is zeroed.
 
     Returns
     -------
     Tensor of shape (n_samples, width, n_steps)
         The map.
     """
-    latent: Tensor = encoder.stem(x, None)[0]
-    shape = (len(latent), 1, latent.shape[-1])
-    latent = latent * (torch.rand(shape, generator=generator, device=x.device) >= rate)
-    for stage in encoder.blocks:
-        for block in stage:  # type: ignore[attr-defined]
-            latent = block(latent, None).activated
-    return latent
+    latent, _ = encoder.stem(x, None)
+    n_samples, _, n_steps = latent.shape
+    draws = torch.rand(
+        (n_samples, 1, n_steps),
+        generator=generator,
+        device=x.device,
+    )
+    kept = draws >= rate
+    return pass_blocks(encoder.blocks, latent * kept)

@@ -13,21 +13,35 @@ class ProjectionHead(nn.Module):
 
     Parameters
     ----------
-    width, hidden, out : int
-        Features that come in, that are in between, and that go out.
+    width : int
+        Number of features of the input.
+    hidden : int
+        Number of features between the layers.
+    out : int
+        Number of features of the output.
     """
 
-    def __init__(self, width: int, hidden: int, out: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        out: int,
+    ) -> None:
         super().__init__()
         self.inner = nn.Linear(width, hidden)
-        self.norm = MaskedBatchNorm1d(hidden)  # a single row leaves it as it is
+        # torch's own batch norm refuses a batch of one row
+        self.norm = MaskedBatchNorm1d(hidden)
         self.outer = nn.Linear(hidden, out)
 
     def hidden(self, h: Tensor) -> Tensor:
-        """What the last layer takes, of shape (n_samples, hidden)."""
-        return F.relu(self.norm(self.inner(h)[:, :, None])[:, :, 0])
+        """Return the input of the last layer, of shape (n_samples, hidden)."""
+        inner = self.inner(h)
+        as_map = inner.unsqueeze(2)
+        normalised = self.norm(as_map).squeeze(2)
+        return F.relu(normalised)
 
     def forward(self, h: Tensor) -> Tensor:
-        """From (n_samples, width) to (n_samples, out)."""
-        out: Tensor = self.outer(self.hidden(h))
-        return out
+        """Return the projection of shape (n_samples, out) of rows (n_samples, width)."""
+        hidden = self.hidden(h)
+        projected: Tensor = self.outer(hidden)
+        return projected

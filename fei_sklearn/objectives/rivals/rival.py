@@ -1,50 +1,48 @@
-"""What the peers have in common: one encoder in, losses out, and nothing that has momentum."""
+"""Base classes of the rivals, and checks of their encoders and batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.encoder.layers import initialise
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.base import PretrainingObjective
 
-Module = TypeVar("Module", bound=nn.Module)
+Encoder = TypeVar("Encoder", bound=nn.Module)
 
 
 class Rival(PretrainingObjective):
-    """An objective whose `encoder` is all that its readout needs.
+    """Objective without momentum copies, whose fitted encoder is all that a readout needs.
 
-    Subclasses take ``(encoder, *, width, n_channels, n_timepoints, generator)``; their forward
-    takes ``(x, lengths, *, generator)`` and gives a NamedTuple of losses. They draw their views in
-    training and in validation alike, from `generator` alone.
+    Subclasses take ``(encoder, *, width, n_channels, n_timepoints, generator)``. Their forward pass
+    takes ``(x, lengths, *, generator)`` and draws its views from `generator` alone, in training and
+    in evaluation.
     """
 
     options = ("n_channels",)
+    #: Name of the objective.
+    name: ClassVar[str]
 
 
 class StepwiseRival(Rival):
-    """A peer that contrasts the steps of the package's own encoder.
+    """Rival that contrasts the steps of the package's own encoder.
 
     Parameters
     ----------
     encoder : FEIEncoder
         The encoder.
     width, n_channels, n_timepoints : int
-        Features that it gives, channels and time points that it takes.
+        Features of the encoder, channels and time points of the series.
     similarity : {"dot", "cosine"}, default="dot"
-        Similarity of features. "dot" is the articles'; gradients are then clipped at norm 1, as the
-        encoder's features are nearly non-negative and their products large.
+        Similarity of features. "dot" is published. Gradients are then clipped at norm 1, because
+        the encoder's features are nearly non-negative and their products large.
     generator : torch.Generator, default=None
-        Source of initial weights, for the peers that have heads.
+        Source of the initial weights of the rivals that have heads.
     """
 
     encoder: FEIEncoder
-    #: Name of the objective.
-    name: str
 
     def __init__(
         self,
@@ -58,17 +56,20 @@ class StepwiseRival(Rival):
     ) -> None:
         super().__init__()
         self.encoder = own_encoder(encoder, self.name)
-        self.n_timepoints, self.similarity = n_timepoints, similarity
+        self.n_timepoints = n_timepoints
+        self.similarity = similarity
         self.max_gradient_norm = 1.0 if similarity == "dot" else None
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """A tensor in float32 if it came in half precision, as mixed precision hands batches over."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    """Return half precision, in which mixed precision hands over batches, as float32."""
+    if x.dtype in (torch.float16, torch.bfloat16):
+        return x.float()
+    return x
 
 
 def own_encoder(encoder: nn.Module, method: str) -> FEIEncoder:
-    """The encoder, if it is the package's own; ValueError otherwise."""
+    """Return the encoder, or raise a ValueError if it is not the package's own."""
     if not isinstance(encoder, FEIEncoder):
         raise ValueError(
             f"objective={method!r} needs the stages of the package's own encoder, got "
@@ -77,20 +78,27 @@ def own_encoder(encoder: nn.Module, method: str) -> FEIEncoder:
     return encoder
 
 
+def built_encoder(
+    encoder: nn.Module,
+    kind: type[Encoder],
+    method: str,
+) -> Encoder:
+    """Return the encoder, or raise a TypeError if the method's `build_encoder` did not build it."""
+    if not isinstance(encoder, kind):
+        raise TypeError(
+            f"objective={method!r} needs an encoder of the class {kind.__name__}, got "
+            f"{type(encoder).__name__}: build it with the objective's `build_encoder`."
+        )
+    return encoder
+
+
 def check_one_length(lengths: Tensor | None, method: str) -> None:
     """Raise a ValueError if the series of a batch differ in length."""
-    if lengths is not None:
-        raise ValueError(
-            f"objective={method!r} needs series of one length, got lengths from "
-            f"{int(lengths.min())} to {int(lengths.max())}: cut or pad them, or use another "
-            "objective."
-        )
-
-
-def drawn(build: Callable[[], Module], generator: torch.Generator | None) -> Module:
-    """A module with torch's default initial weights from `generator`, on the CPU."""
-    with torch.device("meta"):  # torch's own constructors would draw from the global generator
-        module = build()
-    module.to_empty(device="cpu")
-    initialise(module, generator)
-    return module
+    if lengths is None:
+        return
+    shortest = int(lengths.min())
+    longest = int(lengths.max())
+    raise ValueError(
+        f"objective={method!r} needs series of one length, got lengths from {shortest} to "
+        f"{longest}: cut or pad them, or use another objective."
+    )

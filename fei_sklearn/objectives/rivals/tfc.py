@@ -1,9 +1,9 @@
 """TF-C: a series and its spectrum, each embedded by a network of its own, must agree.
 
 Source: Zhang, Zhao, Tsiligkaridis and Zitnik, "Self-Supervised Contrastive Pre-Training for Time
-Series via Time-Frequency Consistency", NeurIPS 2022, 35, 3988-4003; the loss is that of the second
-release (January 2023). Departures: two encoders of the shared kind, spectra on a logarithmic scale,
-views drawn anew at each step.
+Series via Time-Frequency Consistency", NeurIPS 2022, 35, 3988-4003. The loss is that of the second
+release (January 2023). Departures: two encoders of this package, spectra on a logarithmic scale,
+new views at each step.
 """
 
 from __future__ import annotations
@@ -14,20 +14,32 @@ import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder.layers import valid_mask
-from fei_sklearn.encoder.maps import BlockMaps, feature_maps
+from fei_sklearn.encoder.maps import BlockMaps
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.base import BuildEncoder
+from fei_sklearn.objectives.networks import mean_embedding, seeded_module
 from fei_sklearn.objectives.rivals.contrast import two_views
 from fei_sklearn.objectives.rivals.projection import ProjectionHead
-from fei_sklearn.objectives.rivals.rival import Rival, at_least_float32, drawn, own_encoder
-from fei_sklearn.readout.pooling import pool
+from fei_sklearn.objectives.rivals.rival import (
+    Rival,
+    at_least_float32,
+    built_encoder,
+    own_encoder,
+)
 
-TEMPERATURE, WITHIN_WEIGHT = 0.2, 0.2
-#: Standard deviation of the jitter, in units of the data's.
+TEMPERATURE = 0.2
+#: Weight of the contrast within each domain in the loss; the consistency has the weight 1.
+WITHIN_WEIGHT = 0.2
+#: Standard deviation of the jitter, in standard deviations of the data.
 JITTER = 0.8
-#: Share of the bins that lose their amplitude, share of those that gain some, and the most they
-#: gain in units of the largest amplitude.
-REMOVED_SHARE, RAISED_SHARE, RAISE = 0.1, 0.1, 0.1
+#: Share of the bins that lose their amplitude.
+REMOVED_SHARE = 0.1
+#: Share of the bins that gain amplitude.
+RAISED_SHARE = 0.1
+#: Largest gain of a bin, as a share of the largest amplitude of the series.
+RAISE = 0.1
+#: Hidden and output features of the projectors.
+PROJECTOR_WIDTHS = (256, 128)
 
 
 class TFCLosses(NamedTuple):
@@ -40,18 +52,19 @@ class TFCLosses(NamedTuple):
 
 
 class TimeFrequencyEncoder(nn.Module):
-    """Encoders of the series and of its amplitudes; the features of both stand side by side.
+    """Encoders of a series and of its amplitudes, with their features side by side.
 
     Parameters
     ----------
     time, frequency : FEIEncoder
-        Of equal width D. Features 0 to D - 1 of the map are of the series, the rest of its
-        spectrum; pooled over steps they are the embeddings ``[h_t; h_f]``.
+        Encoders of equal width D. Features 0 to D - 1 of the map belong to the series, the others
+        to its spectrum. Pooled over steps they are the embeddings ``[h_t; h_f]``.
     """
 
     def __init__(self, time: FEIEncoder, frequency: FEIEncoder) -> None:
         super().__init__()
-        self.time, self.frequency = time, frequency
+        self.time = time
+        self.frequency = frequency
 
     @property
     def stage_widths(self) -> list[int]:
@@ -61,52 +74,71 @@ class TimeFrequencyEncoder(nn.Module):
     def stages(
         self, x: Tensor, lengths: Tensor | None = None
     ) -> list[tuple[Tensor, Tensor | None]]:
-        """Maps of all stages, as :meth:`FEIEncoder.stages` gives them."""
-        return [(maps.activated, maps.n_steps) for maps in self.block_maps(x, lengths)[1::2]]
+        """Return the maps of all stages, see :meth:`fei_sklearn.encoder.FEIEncoder.stages`."""
+        second_blocks = self.block_maps(x, lengths)[1::2]
+        return [(maps.activated, maps.n_steps) for maps in second_blocks]
 
-    def block_maps(self, x: Tensor, lengths: Tensor | None = None) -> list[BlockMaps]:
-        """Maps of all blocks, as :meth:`FEIEncoder.block_maps` gives them."""
-        of_time = self.time.block_maps(x, lengths)
-        spectrum = rescaled(amplitudes(x, lengths), lengths)
-        of_frequency = self.frequency.block_maps(spectrum, lengths)
-        return [
-            BlockMaps(
-                torch.cat([a.activated, b.activated], dim=1),
-                torch.cat([a.summed, b.summed], dim=1),
-                a.n_steps,
-            )
-            for a, b in zip(of_time, of_frequency, strict=True)
-        ]
+    def block_maps(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> list[BlockMaps]:
+        """Return the maps of all blocks, see :meth:`fei_sklearn.encoder.FEIEncoder.block_maps`."""
+        time_maps = self.time.block_maps(x, lengths)
+        spectrum = amplitudes(x, lengths)
+        spectrum = rescaled(spectrum, lengths)
+        frequency_maps = self.frequency.block_maps(spectrum, lengths)
+        pairs = zip(time_maps, frequency_maps, strict=True)
+        return [_side_by_side(of_time, of_frequency) for of_time, of_frequency in pairs]
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map of the last stage, of shape (n_samples, 2 D, n_steps)."""
-        return self.stages(x, lengths)[-1][0]
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
+        """Return the map of the last stage, of shape (n_samples, 2 D, n_steps)."""
+        last_map, _ = self.stages(x, lengths)[-1]
+        return last_map
+
+
+def _side_by_side(time: BlockMaps, frequency: BlockMaps) -> BlockMaps:
+    activated = torch.cat([time.activated, frequency.activated], dim=1)
+    summed = torch.cat([time.summed, frequency.summed], dim=1)
+    return BlockMaps(activated, summed, time.n_steps)
 
 
 class TFCObjective(Rival):
-    """NT-Xent within each domain, and between their projections.
+    """NT-Xent within each domain, and between the projections of both domains.
 
     Parameters
     ----------
     encoder : TimeFrequencyEncoder
         Both encoders.
     width : int
-        Features 2 D of both.
-    n_channels, n_timepoints : int
-        Not needed here.
+        Number of features 2 D of both encoders together.
+    n_channels : int
+        Ignored.
+    n_timepoints : int
+        Length of the series.
     generator : torch.Generator, default=None
         Source of the projectors' initial weights.
     """
 
+    name = "tfc"
     n_backbones = 2
+
     encoder: TimeFrequencyEncoder
 
     @staticmethod
     def build_encoder(
-        build: BuildEncoder, n_channels: int, n_timepoints: int, generator: torch.Generator | None
+        build: BuildEncoder,
+        n_channels: int,
+        n_timepoints: int,
+        generator: torch.Generator | None,
     ) -> nn.Module:
-        """Two encoders of the same kind."""
-        time, frequency = (own_encoder(build(n_channels), "tfc") for _ in range(2))
+        """Return two encoders of the same kind, see :class:`TimeFrequencyEncoder`."""
+        time = own_encoder(build(n_channels), TFCObjective.name)
+        frequency = own_encoder(build(n_channels), TFCObjective.name)
         return TimeFrequencyEncoder(time, frequency)
 
     def __init__(
@@ -119,15 +151,20 @@ class TFCObjective(Rival):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        assert isinstance(encoder, TimeFrequencyEncoder)
-        self.encoder, self.n_timepoints = encoder, n_timepoints
-        self.time_projector = drawn(lambda: ProjectionHead(width // 2, 256, 128), generator)
-        self.frequency_projector = drawn(lambda: ProjectionHead(width // 2, 256, 128), generator)
+        self.encoder = built_encoder(encoder, TimeFrequencyEncoder, self.name)
+        self.n_timepoints = n_timepoints
+        widths = (width // 2, *PROJECTOR_WIDTHS)
+        self.time_projector = seeded_module(generator, ProjectionHead, *widths)
+        self.frequency_projector = seeded_module(generator, ProjectionHead, *widths)
 
     def forward(
-        self, x: Tensor, lengths: Tensor | None = None, *, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
     ) -> TFCLosses:
-        """Losses of a batch.
+        """Return the losses of a batch.
 
         Parameters
         ----------
@@ -141,60 +178,100 @@ class TFCObjective(Rival):
         Returns
         -------
         TFCLosses
-            The sum, and its terms.
+            The weighted sum, and its terms.
         """
         x = at_least_float32(x)
         spectrum = amplitudes(x, lengths)
         perturbed = perturb_amplitudes(spectrum, generator=generator)
-        time = [
-            _embed(self.encoder.time, view, lengths)
-            for view in (x, jitter(x, lengths, generator=generator))
-        ]
-        frequency = [
-            _embed(self.encoder.frequency, rescaled(view, lengths), lengths)
-            for view in (spectrum, perturbed)
-        ]
-        time_loss = poly_nt_xent(time[0], time[1])
-        frequency_loss = poly_nt_xent(frequency[0], frequency[1])
-        consistency = poly_nt_xent(
-            self.time_projector(time[0]), self.frequency_projector(frequency[0])
-        )
-        loss = WITHIN_WEIGHT * (time_loss + frequency_loss) + consistency
-        return TFCLosses(loss, time_loss, frequency_loss, consistency)
+        jittered = jitter(x, lengths, generator=generator)
+
+        h_time = mean_embedding(self.encoder.time, x, lengths)
+        h_jittered = mean_embedding(self.encoder.time, jittered, lengths)
+        h_frequency = self._embed_spectrum(spectrum, lengths)
+        h_perturbed = self._embed_spectrum(perturbed, lengths)
+
+        time_loss = poly_nt_xent(h_time, h_jittered)
+        frequency_loss = poly_nt_xent(h_frequency, h_perturbed)
+        z_time = self.time_projector(h_time)
+        z_frequency = self.frequency_projector(h_frequency)
+        consistency_loss = poly_nt_xent(z_time, z_frequency)
+        loss = WITHIN_WEIGHT * (time_loss + frequency_loss) + consistency_loss
+        return TFCLosses(loss, time_loss, frequency_loss, consistency_loss)
+
+    def _embed_spectrum(
+        self,
+        spectrum: Tensor,
+        lengths: Tensor | None,
+    ) -> Tensor:
+        spectrum = rescaled(spectrum, lengths)
+        return mean_embedding(self.encoder.frequency, spectrum, lengths)
 
 
-def _embed(encoder: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
-    return pool(*feature_maps(encoder, x, lengths)[-1])
+def poly_nt_xent(
+    u: Tensor,
+    v: Tensor,
+    temperature: float = TEMPERATURE,
+) -> Tensor:
+    """Return the NT-Xent loss of two views with the released code's polynomial term.
 
+    Parameters
+    ----------
+    u, v : Tensor of shape (n, width)
+        The views.
+    temperature : float, default=0.2
+        Divisor of the cosines.
 
-def poly_nt_xent(u: Tensor, v: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """NT-Xent of two views, (n, width) each, with the released code's polynomial term.
-
-    ``nt + 1 - n / (2 n - 1) * mean(p)``, where p is the probability of an anchor's positive.
+    Returns
+    -------
+    Tensor
+        0-dim: ``nt + 1 - n / (2 n - 1) * mean(p)``, where p is the probability of an anchor's
+        positive.
     """
-    rows = two_views(u, v, kind="cosine", temperature=temperature)
     n = len(u)
-    return rows.mean() + 1.0 - n / (2 * n - 1) * torch.exp(-rows).mean()
+    rows = two_views(u, v, kind="cosine", temperature=temperature)
+    probability = torch.exp(-rows).mean()
+    weight = n / (2 * n - 1)
+    return rows.mean() + 1.0 - weight * probability
 
 
 def amplitudes(x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Amplitudes of all frequencies, of the shape of `x`; each series over its own time points."""
+    """Return the amplitudes of all frequencies, each series over its own time points.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    lengths : Tensor of shape (n_samples,), default=None
+        Time points of each series, where they differ.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        Amplitudes in float32 or float64, zero on padding.
+    """
     x = at_least_float32(x)
     with torch.autocast(x.device.type, enabled=False):
         if lengths is None:
-            whole: Tensor = torch.fft.fft(x).abs()
-            return whole
+            return _absolute_fft(x)
         spectrum = torch.zeros_like(x)
-        for n in torch.unique(lengths).tolist():
-            rows = torch.nonzero(lengths == n).squeeze(1)
-            spectrum[rows, :, :n] = torch.fft.fft(x[rows, :, :n]).abs()
+        for length in torch.unique(lengths).tolist():
+            rows = torch.nonzero(lengths == length).squeeze(1)
+            series = x[rows, :, :length]
+            spectrum[rows, :, :length] = _absolute_fft(series)
         return spectrum
 
 
+def _absolute_fft(x: Tensor) -> Tensor:
+    amplitude: Tensor = torch.fft.fft(x).abs()
+    return amplitude
+
+
 def rescaled(spectrum: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """``log(1 + X / L)``, or the constant part would rule the batch norm of the stem."""
-    n: int | Tensor = spectrum.shape[-1] if lengths is None else lengths[:, None, None]
-    return torch.log1p(spectrum / n)
+    """Return ``log(1 + X / L)``: the constant part would dominate the stem's batch norm."""
+    n_timepoints: int | Tensor = spectrum.shape[-1]
+    if lengths is not None:
+        n_timepoints = lengths[:, None, None]
+    return torch.log1p(spectrum / n_timepoints)
 
 
 def jitter(
@@ -204,14 +281,38 @@ def jitter(
     sigma: float = JITTER,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Add noise of `sigma` standard deviations of each channel over the batch."""
-    valid = torch.ones_like(x[:, :1])
-    if lengths is not None:
+    """Add noise of `sigma` standard deviations of each channel over the batch.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series.
+    lengths : Tensor of shape (n_samples,), default=None
+        Time points of each series, where they differ. Padding has no part in the deviations.
+    sigma : float, default=0.8
+        Standard deviation of the noise, in standard deviations of the channel.
+    generator : torch.Generator, default=None
+        Source of the noise, on the device of `x`.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        Noisy series.
+    """
+    if lengths is None:
+        valid = torch.ones_like(x[:, :1])
+    else:
         valid = valid_mask(lengths, x.shape[-1], x.dtype)
     n_values = valid.sum()
     mean = (x * valid).sum(dim=(0, 2), keepdim=True) / n_values
-    variance = ((x - mean) * valid).square().sum(dim=(0, 2), keepdim=True) / n_values
-    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    squares = ((x - mean) * valid).square()
+    variance = squares.sum(dim=(0, 2), keepdim=True) / n_values
+    noise = torch.randn(
+        x.shape,
+        generator=generator,
+        device=x.device,
+        dtype=x.dtype,
+    )
     return x + sigma * variance.sqrt() * noise
 
 
@@ -222,8 +323,32 @@ def perturb_amplitudes(
     raised: float = RAISED_SHARE,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Zero some amplitudes at random, and raise some by up to a tenth of the largest."""
-    coin = torch.rand((3, *spectrum.shape), generator=generator, device=spectrum.device)
+    """Zero random amplitudes, and raise others by up to a tenth of the largest.
+
+    Parameters
+    ----------
+    spectrum : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Amplitudes.
+    removed, raised : float, default=0.1
+        Probability that an amplitude is zeroed, and that it is raised.
+    generator : torch.Generator, default=None
+        Source of the draws, on the device of `spectrum`.
+
+    Returns
+    -------
+    Tensor of the shape of `spectrum`
+        Amplitudes, not negative.
+    """
+    shape = (3, *spectrum.shape)
+    draws = torch.rand(
+        shape,
+        generator=generator,
+        device=spectrum.device,
+    )
+    removal_draws, raise_draws, sizes = draws
     largest = spectrum.amax(dim=(1, 2), keepdim=True)
-    gain = (coin[1] < raised) * coin[2] * RAISE * largest
-    return spectrum * (coin[0] >= removed) + gain
+    is_raised = raise_draws < raised
+    is_kept = removal_draws >= removed
+    gain = is_raised * sizes * RAISE * largest
+    perturbed: Tensor = spectrum * is_kept + gain
+    return perturbed

@@ -1,9 +1,9 @@
 """TimeDRL: patch tokens are rebuilt, and a class token agrees between two dropouts.
 
 Source: Chang, Chan, Wang, Peng and Chen, "TimeDRL: Disentangled Representation Learning for
-Multivariate Time-Series", ICDE 2024, 625-638. As in FEI's comparison the patch embedding takes the
-place of the stem, and the stages run at stride 1 over the tokens. Departures: no padding by another
-patch and no normalisation of each series; what is rebuilt is what was cut into patches.
+Multivariate Time-Series", ICDE 2024, 625-638. As in FEI's comparison the patch embedding replaces
+the stem, and the stages run at stride 1 over the tokens. Departures: series are neither padded by a
+patch nor normalised one by one, and the target of the reconstruction is the patches themselves.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ from torch.nn import functional as F
 
 from fei_sklearn.encoder.resnet import STEM_WIDTH, FEIEncoder
 from fei_sklearn.objectives.base import BuildEncoder
+from fei_sklearn.objectives.networks import pass_blocks, seeded_module
 from fei_sklearn.objectives.rivals.projection import ProjectionHead
-from fei_sklearn.objectives.rivals.rival import Rival, check_one_length, drawn, own_encoder
+from fei_sklearn.objectives.rivals.rival import (
+    Rival,
+    built_encoder,
+    check_one_length,
+    own_encoder,
+)
 
-#: Time points of a patch, and from one patch to the next; shorter series are one patch.
-PATCH, HOP = 16, 8
-DROPOUT, CONTRAST_WEIGHT = 0.1, 0.1
+#: Time points per patch; a shorter series is one patch.
+PATCH = 16
+#: Time points from the start of one patch to the start of the next.
+HOP = 8
+DROPOUT = 0.1
+#: Weight of the agreement in the loss; the reconstruction has the weight 1.
+CONTRAST_WEIGHT = 0.1
 
 
 class TimeDRLLosses(NamedTuple):
@@ -38,11 +48,11 @@ class PatchEncoder(nn.Module):
     Parameters
     ----------
     backbone : FEIEncoder
-        Of stride 1; its stages are used, its stem is not.
+        Encoder of stride 1. Its stages are used, its stem is not.
     n_channels : int
-        Channels of the series; a patch holds all of them.
+        Number of channels of the series; a patch holds all of them.
     n_timepoints : int
-        Longest series: each of its tokens has a learned position.
+        Length of the longest series: each of its tokens has a learned position.
     generator : torch.Generator or None
         Source of the initial weights of the token embedding.
     """
@@ -55,18 +65,17 @@ class PatchEncoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.width, self.n_timepoints = backbone.width, n_timepoints
+        self.width = backbone.width
+        self.n_timepoints = n_timepoints
         self.patch_size = min(PATCH, n_timepoints)
-        n_tokens = 1 + (n_timepoints - self.patch_size) // HOP + 1
+        n_patches = 1 + (n_timepoints - self.patch_size) // HOP
+        n_tokens = 1 + n_patches
         n_values = n_channels * self.patch_size
-        self.class_patch = nn.Parameter(torch.randn(n_values, generator=generator))
-        self.positions = nn.Parameter(torch.randn((n_tokens, STEM_WIDTH), generator=generator))
-        self.embedding = drawn(
-            lambda: nn.Conv1d(
-                n_values, STEM_WIDTH, 3, padding=1, padding_mode="circular", bias=False
-            ),
-            generator,
-        )
+        class_patch = torch.randn(n_values, generator=generator)
+        positions = torch.randn((n_tokens, STEM_WIDTH), generator=generator)
+        self.class_patch = nn.Parameter(class_patch)
+        self.positions = nn.Parameter(positions)
+        self.embedding = seeded_module(generator, _token_embedding, n_values)
         nn.init.kaiming_normal_(
             self.embedding.weight, nonlinearity="leaky_relu", generator=generator
         )
@@ -74,40 +83,53 @@ class PatchEncoder(nn.Module):
 
     @property
     def stage_widths(self) -> list[int]:
-        """Number of features of the one map there is."""
+        """Number of features of the only map."""
         return [self.width]
 
     def patches(self, x: Tensor) -> Tensor:
-        """Overlapping patches, of shape (n_samples, n_patches, n_channels * patch_size).
+        """Return overlapping patches, of shape (n_samples, n_patches, n_channels * patch_size).
 
         Raises
         ------
         ValueError
-            If the series are shorter than a patch, or longer than there are positions for.
+            If the series are shorter than a patch, or longer than the learned positions reach.
         """
-        if not self.patch_size <= x.shape[-1] <= self.n_timepoints:
+        n_timepoints = x.shape[-1]
+        if not self.patch_size <= n_timepoints <= self.n_timepoints:
             raise ValueError(
                 f"This TimeDRL model takes series of {self.patch_size} to {self.n_timepoints} time "
-                f"points, got {x.shape[-1]}: cut or pad them, or fit on series as long."
+                f"points, got {n_timepoints}: cut or pad them, or fit a model on longer series."
             )
-        return x.unfold(-1, self.patch_size, HOP).transpose(1, 2).flatten(2)
+        windows = x.unfold(-1, self.patch_size, HOP)
+        return windows.transpose(1, 2).flatten(2)
 
     def tokens(self, patches: Tensor) -> Tensor:
-        """Embedded tokens, the class token first, of shape (n_samples, 16, 1 + n_patches)."""
+        """Return embedded tokens, the class token first, (n_samples, 16, 1 + n_patches)."""
         first = self.class_patch.expand(len(patches), 1, -1)
-        tokens: Tensor = self.embedding(torch.cat([first, patches], dim=1).mT)
-        return tokens + self.positions[: tokens.shape[-1]].mT
+        all_patches = torch.cat([first, patches], dim=1)
+        tokens: Tensor = self.embedding(all_patches.mT)
+        n_tokens = tokens.shape[-1]
+        return tokens + self.positions[:n_tokens].mT
 
     def through_stages(self, tokens: Tensor) -> Tensor:
-        """Map of the last stage, of shape (n_samples, width, n_tokens)."""
-        for stage in self.blocks:
-            for block in stage:  # type: ignore[attr-defined]
-                tokens = block(tokens, None).activated
-        return tokens
+        """Return the map of the last stage, of shape (n_samples, width, n_tokens)."""
+        return pass_blocks(self.blocks, tokens)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The class token alone, as a map of one step: (n_samples, width, 1)."""
-        return self.through_stages(self.tokens(self.patches(x)))[..., :1]
+        """Return the class token as a map of one step, of shape (n_samples, width, 1)."""
+        tokens = self.tokens(self.patches(x))
+        return self.through_stages(tokens)[..., :1]
+
+
+def _token_embedding(n_values: int) -> nn.Conv1d:
+    return nn.Conv1d(
+        n_values,
+        STEM_WIDTH,
+        kernel_size=3,
+        padding=1,
+        padding_mode="circular",
+        bias=False,
+    )
 
 
 class TimeDRLObjective(Rival):
@@ -118,23 +140,28 @@ class TimeDRLObjective(Rival):
     encoder : PatchEncoder
         The encoder.
     width : int
-        Features D that the encoder gives.
+        Number of features D of the encoder.
     n_channels, n_timepoints : int
         Shape of the series.
     dropout : float, default=0.1
-        Rate of the dropout that makes the two passes differ.
+        Rate of the dropout, which alone makes the two passes differ.
     generator : torch.Generator, default=None
         Source of the heads' initial weights.
     """
+
+    name = "timedrl"
 
     encoder: PatchEncoder
 
     @staticmethod
     def build_encoder(
-        build: BuildEncoder, n_channels: int, n_timepoints: int, generator: torch.Generator | None
+        build: BuildEncoder,
+        n_channels: int,
+        n_timepoints: int,
+        generator: torch.Generator | None,
     ) -> nn.Module:
-        """Stages at stride 1, whatever was asked for, behind a patch embedding."""
-        backbone = own_encoder(build(1, stride=1), "timedrl")
+        """Return stages at stride 1 behind a patch embedding, see :class:`PatchEncoder`."""
+        backbone = own_encoder(build(1, stride=1), TimeDRLObjective.name)
         return PatchEncoder(backbone, n_channels, n_timepoints, generator)
 
     def __init__(
@@ -148,55 +175,119 @@ class TimeDRLObjective(Rival):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        assert isinstance(encoder, PatchEncoder)
-        self.encoder, self.n_timepoints, self.dropout = encoder, n_timepoints, dropout
-        n_values = n_channels * encoder.patch_size
-        self.predictor = drawn(lambda: nn.Linear(width, n_values), generator)
-        self.contrast_head = drawn(lambda: ProjectionHead(width, width // 2, width), generator)
+        self.encoder = built_encoder(encoder, PatchEncoder, self.name)
+        self.n_timepoints = n_timepoints
+        self.dropout = dropout
+        n_values = n_channels * self.encoder.patch_size
+        hidden = width // 2
+        self.predictor = seeded_module(generator, nn.Linear, width, n_values)
+        self.contrast_head = seeded_module(generator, ProjectionHead, width, hidden, width)
 
     def undecayed(self) -> list[nn.Parameter]:
-        """The class token's patch and the positions, which are inputs rather than weights."""
+        """Return the class token's patch and the positions, which are inputs, not weights."""
         return [self.encoder.class_patch, self.encoder.positions]
 
     def forward(
-        self, x: Tensor, lengths: Tensor | None = None, *, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
     ) -> TimeDRLLosses:
-        """Losses of a batch of series, (n_samples, n_channels, n_timepoints).
+        """Return the losses of a batch.
 
-        `generator` is the source of the dropouts, on the device of `x`.
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_channels, n_timepoints)
+            Series.
+        lengths : None
+            Series must have one length.
+        generator : torch.Generator, default=None
+            Source of the dropouts, on the device of `x`.
+
+        Returns
+        -------
+        TimeDRLLosses
+            The weighted sum, and its terms.
+
+        Raises
+        ------
+        ValueError
+            If `lengths` are given, or if the encoder does not take series of this length.
         """
-        check_one_length(lengths, "timedrl")
+        check_one_length(lengths, self.name)
         patches = self.encoder.patches(x)
-        instances, projected, errors = [], [], []
+        errors = []
+        instances = []
+        projected = []
         for _ in range(2):
-            tokens = dropped(self.encoder.tokens(patches), self.dropout, generator)
-            map_ = self.encoder.through_stages(tokens)
-            hidden = self.contrast_head.hidden(map_[..., 0])
-            rebuilt = self.predictor(dropped(map_[..., 1:].mT, self.dropout, generator))
-            instances.append(map_[..., 0])
-            projected.append(self.contrast_head.outer(dropped(hidden, self.dropout, generator)))
+            tokens = self.encoder.tokens(patches)
+            tokens = dropped(tokens, self.dropout, generator)
+            token_map = self.encoder.through_stages(tokens)
+            instance = token_map[..., 0]
+            hidden = self.contrast_head.hidden(instance)
+            patch_features = token_map[..., 1:].mT
+            patch_features = dropped(patch_features, self.dropout, generator)
+            rebuilt = self.predictor(patch_features)
+            hidden = dropped(hidden, self.dropout, generator)
             errors.append(F.mse_loss(rebuilt, patches))
+            instances.append(instance)
+            projected.append(self.contrast_head.outer(hidden))
         return losses(errors, instances, projected)
 
 
-def losses(errors: list[Tensor], instances: list[Tensor], projected: list[Tensor]) -> TimeDRLLosses:
-    """Both passes' mean error, and minus their mean agreement with a tenth of the weight.
+def losses(
+    errors: list[Tensor],
+    instances: list[Tensor],
+    projected: list[Tensor],
+) -> TimeDRLLosses:
+    """Return the mean error of both passes, minus a tenth of the mean agreement between them.
 
     Parameters
     ----------
     errors : list of two Tensor
-        Mean squared error of each pass.
-    instances, projected : list of two Tensor of shape (n_samples, width)
-        Class tokens of each pass, which are held fixed, and what the head makes of them.
+        Mean squared error of each pass, 0-dim.
+    instances : list of two Tensor of shape (n_samples, width)
+        Class tokens of each pass. No gradient flows into them.
+    projected : list of two Tensor of shape (n_samples, width)
+        Output of the head for the class tokens of each pass.
+
+    Returns
+    -------
+    TimeDRLLosses
+        The weighted sum, and its terms.
     """
-    prediction = (errors[0] + errors[1]) / 2
-    one = F.cosine_similarity(instances[0].detach(), projected[1], dim=-1).mean()
-    other = F.cosine_similarity(instances[1].detach(), projected[0], dim=-1).mean()
+    first_error, second_error = errors
+    first_instance, second_instance = instances
+    first_projected, second_projected = projected
+    prediction = (first_error + second_error) / 2
+    one = _agreement(first_instance, second_projected)
+    other = _agreement(second_instance, first_projected)
     contrast = -(one + other) / 2
-    return TimeDRLLosses(prediction + CONTRAST_WEIGHT * contrast, prediction, contrast)
+    loss = prediction + CONTRAST_WEIGHT * contrast
+    return TimeDRLLosses(loss, prediction, contrast)
 
 
-def dropped(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
-    """Dropout whose draws come from a generator, on the device of `x`."""
-    kept = torch.rand(x.shape, generator=generator, device=x.device) >= rate
+def _agreement(instance: Tensor, projected: Tensor) -> Tensor:
+    """Return the mean cosine of rows, with a gradient for the projected ones alone."""
+    cosines = F.cosine_similarity(
+        instance.detach(),
+        projected,
+        dim=-1,
+    )
+    return cosines.mean()
+
+
+def dropped(
+    x: Tensor,
+    rate: float,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Return `x` after dropout whose draws come from a generator, on the device of `x`."""
+    draws = torch.rand(
+        x.shape,
+        generator=generator,
+        device=x.device,
+    )
+    kept = draws >= rate
     return x * kept / (1.0 - rate)
