@@ -29,7 +29,8 @@ from fei_sklearn import FEIEmbedder
 from fei_sklearn.data import Panel
 from fei_sklearn.datasets import load_dataset
 from fei_sklearn.evaluation.models import Conditions
-from fei_sklearn.evaluation.protocols import Task, end_to_end
+from fei_sklearn.evaluation.protocols import end_to_end
+from fei_sklearn.evaluation.sets import Task
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser
 from fei_sklearn.training.calibration import calibrate
 

@@ -1,7 +1,7 @@
 """The command ``fei-sklearn``, also ``python -m fei_sklearn``.
 
-Exit codes: 0 done, 1 something failed on the way, 2 bad arguments, 130 interrupted. Results go to
-stdout, progress and messages to stderr.
+Exit codes: 0 done, 1 something failed during the work, 2 bad arguments, 130 interrupted. Results
+are printed on stdout, progress and messages on stderr.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 from fei_sklearn import __version__
 from fei_sklearn.cli import embed, evaluate, pretrain, report
-from fei_sklearn.cli.messages import WorkError, complain, sentence
-
-FAILED, BAD_ARGUMENTS, INTERRUPTED = 1, 2, 130
+from fei_sklearn.cli.messages import (
+    BAD_ARGUMENTS,
+    FAILED,
+    INTERRUPTED,
+    WorkError,
+    complain,
+    sentence,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, default=None
-        Arguments; None takes those of the process.
+        Arguments; None uses those of the process.
 
     Returns
     -------
@@ -41,25 +45,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        try:
-            code = int(args.run(args))
-            sys.stdout.flush()
-            return code
-        except KeyboardInterrupt:
-            complain("interrupted; what was complete is kept.")
-            return INTERRUPTED
-        except BrokenPipeError:  # the reader of stdout has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILED
-        except WorkError as error:
-            complain(f"error: {error}")
-            return FAILED
-        except (ValueError, TypeError, OSError) as error:
-            complain(f"error: {sentence(error)}")
-            return BAD_ARGUMENTS
+        return _run(args)
 
 
-def _show_warning(message: Any, *where: Any, **more: Any) -> None:
+def _run(args: argparse.Namespace) -> int:
+    """Run a command, and return its exit code or that of its error."""
+    try:
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        complain("interrupted; what was complete is kept.")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of stdout ended first, as `head` does
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        return FAILED
+    except WorkError as error:
+        complain(f"error: {error}")
+        return FAILED
+    except (ValueError, TypeError, OSError) as error:
+        complain(f"error: {sentence(error)}")
+        return BAD_ARGUMENTS
+
+
+def _show_warning(message: Warning | str, *where: object, **more: object) -> None:
     complain(f"warning: {sentence(message)}")
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import ast
-from typing import Any
+from typing import Any, TypeAlias
 
-STANDARDISE = ("time-index", "model")
+#: Subparsers to which a command adds its own.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add_data(
-    parser: argparse.ArgumentParser, help: str = "dataset name or path", optional: bool = False
-) -> None:
+def add_data(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add the positional DATA and the folder in which names are looked up."""
-    parser.add_argument("dataset", metavar="DATA", help=help, nargs="?" if optional else None)
+    parser.add_argument(
+        "dataset",
+        metavar="DATA",
+        help="dataset name or path",
+        nargs="?" if optional else None,
+    )
     parser.add_argument("--data", metavar="DIR", help="folder in which a dataset name is looked up")
 
 
@@ -42,32 +46,40 @@ def add_embedder(parser: argparse.ArgumentParser) -> None:
 
 
 def embedder_params(args: argparse.Namespace) -> dict[str, Any]:
-    """Parameters of FEIEmbedder that the command line spells, later ones over earlier ones.
+    """Return the parameters of FEIEmbedder on the command line; later ones replace earlier ones.
 
     Raises
     ------
     ValueError
-        For something other than KEY=VALUE.
+        For an assignment that is not KEY=VALUE.
     """
     params: dict[str, Any] = {}
-    options = {"encoder": args.encoder, "max_epochs": args.epochs, "batch_size": args.batch_size}
-    params |= {name: _value(value) for name, value in options.items() if value is not None}
+    if args.encoder is not None:
+        params["encoder"] = _value(args.encoder)
+    if args.epochs is not None:
+        params["max_epochs"] = args.epochs
+    if args.batch_size is not None:
+        params["batch_size"] = _value(args.batch_size)
     for assignment in args.assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not name.isidentifier():
-            raise ValueError(f"--set takes KEY=VALUE, got {assignment!r}.")
+            raise ValueError(f"--set needs KEY=VALUE, got {assignment!r}.")
         params[name] = _value(value)
     return params
 
 
-def _value(text: Any) -> Any:
-    """A Python literal, a tuple where there are commas, or else the text."""
-    if not isinstance(text, str):
-        return text
+def split_names(text: str) -> list[str]:
+    """Return the names between the commas of a text."""
+    names = text.split(",")
+    return [name.strip() for name in names]
+
+
+def _value(text: str) -> Any:
+    """Return a Python literal, a tuple where there are commas, or else the text."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         pass
     if "," in text:
-        return tuple(_value(part.strip()) for part in text.split(","))
+        return tuple(_value(name) for name in split_names(text))
     return text

@@ -5,21 +5,27 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from fei_sklearn.cli.arguments import STANDARDISE, add_data, add_machine
-from fei_sklearn.cli.messages import failing
+from fei_sklearn.cli.arguments import Commands, add_data, add_machine, split_names
+from fei_sklearn.cli.messages import DONE, failing
+from fei_sklearn.evaluation.choices import STANDARDISE
 from fei_sklearn.readout.spec import LAYERS
 
+if TYPE_CHECKING:
+    from fei_sklearn import FEIEmbedder
+    from fei_sklearn.datasets import Dataset
+    from fei_sklearn.evaluation.models import SavedModel
+
 PARTS = ("train", "val", "test")
-SUFFIXES = (".npz", ".csv", ".parquet")
 
 
-def add_to(commands: Any) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "embed",
@@ -53,11 +59,34 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--n-devices",
         default=1,
-        type=lambda text: text if text == "auto" else int(text),
+        type=_number_of_devices,
         metavar="N",
         help="devices that share the series, or auto for all CUDA devices (default: 1)",
     )
     parser.set_defaults(run=run)
+
+
+def _number_of_devices(text: str) -> int | str:
+    return text if text == "auto" else int(text)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of series, and what is known of each series.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray of shape (n_samples,)
+        "part", and "y" where all series have a label.
+    embeddings : ndarray of shape (n_samples, n_features)
+        Embeddings.
+    names : list of str
+        Names of the features.
+    """
+
+    columns: dict[str, np.ndarray]
+    embeddings: np.ndarray
+    names: list[str]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,104 +96,163 @@ def run(args: argparse.Namespace) -> int:
     from fei_sklearn._bridge.devices import resolve_device
     from fei_sklearn._files import whole_file
     from fei_sklearn.datasets import load_dataset
-    from fei_sklearn.evaluation.models import Conditions, SavedModel
-    from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
+    from fei_sklearn.evaluation.models import SavedModel
 
     resolve_device(args.device)
-    readout = _readout(args)
-    model = SavedModel.load(args.model, readout)
-    dataset = load_dataset(args.dataset, root=args.data, paper_protocol=args.paper_protocol)
+    model = SavedModel.load(args.model, _readout(args))
+    dataset = load_dataset(
+        args.dataset,
+        root=args.data,
+        paper_protocol=args.paper_protocol,
+    )
     parts = _parts(dataset, args.part)
-    per_time_index = args.standardise == "time-index"
-    conditions = Conditions(args.device, args.jobs, standardised=per_time_index)
     with failing():
-        panels = {part: as_panel(getattr(dataset, f"X_{part}")) for part in {"train", *parts}}
-        if per_time_index:
-            standardise = TimeIndexStandardiser(panels["train"])
-            panels = {part: standardise(X) for part, X in panels.items()}
-        embedder = model.fitted.set_params(**conditions.params())
-        if readout or per_time_index or not _fits(embedder, panels["train"]):
-            embedder = model.adapt(panels["train"], 0, conditions)
-        embedder.set_params(n_devices=args.n_devices)
-        embedded = [embedder.transform(panels[part]) for part in parts]
-        columns: dict[str, np.ndarray] = {
-            "part": np.repeat(parts, [len(part) for part in embedded]),
-        }
-        labels = [getattr(dataset, f"y_{part}") for part in parts]
-        if all(y is not None for y in labels):
-            columns["y"] = np.concatenate(labels)
-        embeddings = np.concatenate(embedded)
-        names = [str(name) for name in embedder.get_feature_names_out()]
+        embedded = _embed(model, dataset, parts, args)
+        write = WRITERS[out.suffix]
         with whole_file(out) as file:
-            {".npz": _npz, ".csv": _csv, ".parquet": _parquet}[out.suffix](
-                file, columns, embeddings, names
-            )
-    print(f"{args.out}: {len(embeddings)} embeddings of {embeddings.shape[1]} features")
-    return 0
+            write(file, embedded)
+    n_samples, n_features = embedded.embeddings.shape
+    print(f"{args.out}: {n_samples} embeddings of {n_features} features")
+    return DONE
 
 
 def _check_out(out: Path) -> None:
-    if out.suffix not in SUFFIXES:
-        raise ValueError(f"--out must end in {', '.join(SUFFIXES)}, got {str(out)!r}.")
+    if out.suffix not in WRITERS:
+        raise ValueError(f"--out must end in {', '.join(WRITERS)}, got {str(out)!r}.")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(out.parent)!r} to write in: make it.")
-    if out.suffix == ".parquet":
-        missing = [name for name in ("pandas", "pyarrow") if find_spec(name) is None]
-        if missing:
-            raise ValueError(
-                f"Parquet needs {' and '.join(missing)}: pip install {' '.join(missing)}, or write "
-                ".npz or .csv."
-            )
+    if out.suffix != ".parquet":
+        return
+    missing = [name for name in ("pandas", "pyarrow") if find_spec(name) is None]
+    if missing:
+        needed = " and ".join(missing)
+        packages = " ".join(missing)
+        raise ValueError(f"Parquet needs {needed}: pip install {packages}, or write .npz or .csv.")
 
 
 def _readout(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of the readout that the command line sets."""
     readout: dict[str, Any] = {}
-    for name in ("pooling", "views"):
-        if getattr(args, name) is not None:
-            names = tuple(part.strip() for part in getattr(args, name).split(","))
-            readout[name] = names if len(names) > 1 else names[0]
+    if args.pooling is not None:
+        readout["pooling"] = _one_or_several(args.pooling)
+    if args.views is not None:
+        readout["views"] = _one_or_several(args.views)
     if args.layers is not None:
         readout["layers"] = args.layers
     return readout
 
 
-def _parts(dataset: Any, part: str) -> list[str]:
-    present = [p for p in PARTS if getattr(dataset, f"X_{p}") is not None]
+def _one_or_several(text: str) -> str | tuple[str, ...]:
+    names = split_names(text)
+    if len(names) == 1:
+        return names[0]
+    return tuple(names)
+
+
+def _parts(dataset: Dataset, part: str) -> list[str]:
+    """Return the names of the parts to embed."""
+    series = _series(dataset)
     if part == "all":
-        return present
-    if part not in present:
-        raise ValueError(f"{dataset.name!r} has no {part} part: it has {', '.join(present)}.")
+        return list(series)
+    if part not in series:
+        raise ValueError(f"{dataset.name!r} has no {part} part: it has {', '.join(series)}.")
     return [part]
 
 
-def _fits(embedder: Any, X: np.ndarray) -> bool:
-    """Whether the model takes such panels as it is, with its own scaling and thresholds."""
-    return bool(embedder.input_ndim_ == 3 and embedder.n_channels_in_ == X.shape[1])
+def _series(dataset: Dataset) -> dict[str, np.ndarray | list[np.ndarray]]:
+    """Return the series of the parts that a dataset has."""
+    series = {"train": dataset.X_train}
+    if dataset.X_val is not None:
+        series["val"] = dataset.X_val
+    if dataset.X_test is not None:
+        series["test"] = dataset.X_test
+    return series
 
 
-def _npz(
-    file: IO[bytes], columns: dict[str, np.ndarray], embeddings: np.ndarray, names: list[str]
-) -> None:
-    np.savez_compressed(file, embeddings=embeddings, **columns)  # type: ignore[arg-type]
+def _embed(
+    model: SavedModel,
+    dataset: Dataset,
+    parts: list[str],
+    args: argparse.Namespace,
+) -> Embedded:
+    """Return the embeddings of the parts, one after the other, with labels if all parts have."""
+    from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
+
+    series = _series(dataset)
+    panels = {part: as_panel(series[part]) for part in {"train", *parts}}
+    if args.standardise == "time-index":
+        standardise = TimeIndexStandardiser(panels["train"])
+        panels = {part: standardise(X) for part, X in panels.items()}
+    embedder = _ready(model, panels["train"], args)
+    embeddings = [embedder.transform(panels[part]) for part in parts]
+    n_series = [len(panels[part]) for part in parts]
+    columns = {"part": np.repeat(parts, n_series)}
+    labels = _labels(dataset)
+    if all(part in labels for part in parts):
+        columns["y"] = np.concatenate([labels[part] for part in parts])
+    names = embedder.get_feature_names_out()
+    return Embedded(
+        columns=columns,
+        embeddings=np.concatenate(embeddings),
+        names=[str(name) for name in names],
+    )
 
 
-def _csv(
-    file: IO[bytes], columns: dict[str, np.ndarray], embeddings: np.ndarray, names: list[str]
-) -> None:
+def _labels(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the labels of the parts that have labels."""
+    labels = {}
+    if dataset.y_train is not None:
+        labels["train"] = dataset.y_train
+    if dataset.y_val is not None:
+        labels["val"] = dataset.y_val
+    if dataset.y_test is not None:
+        labels["test"] = dataset.y_test
+    return labels
+
+
+def _ready(
+    model: SavedModel,
+    X_train: np.ndarray,
+    args: argparse.Namespace,
+) -> FEIEmbedder:
+    """Return the model's embedder, as it was saved unless readout, scaling or channels differ."""
+    from fei_sklearn.evaluation.models import Conditions
+
+    per_time_index = args.standardise == "time-index"
+    conditions = Conditions(args.device, args.jobs, standardised=per_time_index)
+    embedder = model.fitted
+    embedder.set_params(**conditions.params())
+    same_channels = embedder.input_ndim_ == 3 and embedder.n_channels_in_ == X_train.shape[1]
+    if _readout(args) or per_time_index or not same_channels:
+        embedder = model.adapt(X_train, 0, conditions)
+    embedder.set_params(n_devices=args.n_devices)
+    return embedder
+
+
+def _write_npz(file: IO[bytes], embedded: Embedded) -> None:
+    arrays: dict[str, Any] = {"embeddings": embedded.embeddings}
+    arrays |= embedded.columns
+    np.savez_compressed(file, **arrays)
+
+
+def _write_csv(file: IO[bytes], embedded: Embedded) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*columns, *names])
-    for *about, row in zip(*columns.values(), embeddings, strict=True):
-        writer.writerow([*about, *row])
+    writer.writerow([*embedded.columns, *embedded.names])
+    rows = zip(*embedded.columns.values(), embedded.embeddings, strict=True)
+    for *cells, embedding in rows:
+        writer.writerow([*cells, *embedding])
     text.detach()  # the file stays open
 
 
-def _parquet(
-    file: IO[bytes], columns: dict[str, np.ndarray], embeddings: np.ndarray, names: list[str]
-) -> None:
+def _write_parquet(file: IO[bytes], embedded: Embedded) -> None:
     import pandas as pd
 
-    frame = pd.DataFrame(embeddings, columns=names)
-    for position, (name, column) in enumerate(columns.items()):
+    frame = pd.DataFrame(embedded.embeddings, columns=embedded.names)
+    for position, (name, column) in enumerate(embedded.columns.items()):
         frame.insert(position, name, column)
     frame.to_parquet(file, index=False)
+
+
+#: File ending -> function that writes such a file.
+WRITERS = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}

@@ -1,4 +1,4 @@
-"""``fei-sklearn evaluate``: a model or a study on labelled sets, into a file of results."""
+"""``fei-sklearn evaluate``: a model or a study on labelled sets, saved in a results file."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import argparse
 import sys
 import time
 from contextlib import redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING
 
-from fei_sklearn.cli.arguments import STANDARDISE, add_embedder, add_machine, embedder_params
-from fei_sklearn.cli.messages import complain, sentence
+from fei_sklearn.cli.arguments import Commands, add_embedder, add_machine, embedder_params
+from fei_sklearn.cli.messages import DONE, FAILED, complain, sentence
 from fei_sklearn.evaluation import STUDIES
+from fei_sklearn.evaluation.choices import HEADS, PROTOCOLS, READOUTS, STANDARDISE, TASKS
 
-PROTOCOLS = ("linear", "finetune", "probe")
+if TYPE_CHECKING:
+    from fei_sklearn.evaluation.runner import CellProgress
 
 
-def add_to(commands: Any) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "evaluate",
@@ -31,13 +33,13 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--data", metavar="DIR", required=True, help="folder of the sets")
     parser.add_argument("--out", metavar="FILE", required=True, help="results file, .jsonl")
-    parser.add_argument("--task", choices=("classification", "regression"), help="(default: both)")
+    parser.add_argument("--task", choices=TASKS, help="(default: both)")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="probe", help="(default: probe)")
     parser.add_argument(
         "--sets", nargs="+", metavar="SET", help="names or patterns such as 'UCR:*' (default: all)"
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="(default: 0)")
-    parser.add_argument("--head", choices=("logistic", "ridge"), help="head of the probe")
+    parser.add_argument("--head", choices=HEADS, help="head of the probe")
     parser.add_argument(
         "--standardise",
         choices=STANDARDISE,
@@ -45,7 +47,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--readout",
-        choices=("paper", "model"),
+        choices=READOUTS,
         help="mean of the last stage (default for linear and finetune), or the model's own",
     )
     parser.add_argument(
@@ -69,9 +71,10 @@ def run(args: argparse.Namespace) -> int:
     failed: list[str] = []
     started = time.monotonic()
 
-    def on_cell(progress: Any) -> None:
+    def on_cell(progress: CellProgress) -> None:
         if progress.is_new and not args.quiet:
-            print(_line(progress, time.monotonic() - started), file=sys.stderr, flush=True)
+            line = _line(progress, time.monotonic() - started)
+            print(line, file=sys.stderr, flush=True)
 
     def on_failure(where: str, error: Exception) -> None:
         failed.append(where)
@@ -81,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from fei_sklearn.evaluation.report import plain_text
     from fei_sklearn.evaluation.tables import tables
 
-    with redirect_stdout(sys.stderr):  # epochs are progress
+    with redirect_stdout(sys.stderr):  # printed epochs are progress
         records = evaluate(
             args.model,
             data=args.data,
@@ -107,11 +110,13 @@ def run(args: argparse.Namespace) -> int:
         print(plain_text(tables(records)))
     if failed:
         complain(f"{len(failed)} failed: {'; '.join(failed)}")
-    return 1 if failed else 0
+        return FAILED
+    return DONE
 
 
-def _line(progress: Any, seconds: float) -> str:
+def _line(progress: CellProgress, seconds: float) -> str:
     record = progress.record
-    metrics = "  ".join(f"{name} {value:.4f}" for name, value in record["metrics"].items())
+    metrics = [f"{name} {value:.4f}" for name, value in record["metrics"].items()]
+    measured = "  ".join(metrics)
     where = f"{record['set']}, {record['model']}, seed {record['seed']}"
-    return f"[{progress.n_done}/{progress.n_cells}] {where}: {metrics}  ({seconds:.0f} s)"
+    return f"[{progress.n_done}/{progress.n_cells}] {where}: {measured}  ({seconds:.0f} s)"

@@ -1,4 +1,4 @@
-"""What the command says on stderr."""
+"""Messages of the command on stderr, and exit codes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+DONE = 0
+FAILED = 1
+BAD_ARGUMENTS = 2
+INTERRUPTED = 130
+
 #: Longest message, in characters.
 LONGEST = 600
 
 
 class WorkError(Exception):
-    """Good arguments, but the work failed."""
+    """Work that failed although the arguments are good."""
 
 
 def complain(text: str) -> None:
@@ -20,16 +25,23 @@ def complain(text: str) -> None:
 
 
 def sentence(error: object) -> str:
-    """An exception or warning on one line."""
+    """Return an exception or warning on one line.
+
+    The class is named where the message alone may be hard to understand: for unexpected
+    exceptions, and for empty messages.
+    """
     text = " ".join(str(error).split())
-    if not isinstance(error, ValueError | TypeError | OSError | Warning) or not text:
+    is_expected = isinstance(error, ValueError | TypeError | OSError | Warning)
+    if not is_expected or not text:
         text = f"{type(error).__name__}: {text}".rstrip(": ")
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+    if len(text) > LONGEST:
+        return f"{text[:LONGEST]} ..."
+    return text
 
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """Work whose errors are not the arguments' fault."""
+    """Turn errors that are not the arguments' fault into WorkError."""
     try:
         yield
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:

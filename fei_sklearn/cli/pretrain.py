@@ -6,19 +6,23 @@ import argparse
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fei_sklearn.cli.arguments import (
-    STANDARDISE,
+    Commands,
     add_data,
     add_embedder,
     add_machine,
     embedder_params,
 )
-from fei_sklearn.cli.messages import failing
+from fei_sklearn.cli.messages import DONE, failing
+from fei_sklearn.evaluation.choices import STANDARDISE
+
+if TYPE_CHECKING:
+    from fei_sklearn import FEIEmbedder
 
 
-def add_to(commands: Any) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "pretrain",
@@ -51,52 +55,71 @@ def run(args: argparse.Namespace) -> int:
     """Pretrain and save."""
     if Path(args.out).is_file():
         raise ValueError(f"--out {args.out!r} is a file: give a folder for the model.")
-    if (args.dataset is None) == (args.recipe is None):
-        raise ValueError("Give DATA to pretrain on, or --recipe NAME, and not both.")
+    has_dataset = args.dataset is not None
+    has_recipe = args.recipe is not None
+    if has_dataset == has_recipe:
+        raise ValueError("Give either DATA to pretrain on, or --recipe NAME.")
     from fei_sklearn._bridge.devices import resolve_device
 
-    resolve_device(args.device)  # a bad argument, found out before hours of work
-    embedder, n_series = _on_dataset(args) if args.recipe is None else _by_recipe(args)
+    resolve_device(args.device)  # a bad device fails now, and not after hours of work
+    if has_dataset:
+        embedder, n_series = _on_dataset(args)
+    else:
+        embedder, n_series = _by_recipe(args)
     print(f"{args.out}: {n_series} series, {embedder.n_iter_} epochs, {_loss(embedder)}")
-    return 0
+    return DONE
 
 
-def _by_recipe(args: argparse.Namespace) -> tuple[Any, int]:
-    """The embedder of a recipe, saved, and the series of its corpus."""
+def _by_recipe(args: argparse.Namespace) -> tuple[FEIEmbedder, int]:
+    """Return the saved embedder of a recipe, and the number of series of its corpus."""
     from fei_sklearn.recipes import RECIPES, pretrain_recipe
 
-    params = {"verbose": 0 if args.quiet else 1, "device": args.device, "n_jobs": args.jobs}
-    params |= embedder_params(args) | ({} if args.seed is None else {"random_state": args.seed})
+    params = {
+        "verbose": _verbosity(args),
+        "device": args.device,
+        "n_jobs": args.jobs,
+    }
+    params |= embedder_params(args)
+    if args.seed is not None:
+        params["random_state"] = args.seed
     with failing():
-        with redirect_stdout(sys.stderr):  # epochs are progress
+        with redirect_stdout(sys.stderr):  # printed epochs are progress
             embedder = pretrain_recipe(args.recipe, n_series=args.series, **params)
         embedder.save(args.out)
     return embedder, args.series or RECIPES[args.recipe].n_series
 
 
-def _on_dataset(args: argparse.Namespace) -> tuple[Any, int]:
-    """An embedder pretrained on the training part of a dataset, saved, and its series."""
+def _on_dataset(args: argparse.Namespace) -> tuple[FEIEmbedder, int]:
+    """Return the saved embedder of a dataset's training part, and its number of series."""
     from fei_sklearn.datasets import load_dataset
     from fei_sklearn.evaluation.models import check_params
     from fei_sklearn.evaluation.pretraining import Corpus
 
-    params = embedder_params(args)
-    embedder = check_params(
-        {"verbose": 0 if args.quiet else 1}
-        | params
-        | {"device": args.device, "n_jobs": args.jobs, "random_state": args.seed or 0}
+    params: dict[str, Any] = {"verbose": _verbosity(args)}
+    params |= embedder_params(args)
+    params["device"] = args.device
+    params["n_jobs"] = args.jobs
+    params["random_state"] = args.seed or 0
+    embedder = check_params(params)
+    dataset = load_dataset(
+        args.dataset,
+        root=args.data,
+        paper_protocol=args.paper_protocol,
     )
-    dataset = load_dataset(args.dataset, root=args.data, paper_protocol=args.paper_protocol)
     with failing():
         corpus = Corpus(dataset.X_train, per_time_index=args.standardise == "time-index")
         embedder.set_params(**corpus.scaling)
-        with redirect_stdout(sys.stderr):  # epochs are progress
+        with redirect_stdout(sys.stderr):  # printed epochs are progress
             embedder.fit(corpus.X)
         embedder.save(args.out)
     return embedder, len(corpus.X)
 
 
-def _loss(embedder: Any) -> str:
+def _verbosity(args: argparse.Namespace) -> int:
+    return int(not args.quiet)
+
+
+def _loss(embedder: FEIEmbedder) -> str:
     if not embedder.history_:
         return "untrained"
     best = embedder.history_[embedder.best_epoch_ - 1]

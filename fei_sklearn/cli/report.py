@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+from fei_sklearn.cli.arguments import Commands
+from fei_sklearn.cli.messages import DONE
 
 
-def add_to(commands: Any) -> None:
+def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "report",
@@ -20,9 +22,10 @@ def add_to(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report, and print where it is."""
+    """Write the report, and print its paths."""
     from fei_sklearn.evaluation import read_results, write_report
 
-    for path in write_report(read_results(*args.results), args.out):
+    records = read_results(*args.results)
+    for path in write_report(records, args.out):
         print(path)
-    return 0
+    return DONE

@@ -1,7 +1,7 @@
-"""The paper's evaluation: linear, fine-tuned and probed, cell by cell into a file of results.
+"""The paper's evaluation: linear evaluation, fine-tuning and probes, saved cell by cell.
 
-`evaluate` measures a model on sets, `read_results` reads what it wrote, and `write_report` makes
-tables of it. The command ``fei-sklearn`` is a thin layer over these.
+`evaluate` measures a model on sets and writes a results file, `read_results` reads the file, and
+`write_report` makes tables of the results. The command ``fei-sklearn`` is a thin layer over these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fei_sklearn.evaluation.runner import evaluate
     from fei_sklearn.evaluation.studies import STUDIES
 
-#: Public name -> module. Loaded on first use, so that a command's help need not wait.
+#: Public name -> module. Modules are loaded on first use, which keeps a command's help fast.
 _PUBLIC = {
     "STUDIES": "fei_sklearn.evaluation.studies",
     "evaluate": "fei_sklearn.evaluation.runner",

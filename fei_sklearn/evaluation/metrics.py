@@ -7,7 +7,7 @@ from sklearn import metrics
 
 
 def classification_metrics(y: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Accuracy, and macro precision, recall and F1; a ratio without cases is 0.
+    """Return accuracy, and macro precision, recall and F1.
 
     Parameters
     ----------
@@ -19,8 +19,9 @@ def classification_metrics(y: np.ndarray, predicted: np.ndarray) -> dict[str, fl
     Returns
     -------
     dict of str to float
-        "accuracy", "precision", "recall" and "f1", in [0, 1]. The published tables have precision
-        and recall the wrong way round; these are the right way.
+        "accuracy", "precision", "recall" and "f1", in [0, 1]. A ratio whose denominator is zero
+        counts as 0. The published tables have precision and recall the wrong way round; here each
+        has its own name.
     """
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         y, predicted, average="macro", zero_division=0
@@ -34,7 +35,7 @@ def classification_metrics(y: np.ndarray, predicted: np.ndarray) -> dict[str, fl
 
 
 def regression_metrics(y: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Mean squared and mean absolute error, on the targets' own scale.
+    """Return mean squared and mean absolute error, on the targets' own scale.
 
     Parameters
     ----------

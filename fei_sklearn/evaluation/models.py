@@ -1,4 +1,4 @@
-"""What can be evaluated: saved models, untrained ones, and the baselines without an encoder."""
+"""Models that can be evaluated: saved, untrained, and baselines without an encoder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import copy
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,22 +15,30 @@ from sklearn.impute import SimpleImputer
 from sklearn.utils.validation import check_is_fitted
 
 from fei_sklearn._embedder import FEIEmbedder
-from fei_sklearn._saving import folder as _persistence
-from fei_sklearn._saving import state as _state
+from fei_sklearn._saving import folder as saved_folder
+from fei_sklearn._saving import state as saved_state
+from fei_sklearn.evaluation.standardise import padded_with_nan
 
-#: Parameters of a saved model that may be chosen after it was trained.
-READOUT = ("pooling", "layers", "views")
+#: Parameters of a saved model that may be chosen after training.
+READOUT_PARAMS = ("pooling", "layers", "views")
 
 #: The readout of the paper.
-PAPER_READOUT: dict[str, Any] = {"pooling": "mean", "layers": "last", "views": "level"}
+PAPER_READOUT = {
+    "pooling": "mean",
+    "layers": "last",
+    "views": "level",
+}
 
-#: Fewest time points that MiniRocket takes.
+#: Parameters that leave the computed numbers as they are, wherever they are computed.
+MACHINE_PARAMS = ("device", "n_jobs")
+
+#: Smallest number of time points that MiniRocket supports.
 MINIROCKET_TIMEPOINTS = 9
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where a model computes, and on what.
+    """Device of a model, and form of its input and output.
 
     Attributes
     ----------
@@ -49,47 +58,80 @@ class Conditions:
     paper_readout: bool = False
 
     def params(self) -> dict[str, Any]:
-        """What the embedder's parameters have to say of it."""
-        where = {"device": self.device, "n_jobs": self.n_jobs}
-        return where | (PAPER_READOUT if self.paper_readout else {})
+        """Return the parameters of the embedder under these conditions."""
+        params: dict[str, Any] = {}
+        params["device"] = self.device
+        params["n_jobs"] = self.n_jobs
+        if self.paper_readout:
+            params |= PAPER_READOUT
+        return params
 
 
-class Model(Protocol):
-    """A model, before it has seen a set.
+class Transformer(Protocol):
+    """A fitted transformer from panels to features."""
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return features of shape (n_samples, n_features)."""
+
+
+class Model(ABC):
+    """A model before it has seen a set.
 
     Attributes
     ----------
     name : str
-        What tables call it.
+        Name in tables.
     fingerprint : str
-        Differs where weights or parameters differ; the seed is not part of it.
+        Digest of weights and parameters; the seed is not part of it.
     study : str or None
-        The study of which it is a variant.
+        Study of which the model is a variant.
     has_encoder : bool
-        Whether :meth:`adapt` gives an FEIEmbedder, which can be fine-tuned.
+        Whether :meth:`adapt` returns an FEIEmbedder, which can be fine-tuned.
     """
 
     name: str
     fingerprint: str
-    study: str | None
-    has_encoder: bool
+    study: str | None = None
+    has_encoder = False
 
-    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Any:
-        """A fitted transformer for panels like the training panel `X`; labels are not seen."""
+    @abstractmethod
+    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Transformer:
+        """Return a fitted transformer for panels like a training panel, without labels.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_channels, n_timepoints)
+            Training panel.
+        seed : int
+            Seed of what the model draws.
+        conditions : Conditions
+            Where to compute.
+
+        Returns
+        -------
+        transformer
+            An FEIEmbedder if the model has an encoder.
+        """
 
 
-def model_fingerprint(what: Any) -> str:
-    """Short digest of what JSON can hold; anything else in it by its repr."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+def model_fingerprint(content: object) -> str:
+    """Return a short digest of JSON content; other objects in it enter by their repr."""
+    text = json.dumps(content, sort_keys=True, default=repr)
+    digest = hashlib.sha256(text.encode())
+    return digest.hexdigest()[:16]
 
 
-def adapted(fitted: Any, X: np.ndarray, conditions: Conditions) -> Any:
-    """A fitted embedder made ready for panels of other channels or lengths, its weights as given.
+def adapt_embedder(
+    fitted: FEIEmbedder,
+    X: np.ndarray,
+    conditions: Conditions,
+) -> FEIEmbedder:
+    """Return a copy of a fitted embedder for panels of other channels or lengths.
 
     Parameters
     ----------
     fitted : FEIEmbedder
-        The fitted embedder, left as it is.
+        Fitted embedder, which is not changed.
     X : ndarray of shape (n_samples, n_channels, n_timepoints)
         Training panel.
     conditions : Conditions
@@ -98,70 +140,118 @@ def adapted(fitted: Any, X: np.ndarray, conditions: Conditions) -> Any:
     Returns
     -------
     FEIEmbedder
-        Its scaling is the model's where it has as many channels, else that of `X`; thresholds of
-        the readout are fitted on `X`.
+        Embedder of the same weights. Its scaling is that of `fitted` for the same number of
+        channels, and else fitted on `X`. Thresholds of the readout are fitted on `X`.
 
     Raises
     ------
     ValueError
         If the encoder mixes another number of channels.
     """
-    own = copy.deepcopy(fitted)
-    own.set_params(warm_start=True, max_epochs=0, verbose=0, **conditions.params())
+    embedder = copy.deepcopy(fitted)
+    embedder.set_params(**conditions.params())
+    embedder.set_params(warm_start=True, max_epochs=0, verbose=0)
     if conditions.standardised:
-        own.offset_, own.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
-    return own.fit(X)
+        n_channels = X.shape[1]
+        embedder.offset_ = np.zeros(n_channels)
+        embedder.scale_ = np.ones(n_channels)
+    embedder.fit(X)
+    return embedder
 
 
-@dataclass
-class SavedModel:
+def check_params(params: dict[str, Any]) -> FEIEmbedder:
+    """Return an embedder of these parameters.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of :class:`fei_sklearn.FEIEmbedder`.
+
+    Returns
+    -------
+    FEIEmbedder
+        The embedder, not fitted.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is unknown or out of bounds.
+    """
+    embedder = FEIEmbedder()
+    embedder.set_params(**params)
+    embedder._validate_params()
+    return embedder
+
+
+class SavedModel(Model):
     """A fitted embedder.
 
-    Attributes
+    Parameters
     ----------
     fitted : FEIEmbedder
         The embedder.
     name : str
-        What tables call it.
+        Name in tables.
     """
 
-    fitted: Any
-    name: str
-    study: str | None = None
-    has_encoder: bool = True
-    fingerprint: str = field(init=False)
+    has_encoder = True
 
-    def __post_init__(self) -> None:
-        config, arrays = _state.to_folder(self.fitted)
-        for name in ("device", "n_jobs", "verbose"):
-            del config["params"][name]  # the same numbers come out wherever they are computed
-        config["fitted"].pop("history_")  # has timings
+    def __init__(self, fitted: FEIEmbedder, name: str) -> None:
+        self.fitted = fitted
+        self.name = name
+        config, arrays = saved_state.to_folder(fitted)
+        for param in (*MACHINE_PARAMS, "verbose"):
+            del config["params"][param]
+        config["fitted"].pop("history_")  # contains timings
         digest = hashlib.sha256()
-        for name in sorted(arrays):
-            digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+        for key in sorted(arrays):
+            content = np.ascontiguousarray(arrays[key])
+            digest.update(key.encode())
+            digest.update(content.tobytes())
         self.fingerprint = model_fingerprint([config, digest.hexdigest()])
 
     @classmethod
     def load(cls, name_or_path: str, readout: dict[str, Any]) -> SavedModel:
-        """A model by folder or name, with the readout that is asked for."""
-        unknown = sorted(set(readout) - set(READOUT))
+        """Load a model and choose its readout.
+
+        Parameters
+        ----------
+        name_or_path : str
+            Folder, or name of a bundled model.
+        readout : dict
+            Parameters of the readout; others stay as they were saved.
+
+        Returns
+        -------
+        SavedModel
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model, or a parameter is not one of the readout.
+        """
+        unknown = sorted(set(readout) - set(READOUT_PARAMS))
         if unknown:
             raise ValueError(
-                f"{unknown[0]!r} is fixed in a trained model: of the model {name_or_path!r} only "
-                f"{', '.join(READOUT)} can be set."
+                f"{unknown[0]!r} is fixed in the trained model {name_or_path!r}: set only "
+                f"{', '.join(READOUT_PARAMS)}."
             )
-        fitted = FEIEmbedder.load(_persistence.locate(name_or_path))
+        folder = saved_folder.locate(name_or_path)
+        fitted = FEIEmbedder.load(folder)
         fitted.set_params(**readout)
         fitted._validate_params()
-        return cls(fitted, os.path.basename(os.path.normpath(name_or_path)))
+        path = os.path.normpath(name_or_path)
+        name = os.path.basename(path)
+        return cls(fitted, name)
 
-    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Any:
-        """The embedder, ready for panels like `X`."""
-        return adapted(self.fitted, X, conditions)
+    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> FEIEmbedder:
+        """Return the embedder, ready for panels like `X`."""
+        return adapt_embedder(self.fitted, X, conditions)
 
 
-class UntrainedModel:
-    """An encoder of random weights with calibrated batch norm: the floor.
+class UntrainedModel(Model):
+    """An encoder of random weights with calibrated batch norm: the lower bound.
 
     Parameters
     ----------
@@ -170,58 +260,63 @@ class UntrainedModel:
     """
 
     name = "random"
-    study: str | None = None
     has_encoder = True
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = {**params, "max_epochs": 0}
-        self.fingerprint = model_fingerprint(check_params(self.params).get_params(deep=False))
+        all_params = check_params(self.params).get_params(deep=False)
+        self.fingerprint = model_fingerprint(all_params)
 
-    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Any:
-        """The encoder that `seed` draws, its batch norm calibrated on `X`."""
-        own = FEIEmbedder(**self.params).set_params(random_state=seed, **conditions.params())
-        return own.set_params(**({"scaling": None} if conditions.standardised else {})).fit(X)
-
-
-def check_params(params: dict[str, Any]) -> Any:
-    """An embedder of these parameters; ValueError if one is unknown or out of bounds."""
-    embedder = FEIEmbedder().set_params(**params)
-    embedder._validate_params()
-    return embedder
+    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> FEIEmbedder:
+        """Return the encoder drawn by `seed`, its batch norm calibrated on `X`."""
+        embedder = FEIEmbedder(**self.params)
+        embedder.set_params(random_state=seed, **conditions.params())
+        if conditions.standardised:
+            embedder.set_params(scaling=None)
+        embedder.fit(X)
+        return embedder
 
 
-class Raw:
-    """The series themselves, end to end; a missing value is the training mean at its index."""
+class Raw(Model):
+    """The series themselves; a missing value is the training mean at its channel and index."""
 
-    name = fingerprint = "raw"
-    study: str | None = None
-    has_encoder = False
+    name = "raw"
+    fingerprint = "raw"
 
-    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Any:
-        """A transformer to (n_samples, n_channels * n_timepoints)."""
-        return _Flat(X)
+    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Transformer:
+        """Return a transformer to (n_samples, n_channels * n_timepoints)."""
+        return _Flattener(X)
 
 
-class _Flat:
+class _Flattener:
+    """Series of the training length as rows: longer ones cut, missing values imputed."""
+
     def __init__(self, X: np.ndarray) -> None:
-        self.length = X.shape[2]
-        self.imputer = SimpleImputer(keep_empty_features=True).fit(self._rows(X))
+        self.n_timepoints = X.shape[2]
+        self.imputer = SimpleImputer(keep_empty_features=True)
+        self.imputer.fit(self._rows(X))
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
-        missing = max(self.length - X.shape[2], 0)
-        X = np.pad(X, ((0, 0), (0, 0), (0, missing)), constant_values=np.nan)
-        return X[:, :, : self.length].reshape(len(X), -1)
+        padded = padded_with_nan(X, self.n_timepoints)
+        cut = padded[:, :, : self.n_timepoints]
+        return cut.reshape(len(X), -1)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        return np.asarray(self.imputer.transform(self._rows(X)), dtype=np.float32)
+        complete = self.imputer.transform(self._rows(X))
+        return np.asarray(complete, dtype=np.float32)
 
 
-class MiniRocket:
-    """sktime's MiniRocket, for panels of one length without missing values."""
+class MiniRocket(Model):
+    """sktime's MiniRocket, for panels of one length without missing values.
 
-    name = fingerprint = "minirocket"
-    study: str | None = None
-    has_encoder = False
+    Raises
+    ------
+    ValueError
+        If numba is not installed.
+    """
+
+    name = "minirocket"
+    fingerprint = "minirocket"
 
     def __init__(self) -> None:
         try:
@@ -229,37 +324,51 @@ class MiniRocket:
         except ImportError as error:
             raise ValueError("The model 'minirocket' needs numba: pip install numba.") from error
 
-    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Any:
-        """A transformer to 9,996 features."""
+    def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> Transformer:
+        """Return a transformer to 9,996 features."""
         from sktime.transformations.panel.rocket import MiniRocketMultivariate
 
-        if X.shape[2] < MINIROCKET_TIMEPOINTS:
+        n_timepoints = X.shape[2]
+        if n_timepoints < MINIROCKET_TIMEPOINTS:
             raise ValueError(
-                f"minirocket needs series of at least {MINIROCKET_TIMEPOINTS} time points, these "
-                f"have {X.shape[2]}."
+                f"minirocket needs series of at least {MINIROCKET_TIMEPOINTS} time points, got "
+                f"{n_timepoints}: leave this set out."
             )
+        _check_complete(X)
         rocket = MiniRocketMultivariate(random_state=seed, n_jobs=conditions.n_jobs or 1)
-        return _Rocket(rocket.fit(_complete(X)))
+        rocket.fit(X)
+        return _FittedMiniRocket(rocket)
 
 
-class _Rocket:
+class _FittedMiniRocket:
     def __init__(self, rocket: Any) -> None:
         self.rocket = rocket
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        return np.asarray(self.rocket.transform(_complete(X)), dtype=np.float32)
+        _check_complete(X)
+        features = self.rocket.transform(X)
+        return np.asarray(features, dtype=np.float32)
 
 
-def _complete(X: np.ndarray) -> np.ndarray:
+def _check_complete(X: np.ndarray) -> None:
     if np.isnan(X).any():
         raise ValueError(
-            "minirocket takes series of one length without missing values, and these are not."
+            "minirocket needs series of one length without missing values: leave this set out."
         )
-    return X
 
 
-def find_model(model: Any, params: dict[str, Any]) -> Model:
-    """The model that a name, a folder or a fitted embedder stands for.
+#: Name -> model without parameters.
+BASELINES: dict[str, type[Model]] = {
+    "raw": Raw,
+    "minirocket": MiniRocket,
+}
+
+
+def find_model(
+    model: str | os.PathLike[str] | FEIEmbedder,
+    params: dict[str, Any],
+) -> Model:
+    """Find a model by its name or folder, or wrap a fitted embedder.
 
     Parameters
     ----------
@@ -276,15 +385,15 @@ def find_model(model: Any, params: dict[str, Any]) -> Model:
     Raises
     ------
     ValueError
-        If there is no such model, or it does not take these parameters; NotFittedError for an
-        embedder that was not fitted.
+        If there is no such model, or the model does not accept these parameters; NotFittedError
+        for an embedder that is not fitted.
     TypeError
         If `model` is something else.
     """
     if isinstance(model, FEIEmbedder):
         check_is_fitted(model)
         if params:
-            raise ValueError(f"A fitted embedder takes no params, got {sorted(params)}.")
+            raise ValueError(f"A fitted embedder has its parameters: leave out {sorted(params)}.")
         return SavedModel(model, type(model).__name__)
     if not isinstance(model, str | os.PathLike):
         raise TypeError(
@@ -294,8 +403,9 @@ def find_model(model: Any, params: dict[str, Any]) -> Model:
     name = os.fspath(model)
     if name == "random":
         return UntrainedModel(params)
-    if name in ("raw", "minirocket"):
-        if params:
-            raise ValueError(f"The model {name!r} takes no parameters, got {sorted(params)}.")
-        return Raw() if name == "raw" else MiniRocket()
-    return SavedModel.load(name, params)
+    if name not in BASELINES:
+        return SavedModel.load(name, params)
+    if params:
+        raise ValueError(f"The model {name!r} has no parameters: leave out {sorted(params)}.")
+    baseline = BASELINES[name]
+    return baseline()

@@ -1,4 +1,4 @@
-"""The three protocols: linear evaluation, fine-tuning, and scikit-learn's way of probing."""
+"""The three protocols: linear evaluation, fine-tuning, and a probe with scikit-learn's heads."""
 
 from __future__ import annotations
 
@@ -12,61 +12,45 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV, RidgeCV
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn._classifier import FEIClassifier
 from fei_sklearn._regressor import FEIRegressor
-from fei_sklearn.evaluation.models import Conditions
+from fei_sklearn.evaluation.models import Conditions, Transformer
+from fei_sklearn.evaluation.sets import Task
 from fei_sklearn.evaluation.splits import folds, hold_out
-
-PROTOCOLS = ("linear", "finetune", "probe")
-HEADS = ("logistic", "ridge")
+from fei_sklearn.evaluation.standardise import padded_with_nan
 
 #: Hyper-parameters of the paper, by protocol. Early stopping is for linear classification alone.
-PAPER: dict[str, dict[str, Any]] = {
-    "linear": {"freeze_encoder": True, "learning_rate": 1e-4, "max_epochs": 300},
-    "finetune": {"freeze_encoder": False, "learning_rate": 1e-5, "max_epochs": 100},
+PAPER = {
+    "linear": {
+        "freeze_encoder": True,
+        "learning_rate": 1e-4,
+        "max_epochs": 300,
+    },
+    "finetune": {
+        "freeze_encoder": False,
+        "learning_rate": 1e-5,
+        "max_epochs": 100,
+    },
 }
-PAPER_COMMON: dict[str, Any] = {"batch_size": 32, "lr_decay": "cosine", "warm_head": False}
+PAPER_COMMON = {
+    "batch_size": 32,
+    "lr_decay": "cosine",
+    "warm_head": False,
+    "n_iter_no_change": None,
+}
 PATIENCE = 15
 
-#: Penalties that the probe chooses among.
+#: Penalties among which the probe chooses.
 INVERSE_PENALTIES = tuple(np.logspace(-3, 2, 6))
 PENALTIES = tuple(np.logspace(-3, 5, 17))
 
 
 @dataclass(frozen=True)
-class Task:
-    """A set, its series as arrays and its input standardised.
-
-    Attributes
-    ----------
-    classes : bool
-        Whether the targets are classes.
-    X_train, X_test : ndarray of shape (n_samples, n_channels, n_timepoints)
-        Panels.
-    y_train, y_test : ndarray of shape (n_samples,)
-        Labels or targets.
-    X_val, y_val : ndarray or None
-        The validation part, if the set has one.
-    groups : ndarray of shape (n_samples,) or None
-        Groups of the training series.
-    """
-
-    classes: bool
-    X_train: np.ndarray
-    y_train: np.ndarray
-    X_test: np.ndarray
-    y_test: np.ndarray
-    X_val: np.ndarray | None
-    y_val: np.ndarray | None
-    groups: np.ndarray | None
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """What a protocol gives.
+    """Predictions of a protocol, and its cost.
 
     Attributes
     ----------
@@ -75,7 +59,7 @@ class Outcome:
     seconds : dict of str to float
         "fit" and "embed", as documented with each protocol.
     n_train, n_val : int
-        Series that trained and that validated.
+        Number of series that trained and that validated.
     """
 
     predicted: np.ndarray
@@ -92,7 +76,8 @@ class _GivenValidation:
     def _split(self, y: np.ndarray, random_state: Any) -> tuple[np.ndarray, np.ndarray]:
         rows = np.arange(len(y))
         n_training = len(y) - self.n_validation
-        return rows[:n_training], rows[n_training:]
+        training, validating = np.split(rows, [n_training])
+        return training, validating
 
 
 class _Classifier(_GivenValidation, FEIClassifier):
@@ -104,20 +89,24 @@ class _Regressor(_GivenValidation, FEIRegressor):
 
 
 def end_to_end(
-    task: Task, embedder: Any, protocol: str, seed: int, conditions: Conditions
+    task: Task,
+    embedder: Transformer,
+    protocol: str,
+    seed: int,
+    conditions: Conditions,
 ) -> Outcome:
-    """Linear evaluation or fine-tuning with the hyper-parameters of the paper.
+    """Run linear evaluation or fine-tuning with the hyper-parameters of the paper.
 
     Parameters
     ----------
     task : Task
         The set.
     embedder : FEIEmbedder
-        Fitted, ready for its panels.
+        Fitted, ready for panels of the set.
     protocol : {"linear", "finetune"}
-        Whether the encoder stays as it is.
+        Train a linear head alone, or head and encoder.
     seed : int
-        Seed of the batches, and of the validation part where the set has none.
+        Seed of the head, of batches, and of the validation part where the set has none.
     conditions : Conditions
         Where to compute.
 
@@ -126,43 +115,60 @@ def end_to_end(
     Outcome
         Its seconds: "fit" is training, "embed" is embedding and predicting the test series.
     """
-    if task.X_val is None or task.y_val is None:
-        rows, held_out = hold_out(task.y_train, task.groups, classes=task.classes, seed=seed)
-        X, y = task.X_train[np.r_[rows, held_out]], task.y_train[np.r_[rows, held_out]]
-    else:
-        rows, held_out = np.arange(len(task.y_train)), np.arange(len(task.y_val))
-        X = _stacked(task.X_train, task.X_val)
-        y = np.concatenate([task.y_train, task.y_val])
-    tuner = (_Classifier if task.classes else _Regressor)(
-        FrozenEstimator(embedder),
-        **PAPER[protocol],
-        **PAPER_COMMON,
-        n_iter_no_change=PATIENCE if protocol == "linear" and task.classes else None,
-        device=conditions.device,
-        n_jobs=conditions.n_jobs,
-        random_state=seed,
-    )
-    tuner.n_validation = len(held_out)
+    X, y, n_val = _training_rows(task, seed)
+    params: dict[str, Any] = PAPER[protocol] | PAPER_COMMON
+    if protocol == "linear" and task.classes:
+        params["n_iter_no_change"] = PATIENCE
+    params["device"] = conditions.device
+    params["n_jobs"] = conditions.n_jobs
+    params["random_state"] = seed
+    estimator = _Classifier if task.classes else _Regressor
+    frozen = FrozenEstimator(embedder)
+    tuner = estimator(frozen, **params)
+    tuner.n_validation = n_val
     started = time.perf_counter()
     tuner.fit(X, y)
     fitted = time.perf_counter()
-    predicted = tuner.predict(task.X_test)
-    seconds = {"fit": fitted - started, "embed": time.perf_counter() - fitted}
-    return Outcome(predicted, seconds, len(rows), len(held_out))
+    predicted = tuner.predict(task.X_test)  # type: ignore[no-untyped-call]
+    ended = time.perf_counter()
+    return Outcome(
+        predicted=predicted,
+        seconds={"fit": fitted - started, "embed": ended - fitted},
+        n_train=len(y) - n_val,
+        n_val=n_val,
+    )
+
+
+def _training_rows(task: Task, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return series and targets to fit, the validating rows last, and the number of these rows."""
+    if task.X_val is not None and task.y_val is not None:
+        X = _stacked(task.X_train, task.X_val)
+        y = np.concatenate([task.y_train, task.y_val])
+        return X, y, len(task.y_val)
+    rows, held_out = hold_out(
+        task.y_train,
+        task.groups,
+        classes=task.classes,
+        seed=seed,
+    )
+    ordered = np.concatenate([rows, held_out])
+    X = task.X_train[ordered]
+    y = task.y_train[ordered]
+    return X, y, len(held_out)
 
 
 def _stacked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Both panels as one, the shorter series with NaN behind."""
-    longest = max(first.shape[2], second.shape[2])
-    parts = (
-        np.pad(X, ((0, 0), (0, 0), (0, longest - X.shape[2])), constant_values=np.nan)
-        for X in (first, second)
-    )
-    return np.concatenate(list(parts))
+    """Return two panels as one, the series of the shorter panel padded with NaN."""
+    n_timepoints = max(first.shape[2], second.shape[2])
+    first = padded_with_nan(first, n_timepoints)
+    second = padded_with_nan(second, n_timepoints)
+    return np.concatenate([first, second])
 
 
-def probe(task: Task, embedder: Any, head: str, seed: int) -> Outcome:
-    """A linear head of scikit-learn on standardised features, its penalty chosen on training folds.
+def probe(task: Task, embedder: Transformer, head: str, seed: int) -> Outcome:
+    """Run a linear head of scikit-learn on standardised features.
+
+    The penalty of the head is chosen on folds of the training part.
 
     Parameters
     ----------
@@ -171,7 +177,7 @@ def probe(task: Task, embedder: Any, head: str, seed: int) -> Outcome:
     embedder : transformer
         Fitted; only its `transform` is called.
     head : {"logistic", "ridge"}
-        For classes; targets are regressed by ridge.
+        Head for classes. Targets are regressed by ridge.
     seed : int
         Seed of the folds.
 
@@ -181,24 +187,42 @@ def probe(task: Task, embedder: Any, head: str, seed: int) -> Outcome:
         Its seconds: "embed" is embedding training and test series, "fit" is fitting the head.
     """
     started = time.perf_counter()
-    features = embedder.transform(task.X_train).astype(np.float64)
-    test_features = embedder.transform(task.X_test).astype(np.float64)
+    features = embedder.transform(task.X_train)
+    features = features.astype(np.float64)
+    test_features = embedder.transform(task.X_test)
+    test_features = test_features.astype(np.float64)
     embedded = time.perf_counter()
     model = _head(task, head, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly optimal will do
+        # LogisticRegression stops at 1,000 iterations; nearly optimal is good enough
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, task.y_train)
-    seconds = {"fit": time.perf_counter() - embedded, "embed": embedded - started}
-    return Outcome(model.predict(test_features), seconds, len(task.y_train), 0)
+    fitted = time.perf_counter()
+    return Outcome(
+        predicted=model.predict(test_features),
+        seconds={"fit": fitted - embedded, "embed": embedded - started},
+        n_train=len(task.y_train),
+        n_val=0,
+    )
 
 
-def _head(task: Task, head: str, seed: int) -> Any:
-    splits = folds(task.y_train, task.groups, classes=task.classes, seed=seed)
+def _head(task: Task, head: str, seed: int) -> Pipeline | GridSearchCV:
+    splits = folds(
+        task.y_train,
+        task.groups,
+        classes=task.classes,
+        seed=seed,
+    )
     if task.classes and head == "logistic":
         logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        if not splits:
+            return logistic
         grid = {"logisticregression__C": INVERSE_PENALTIES}
-        return GridSearchCV(logistic, grid, cv=splits) if splits else logistic
-    # without groups leaving out one series each is exact and cheap
-    cv = splits if task.groups is not None and splits else None
-    ridge = RidgeClassifierCV if task.classes else RidgeCV
-    return make_pipeline(StandardScaler(), ridge(alphas=PENALTIES, cv=cv))
+        return GridSearchCV(logistic, grid, cv=splits)
+    ridge = RidgeCV(alphas=PENALTIES)
+    if task.classes:
+        ridge = RidgeClassifierCV(alphas=PENALTIES)
+    # without groups, ridge leaves out one series at a time, which is exact and cheap
+    if task.groups is not None and splits:
+        ridge.set_params(cv=splits)
+    return make_pipeline(StandardScaler(), ridge)

@@ -1,12 +1,18 @@
-"""The paper's numbers, to be printed beside ours.
+"""The paper's numbers, printed beside measured ones.
 
-Fu and Hu, AAAI 2025, and its appendix. Accuracies in percent. The authors pretrained on SleepEEG
-and used splits of their own: where a set here is a substitute or is split otherwise, its numbers
-and these are not measurements of the same thing.
+The numbers are those of Fu and Hu (AAAI 2025) and its appendix, accuracies in percent. The authors
+pretrained on SleepEEG and used splits of their own. Where a set here is a substitute or is split in
+another way, its numbers and the published ones do not measure the same thing.
 """
 
 from __future__ import annotations
 
+Accuracies = tuple[float, ...]
+
+#: MSE and MAE.
+Errors = tuple[float, float]
+
+#: Caveat that reports print.
 NOTE = (
     "Published numbers are those of Fu and Hu (AAAI 2025), whose models were pretrained on "
     "SleepEEG. Sets that are substitutes, other splits or other corpora are not the paper's data: "
@@ -14,10 +20,22 @@ NOTE = (
     "recall are interchanged and are not shown."
 )
 
-METHODS = ("Rand. Init.", "TS2Vec", "TimeDRL", "TF-C", "TimesURL", "SimMTM", "InfoTS", "FEI")
+METHODS = (
+    "Rand. Init.",
+    "TS2Vec",
+    "TimeDRL",
+    "TF-C",
+    "TimesURL",
+    "SimMTM",
+    "InfoTS",
+    "FEI",
+)
+
+#: Methods of which numbers are shown outside of studies.
+SHOWN_METHODS = ("Rand. Init.", "FEI")
 
 #: Protocol -> set -> accuracy in percent, in the order of METHODS.
-ACCURACY: dict[str, dict[str, tuple[float, ...]]] = {
+ACCURACY: dict[str, dict[str, Accuracies]] = {
     "linear": {
         "GES": (12.50, 63.33, 50.00, 57.50, 69.72, 74.17, 64.17, 75.00),
         "FDB": (11.39, 43.59, 40.63, 45.53, 54.44, 60.74, 60.71, 67.25),
@@ -35,8 +53,8 @@ ACCURACY: dict[str, dict[str, tuple[float, ...]]] = {
     },
 }
 
-#: Protocol -> method -> set -> (MSE, MAE).
-ERRORS: dict[str, dict[str, dict[str, tuple[float, float]]]] = {
+#: Protocol -> method -> set -> errors.
+ERRORS: dict[str, dict[str, dict[str, Errors]]] = {
     "linear": {
         "Rand. Init.": {
             "FD001": (0.065, 0.233),
@@ -54,12 +72,16 @@ ERRORS: dict[str, dict[str, dict[str, tuple[float, float]]]] = {
         },
     },
     "finetune": {
-        "FEI": {"OC-A": (0.063, 0.185), "OC-B": (0.026, 0.110), "OC-C": (0.011, 0.050)},
+        "FEI": {
+            "OC-A": (0.063, 0.185),
+            "OC-B": (0.026, 0.110),
+            "OC-C": (0.011, 0.050),
+        },
     },
 }
 
 #: Study -> set -> accuracy in percent of linear evaluation, in the order of VARIANTS.
-STUDY_ACCURACY: dict[str, dict[str, tuple[float, ...]]] = {
+STUDY_ACCURACY: dict[str, dict[str, Accuracies]] = {
     "ablation": {
         "GES": (75.00, 63.33, 38.33, 45.00, 71.67, 75.00, 71.67),
         "FDB": (67.25, 34.49, 37.46, 54.28, 59.00, 65.15, 63.04),
@@ -75,7 +97,8 @@ STUDY_ACCURACY: dict[str, dict[str, tuple[float, ...]]] = {
     },
 }
 
-VARIANTS: dict[str, tuple[str, ...]] = {
+#: Study -> the paper's names of the variants.
+VARIANTS = {
     "ablation": (
         "FEI",
         "w/o embedding inference",
@@ -89,16 +112,21 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def published(protocol: str, study: str | None, metric: str, set_name: str) -> dict[str, float]:
-    """What the paper has for a set.
+def published(
+    protocol: str,
+    study: str | None,
+    metric: str,
+    set_name: str,
+) -> dict[str, float]:
+    """Return the paper's numbers for a set.
 
     Parameters
     ----------
     protocol : {"linear", "finetune", "probe"}
-        The probe is set beside linear evaluation.
+        The protocol. The probe is compared with linear evaluation.
     study : str or None
-        For "ablation" and "masking" the paper's variants; for "rivals" all methods; else FEI and
-        random initialisation.
+        For "ablation" and "masking" the paper's variants; for "rivals" all methods; for None FEI
+        and random initialisation.
     metric : {"accuracy", "f1", "mse", "mae"}
         The metric.
     set_name : str
@@ -107,22 +135,52 @@ def published(protocol: str, study: str | None, metric: str, set_name: str) -> d
     Returns
     -------
     dict of str to float
-        By method or variant, in the unit of the tables: percent for accuracy. Empty where there is
-        nothing.
+        Numbers by method or variant, in the unit of the tables: percent for accuracy. The result
+        is empty where nothing is published.
     """
-    protocol = "linear" if protocol == "probe" else protocol
+    if protocol == "probe":
+        protocol = "linear"
     if metric in ("mse", "mae"):
-        if study not in (None, "rivals"):
-            return {}
-        column = ("mse", "mae").index(metric)
-        methods = ERRORS.get(protocol, {})
-        return {m: sets[set_name][column] for m, sets in methods.items() if set_name in sets}
+        return _errors(protocol, study, metric, set_name)
     if metric != "accuracy":
         return {}
     if study in STUDY_ACCURACY:
-        values = STUDY_ACCURACY[study].get(set_name, ()) if protocol == "linear" else ()
-        return dict(zip(VARIANTS[study], values, strict=False))
-    values = ACCURACY.get(protocol, {}).get(set_name, ())
-    everything = dict(zip(METHODS, values, strict=False))
-    kept = {None: ("Rand. Init.", "FEI"), "rivals": METHODS}.get(study, ())
-    return {method: everything[method] for method in kept if method in everything}
+        return _study_accuracies(protocol, study, set_name)
+    return _accuracies(protocol, study, set_name)
+
+
+def _errors(
+    protocol: str,
+    study: str | None,
+    metric: str,
+    set_name: str,
+) -> dict[str, float]:
+    if study not in (None, "rivals"):
+        return {}
+    columns = ("mse", "mae")
+    column = columns.index(metric)
+    methods = ERRORS.get(protocol, {})
+    errors = {}
+    for method, sets in methods.items():
+        if set_name in sets:
+            errors[method] = sets[set_name][column]
+    return errors
+
+
+def _study_accuracies(protocol: str, study: str, set_name: str) -> dict[str, float]:
+    sets = STUDY_ACCURACY[study]
+    values = sets.get(set_name)
+    if protocol != "linear" or values is None:
+        return {}
+    return dict(zip(VARIANTS[study], values, strict=True))
+
+
+def _accuracies(protocol: str, study: str | None, set_name: str) -> dict[str, float]:
+    sets = ACCURACY.get(protocol, {})
+    values = sets.get(set_name)
+    if study not in (None, "rivals") or values is None:
+        return {}
+    accuracies = dict(zip(METHODS, values, strict=True))
+    if study == "rivals":
+        return accuracies
+    return {method: accuracies[method] for method in SHOWN_METHODS}

@@ -1,4 +1,4 @@
-"""A report of results: Markdown, CSV and one HTML page that needs nothing else."""
+"""Reports of results: Markdown, CSV, plain text, and one HTML page without other files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import io
 import math
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fei_sklearn._files import whole_file
 from fei_sklearn.evaluation.published import NOTE
 from fei_sklearn.evaluation.results import ResultRecord
-from fei_sklearn.evaluation.tables import ARCHIVE, SHOWN, Score, Table, tables, unit
+from fei_sklearn.evaluation.tables import (
+    ARCHIVE,
+    ARCHIVE_PREFIX,
+    SHOWN,
+    Score,
+    Table,
+    tables,
+    unit,
+)
 
 TITLE = "Evaluation"
 
@@ -25,16 +34,32 @@ th:first-child, td:first-child { text-align: left; }
 .published { color: #666; font-style: italic; }
 """
 
+CSV_HEADER = (
+    "study",
+    "protocol",
+    "standardise",
+    "task",
+    "set",
+    "model",
+    "metric",
+    "mean",
+    "std",
+    "seeds",
+)
 
-def write_report(records: Iterable[ResultRecord], folder: str | os.PathLike[str]) -> list[Path]:
+
+def write_report(
+    records: Iterable[ResultRecord],
+    folder: str | os.PathLike[str],
+) -> list[Path]:
     """Write ``report.md``, ``results.csv`` and ``report.html``.
 
     Parameters
     ----------
     records : iterable of dict
-        What `evaluate` returned or `read_results` read.
+        Records that `evaluate` or `read_results` returned.
     folder : path-like
-        Where to, made if it does not exist; older reports in it are replaced.
+        Folder to write to, made if it does not exist; older reports in it are replaced.
 
     Returns
     -------
@@ -61,122 +86,197 @@ def write_report(records: Iterable[ResultRecord], folder: str | os.PathLike[str]
         "results.csv": comma_separated(found),
         "report.html": page(found),
     }
+    paths = []
     for name, content in contents.items():
-        with whole_file(folder / name) as file:
+        path = folder / name
+        with whole_file(path) as file:
             file.write(content.encode())
-    return [folder / name for name in contents]
+        paths.append(path)
+    return paths
 
 
 def markdown(found: list[Table]) -> str:
-    """The tables in Markdown."""
-    parts = [f"# {TITLE}\n", f"Mean ± standard deviation over seeds. {NOTE}\n"]
+    """Return the tables in Markdown."""
+    blocks = [f"# {TITLE}\n", f"Mean ± standard deviation over seeds. {NOTE}\n"]
     for table in _shown(found):
-        header, rows = _grid(table)
-        lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-        text = "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
-        parts.append(f"## {table.title}\n\n{text}\n")
-    return "\n".join(parts)
+        grid = _grid(table)
+        alignment = ["---"] + ["---:"] * (len(grid.header) - 1)
+        lines = [_markdown_line(grid.header), _markdown_line(alignment)]
+        for row in grid.rows:
+            lines.append(_markdown_line(row))
+        text = "\n".join(lines)
+        blocks.append(f"## {table.title}\n\n{text}\n")
+    return "\n".join(blocks)
+
+
+def _markdown_line(cells: list[str]) -> str:
+    text = " | ".join(_escaped(cell) for cell in cells)
+    return f"| {text} |"
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    cell = cell.replace("|", "\\|")
+    cell = cell.replace("<", "&lt;")
+    return cell.replace("\n", " ")
 
 
 def page(found: list[Table]) -> str:
-    """The tables as one HTML page, its style inside it."""
-    parts = [
+    """Return the tables as one HTML page that contains its style."""
+    lines = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
         f"<title>{TITLE}</title><style>{STYLE}</style></head><body>",
         f"<h1>{TITLE}</h1><p>Mean ± standard deviation over seeds. {html.escape(NOTE)}</p>",
     ]
     for table in _shown(found):
-        header, rows = _grid(table)
-        parts.append(f"<h2>{html.escape(table.title)}</h2>\n<table>")
-        parts.append(_html_row("th", header, len(table.models)))
-        parts += [_html_row("td", row, len(table.models)) for row in rows]
-        parts.append("</table>")
-    return "\n".join([*parts, "</body></html>\n"])
+        grid = _grid(table)
+        n_measured = 1 + len(table.models)
+        lines.append(f"<h2>{html.escape(table.title)}</h2>\n<table>")
+        lines.append(_html_row("th", grid.header, n_measured))
+        for row in grid.rows:
+            lines.append(_html_row("td", row, n_measured))
+        lines.append("</table>")
+    lines.append("</body></html>\n")
+    return "\n".join(lines)
 
 
-def _html_row(tag: str, cells: list[str], n_models: int) -> str:
-    marked = (
-        f'<{tag} class="published">' if number > n_models else f"<{tag}>"
-        for number in range(len(cells))
-    )
-    inside = (f"{a}{html.escape(cell)}</{tag}>" for a, cell in zip(marked, cells, strict=True))
-    return f"<tr>{''.join(inside)}</tr>"
+def _html_row(tag: str, cells: list[str], n_measured: int) -> str:
+    """Return a row in which the cells after the measured ones are marked as published."""
+    row = ""
+    for number, cell in enumerate(cells):
+        text = html.escape(cell)
+        if number < n_measured:
+            row += f"<{tag}>{text}</{tag}>"
+        else:
+            row += f'<{tag} class="published">{text}</{tag}>'
+    return f"<tr>{row}</tr>"
 
 
 def comma_separated(found: list[Table]) -> str:
-    """A line for each score, and one for each published number of a set that was evaluated.
+    """Return one CSV line per score, and one per published number of an evaluated set.
 
-    Shares and their deviations are in percent, as in the tables; ``seeds`` is 0 for published ones.
+    Shares and their deviations are in percent, as in the tables. ``seeds`` is 0 for published
+    numbers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    start = ["study", "protocol", "standardise", "task", "set", "model"]
-    writer.writerow([*start, "metric", "mean", "std", "seeds"])
+    writer.writerow(CSV_HEADER)
     for table in found:
-        standardise = table.settings.get("standardise", "")
-        about = [table.study or "", table.protocol, standardise, table.task]
+        section = [
+            table.study or "",
+            table.protocol,
+            table.settings.get("standardise", ""),
+            table.task,
+        ]
         for (set_name, model), score in table.scores.items():
             std = "" if math.isnan(score.std) else f"{score.std:.6g}"
-            numbers = [table.metric, f"{score.mean:.6g}", std, score.n_seeds]
-            writer.writerow([*about, set_name, model, *numbers])
-        for set_name in [*table.sets, *(["UCR"] if table.archive_means()[0] else [])]:
-            for method, value in table.published(set_name).items():
-                name = f"{method} (published)"
-                writer.writerow([*about, set_name, name, table.metric, value, "", 0])
+            numbers = [f"{score.mean:.6g}", std, score.n_seeds]
+            writer.writerow([*section, set_name, model, table.metric, *numbers])
+        for set_name in table.rows():
+            published = table.published(set_name)
+            for method, value in published.items():
+                model = f"{method} (published)"
+                numbers = [value, "", 0]
+                writer.writerow([*section, set_name, model, table.metric, *numbers])
     return text.getvalue()
 
 
 def plain_text(found: list[Table]) -> str:
-    """The tables for a terminal."""
-    parts = []
+    """Return the tables for a terminal."""
+    blocks = []
     for table in _shown(found):
-        header, rows = _grid(table)
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if number == 0 else cell.rjust(width)
-                for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in (header, *rows)
-        ]
-        parts.append("\n".join([table.title, *(line.rstrip() for line in lines)]))
-    return "\n\n".join(parts)
+        grid = _grid(table)
+        lines = [grid.header, *grid.rows]
+        columns = zip(*lines, strict=True)
+        widths = [max(map(len, column)) for column in columns]
+        block = [table.title]
+        for line in lines:
+            block.append(_aligned(line, widths))
+        blocks.append("\n".join(block))
+    return "\n\n".join(blocks)
+
+
+def _aligned(cells: list[str], widths: list[int]) -> str:
+    """Return cells in columns, the first aligned to the left and the others to the right."""
+    padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+    padded[0] = cells[0].ljust(widths[0])
+    line = "  ".join(padded)
+    return line.rstrip()
 
 
 def _shown(found: list[Table]) -> list[Table]:
     return [table for table in found if table.metric in SHOWN]
 
 
-def _grid(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table: models, then what is published."""
-    n_archive, means = table.archive_means()
-    rows = [*table.sets, *(["UCR"] if n_archive else [])]
-    columns = list(dict.fromkeys(method for row in rows for method in table.published(row)))
+@dataclass(frozen=True)
+class _Grid:
+    """Cells of a table as text: a name, the models, then the published methods."""
+
+    header: list[str]
+    rows: list[list[str]]
+
+
+def _grid(table: Table) -> _Grid:
+    methods = _published_methods(table)
     kind = "published, linear" if table.protocol == "probe" else "published"
-    header = ["set", *table.models, *(f"{method} ({kind})" for method in columns)]
-    digits = 2 if unit(table.metric) == 100.0 else 4
-    grid = []
-    for row in rows:
-        if row == "UCR" and row not in table.sets:
-            ours = [f"{means[model]:.{digits}f}" for model in table.models]
-            name = f"UCR, mean of {n_archive}" + (" (paper: 128)" if columns else "")
+    header = ["set", *table.models]
+    for method in methods:
+        header.append(f"{method} ({kind})")
+    rows = []
+    for name in table.rows():
+        if name == ARCHIVE and name not in table.sets:
+            row = _archive_row(table, is_beside_published=bool(methods))
         else:
-            ours = [_text(table.scores.get((row, model)), digits) for model in table.models]
-            name = row.removeprefix(ARCHIVE)
-        theirs = table.published(row)
-        grid.append([name, *ours, *(_number(theirs.get(method)) for method in columns)])
-    return header, grid
+            row = _set_row(table, name)
+        published = table.published(name)
+        for method in methods:
+            row.append(_number(published.get(method)))
+        rows.append(row)
+    return _Grid(header, rows)
+
+
+def _published_methods(table: Table) -> list[str]:
+    """Return the methods with a published number for any row, in order of appearance."""
+    methods: dict[str, None] = {}
+    for name in table.rows():
+        methods |= dict.fromkeys(table.published(name))
+    return list(methods)
+
+
+def _set_row(table: Table, name: str) -> list[str]:
+    """Return the name of a set and the scores of all models."""
+    digits = _digits(table)
+    row = [name.removeprefix(ARCHIVE_PREFIX)]
+    for model in table.models:
+        score = table.scores.get((name, model))
+        row.append(_text(score, digits))
+    return row
+
+
+def _archive_row(table: Table, *, is_beside_published: bool) -> list[str]:
+    """Return the name of the archive and the means of all models."""
+    digits = _digits(table)
+    sets = table.archive_sets()
+    name = f"UCR, mean of {len(sets)}"
+    if is_beside_published:
+        name += " (paper: 128)"
+    row = [name]
+    for model in table.models:
+        mean = table.mean_over(sets, model)
+        row.append(f"{mean:.{digits}f}")
+    return row
+
+
+def _digits(table: Table) -> int:
+    return 2 if unit(table.metric) == 100.0 else 4
 
 
 def _text(score: Score | None, digits: int) -> str:
     if score is None:
         return ""
-    spread = "" if math.isnan(score.std) else f" ± {score.std:.{digits}f}"
-    return f"{score.mean:.{digits}f}{spread}"
+    mean = f"{score.mean:.{digits}f}"
+    if math.isnan(score.std):
+        return mean
+    return f"{mean} ± {score.std:.{digits}f}"
 
 
 def _number(value: float | None) -> str:

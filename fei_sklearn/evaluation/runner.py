@@ -1,4 +1,4 @@
-"""evaluate: models on sets under a protocol, cell by cell."""
+"""Evaluation of models on sets under a protocol, one cell after the other."""
 
 from __future__ import annotations
 
@@ -14,32 +14,37 @@ import numpy as np
 
 from fei_sklearn import __version__, datasets
 from fei_sklearn._bridge.devices import resolve_device
+from fei_sklearn._embedder import FEIEmbedder
+from fei_sklearn.evaluation.choices import TASKS, check_choice
 from fei_sklearn.evaluation.metrics import classification_metrics, regression_metrics
-from fei_sklearn.evaluation.models import READOUT, Conditions, Model, find_model
-from fei_sklearn.evaluation.pretraining import Corpus, variants
-from fei_sklearn.evaluation.protocols import HEADS, PROTOCOLS, Outcome, Task, end_to_end, probe
+from fei_sklearn.evaluation.models import Conditions, Model, find_model
+from fei_sklearn.evaluation.pretraining import Corpus, study_variants
+from fei_sklearn.evaluation.protocols import Outcome, end_to_end, probe
 from fei_sklearn.evaluation.results import RESULTS_FORMAT, ResultRecord, ResultsFile, cell_key
-from fei_sklearn.evaluation.sets import TASKS, SetError, choose_sets, load_task
-
-STANDARDISE = ("time-index", "model")
-READOUTS = ("paper", "model")
-
-#: Heads of models that were published with another than logistic regression.
-DEFAULT_HEADS = {"minirocket": "ridge"}
+from fei_sklearn.evaluation.sets import (
+    Folder,
+    SetError,
+    SetOptions,
+    Source,
+    Task,
+    choose_sets,
+    load_task,
+)
+from fei_sklearn.evaluation.settings import Settings, resolve_settings
 
 
 @dataclass(frozen=True)
 class CellProgress:
-    """What `on_cell` is told.
+    """Argument of `on_cell`.
 
     Attributes
     ----------
     record : dict
-        The cell's record.
+        Record of the cell.
     n_done, n_cells : int
-        Cells done or failed so far, and all.
+        Cells done or failed until now, and all cells.
     is_new : bool
-        Whether it was computed now, not found in the results file.
+        Whether the cell was computed now, not found in the results file.
     """
 
     record: ResultRecord
@@ -48,42 +53,21 @@ class CellProgress:
     is_new: bool
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """How the cells of a run are computed: all that changes a number, but the model."""
-
-    protocol: str
-    head: str | None
-    standardise: str
-    readout: str
-    paper_protocol: bool
-    most: int | None
-
-    def of_record(self, model: Model) -> dict[str, Any]:
-        """What the record of a cell says of it."""
-        settings: dict[str, Any] = {
-            "standardise": self.standardise,
-            "readout": self.readout,
-            "paper_protocol": self.paper_protocol,
-        }
-        if self.most is not None:
-            settings["most"] = self.most
-        if self.protocol != "probe":
-            return settings
-        return settings | {"head": self.head or DEFAULT_HEADS.get(model.name, "logistic")}
+OnCell = Callable[[CellProgress], None]
+OnFailure = Callable[[str, Exception], None]
 
 
 def evaluate(
-    model: Any = None,
+    model: str | os.PathLike[str] | FEIEmbedder | None = None,
     *,
-    data: str | os.PathLike[str] | None = None,
-    sets: Sequence[Any] | None = None,
+    data: Folder | None = None,
+    sets: Sequence[Source] | None = None,
     task: str | None = None,
     protocol: str = "probe",
     seeds: Sequence[int] = (0,),
     out: str | os.PathLike[str] | None = None,
     study: str | None = None,
-    pretrain_on: Any = None,
+    pretrain_on: Source | np.ndarray | Sequence[np.ndarray] | None = None,
     params: dict[str, Any] | None = None,
     head: str | None = None,
     standardise: str | None = None,
@@ -92,8 +76,8 @@ def evaluate(
     most: int | None = None,
     device: str = "auto",
     n_jobs: int | None = None,
-    on_cell: Callable[[CellProgress], None] | None = None,
-    on_failure: Callable[[str, Exception], None] | None = None,
+    on_cell: OnCell | None = None,
+    on_failure: OnFailure | None = None,
 ) -> list[ResultRecord]:
     """Evaluate a model, or the variants of a study, on labelled sets.
 
@@ -106,48 +90,47 @@ def evaluate(
     data : path-like, default=None
         Folder of the sets.
     sets : sequence of str or Dataset, default=None
-        Names or patterns such as "UCR:*", paths, or sets that are loaded already. None takes all
-        that `data` has for the task.
+        Names, patterns such as "UCR:*", paths, or loaded sets. None takes all sets of `data` for
+        the task.
     task : {"classification", "regression"}, default=None
         Leave out the sets of the other task.
     protocol : {"linear", "finetune", "probe"}, default="probe"
         The paper's linear evaluation or fine-tuning, with its hyper-parameters; or a head of
         scikit-learn, its penalty chosen on training folds.
     seeds : sequence of int, default=(0,)
-        A cell each.
+        Seeds, one cell each per model and set.
     out : path-like, default=None
-        Results file, which grows by a line as each cell ends. Cells in it already are not computed
+        Results file, which grows by a line as each cell ends. Cells in the file are not computed
         again.
     study : str, default=None
-        A name in :data:`STUDIES`: its variants are pretrained once a seed, and each is evaluated.
+        A name in :data:`STUDIES`: each variant is pretrained once per seed and evaluated.
     pretrain_on : str, path-like, Dataset or array, default=None
-        What a study pretrains on.
+        Series on which a study pretrains.
     params : dict, default=None
-        Parameters of :class:`fei_sklearn.FEIEmbedder`: for "random" and studies any, for a trained
-        model those of its readout: `pooling`, `layers` and `views`.
+        Parameters of :class:`fei_sklearn.FEIEmbedder`: any for "random" and studies; for a trained
+        model those of its readout, `pooling`, `layers` and `views`.
     head : {"logistic", "ridge"}, default=None
         Head of the probe for classes. None is "ridge" for minirocket, "logistic" elsewhere.
     standardise : {"time-index", "model"}, default=None
-        Standardise the input per time index by the set's training part, as the paper does; or
-        leave that to the model's own scaling. None is "model" for the probe, "time-index"
-        elsewhere.
+        Standardise the input per time index by the set's training part, as the paper does, or by
+        the model's own scaling. None is "model" for the probe, "time-index" elsewhere.
     readout : {"paper", "model"}, default=None
-        Embeddings are the mean over time of the last stage, as in the paper; or what the model's
-        parameters say. None is "paper" for linear evaluation and fine-tuning, unless `params` name
-        a readout, and "model" elsewhere.
+        Embed by the mean over time of the last stage, as the paper does, or by the model's own
+        readout. None is "paper" for linear evaluation and fine-tuning, unless `params` name a
+        readout, and "model" elsewhere.
     paper_protocol : bool, default=None
-        Cut the paper's sets as it did, see :func:`fei_sklearn.datasets.load_dataset`. None is
-        False for the probe, True elsewhere.
+        Cut the paper's sets as the paper does, see :func:`fei_sklearn.datasets.load_dataset`. None
+        is False for the probe, True elsewhere.
     most : int, default=None
-        Train on so many series of a set at most, and validate on as many; each class keeps its
+        Largest number of series of a set to train on, and to validate on; each class keeps its
         share. None takes all.
     device, n_jobs
         As in :class:`fei_sklearn.FEIEmbedder`.
     on_cell : callable, default=None
-        Told of each cell that is done, by a :class:`CellProgress`.
+        Called with a :class:`CellProgress` after each cell that is done.
     on_failure : callable, default=None
-        Told of each cell or set that fails, by its name and the exception; the others go on. None
-        raises.
+        Called with a name and an exception after each cell or set that fails; the other cells are
+        computed nevertheless. None raises the exception.
 
     Returns
     -------
@@ -165,132 +148,161 @@ def evaluate(
     ----------
     Fu and Hu, AAAI 2025, section "Experiments".
     """
-    _check_choice("protocol", protocol, PROTOCOLS)
-    _check_choice("task", task, (None, *TASKS))
-    _check_choice("head", head, (None, *HEADS))
-    _check_choice("standardise", standardise, (None, *STANDARDISE))
-    _check_choice("readout", readout, (None, *READOUTS))
-    if head is not None and protocol != "probe":
-        raise ValueError(f"head={head!r} is for protocol='probe', not for {protocol!r}.")
-    if len(set(seeds)) != len(seeds) or not seeds:
-        raise ValueError(f"seeds must be different integers, at least one, got {list(seeds)}.")
-    if most is not None and most < 2:
-        raise ValueError(f"most must be at least 2 series, got {most}.")
-    as_paper = protocol != "probe"
-    own_readout = sorted({*READOUT} & {*(params or {})})
-    if readout == "paper" and own_readout:
-        raise ValueError(f"readout='paper' says what {own_readout[0]} is: set one of the two.")
-    settings = _Settings(
-        protocol,
-        head,
-        standardise or ("time-index" if as_paper else "model"),
-        readout or ("paper" if as_paper and not own_readout else "model"),
-        as_paper if paper_protocol is None else paper_protocol,
-        most,
+    params = params or {}
+    check_choice("task", task, (None, *TASKS))
+    settings = resolve_settings(
+        protocol=protocol,
+        head=head,
+        standardise=standardise,
+        readout=readout,
+        paper_protocol=paper_protocol,
+        most=most,
+        params=params,
     )
-    conditions = Conditions(
-        str(resolve_device(device)),
-        n_jobs,
-        standardised=settings.standardise == "time-index",
-        paper_readout=settings.readout == "paper",
-    )
+    _check_seeds(seeds)
+    conditions = settings.conditions(str(resolve_device(device)), n_jobs)
     chosen = choose_sets(data, sets, task)
-    models = _models(model, study, pretrain_on, params or {}, data, settings, out)
-    for each in models:
-        if not each.has_encoder and protocol != "probe":
-            raise ValueError(f"{each.name!r} has no encoder to train: use protocol='probe'.")
-    run = _Evaluation(settings, conditions, task, ResultsFile(out) if out is not None else None)
-    run.on_cell, run.on_failure = on_cell, on_failure
-    run.n_cells = len(chosen) * len(models) * len(seeds)
-    for name, source in chosen.items():
-        run.evaluate_set(name, source, data, models, seeds)
-    return run.records
-
-
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}.")
-
-
-def _models(
-    model: Any,
-    study: str | None,
-    pretrain_on: Any,
-    params: dict[str, Any],
-    data: Any,
-    settings: _Settings,
-    out: Any,
-) -> Sequence[Model]:
     if study is None:
-        if pretrain_on is not None:
-            raise ValueError("pretrain_on is for a study: name one, or leave it out.")
-        if model is None:
-            raise ValueError("Neither a model nor a study is given: give one of them.")
-        return [find_model(model, params)]
+        models: Sequence[Model] = [_single_model(model, pretrain_on, params)]
+    else:
+        _check_study(study, model, pretrain_on)
+        corpus = _corpus(pretrain_on, data, settings)
+        models = study_variants(study, corpus, params, _models_folder(out))
+    _check_encoders(models, protocol)
+    set_options = settings.set_options(data, task)
+    file = None if out is None else ResultsFile(out)
+    evaluation = _Evaluation(settings, conditions, set_options, file, on_cell, on_failure)
+    return evaluation.run(chosen, models, seeds)
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds must be different integers, at least one, got {list(seeds)}.")
+
+
+def _single_model(
+    model: str | os.PathLike[str] | FEIEmbedder | None,
+    pretrain_on: object,
+    params: dict[str, Any],
+) -> Model:
+    if pretrain_on is not None:
+        raise ValueError("pretrain_on is for a study: name a study, or leave pretrain_on out.")
+    if model is None:
+        raise ValueError("Neither a model nor a study is given: give one of them.")
+    return find_model(model, params)
+
+
+def _check_study(study: str, model: object, pretrain_on: object) -> None:
     if model is not None:
         raise ValueError(f"The study {study!r} has models of its own: give no model.")
     if pretrain_on is None:
-        raise ValueError(f"The study {study!r} pretrains: say on what, with pretrain_on.")
-    X = pretrain_on
-    if isinstance(X, str | os.PathLike):
-        X = datasets.load_dataset(X, root=data, paper_protocol=settings.paper_protocol)
-    if isinstance(X, datasets.Dataset):
-        X = X.X_train
-    corpus = Corpus(X, per_time_index=settings.standardise == "time-index")
-    folder = None if out is None else Path(out).with_name(f"{Path(out).stem}_models")
-    return variants(study, corpus, params, folder)
+        raise ValueError(f"The study {study!r} pretrains its variants: set pretrain_on.")
+
+
+def _corpus(pretrain_on: Any, data: Folder | None, settings: Settings) -> Corpus:
+    series = pretrain_on
+    if isinstance(series, str | os.PathLike):
+        series = datasets.load_dataset(series, root=data, paper_protocol=settings.paper_protocol)
+    if isinstance(series, datasets.Dataset):
+        series = series.X_train
+    return Corpus(series, per_time_index=settings.per_time_index)
+
+
+def _models_folder(out: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder of pretrained models beside a results file."""
+    if out is None:
+        return None
+    path = Path(out)
+    return path.with_name(f"{path.stem}_models")
+
+
+def _check_encoders(models: Sequence[Model], protocol: str) -> None:
+    if protocol == "probe":
+        return
+    for model in models:
+        if not model.has_encoder:
+            raise ValueError(f"{model.name!r} has no encoder to train: use protocol='probe'.")
 
 
 class _Evaluation:
-    """A run in progress."""
+    """A run of an evaluation.
 
-    on_cell: Callable[[CellProgress], None] | None = None
-    on_failure: Callable[[str, Exception], None] | None = None
+    Parameters
+    ----------
+    settings : Settings
+        How cells are computed.
+    conditions : Conditions
+        Where models compute.
+    set_options : SetOptions
+        How sets are loaded.
+    file : ResultsFile or None
+        Results file, which has the cells of earlier runs.
+    on_cell, on_failure : callable or None
+        As in :func:`evaluate`.
+    """
 
     def __init__(
         self,
-        settings: _Settings,
+        settings: Settings,
         conditions: Conditions,
-        task: str | None,
+        set_options: SetOptions,
         file: ResultsFile | None,
+        on_cell: OnCell | None,
+        on_failure: OnFailure | None,
     ) -> None:
-        self.settings, self.conditions, self.task, self.file = settings, conditions, task, file
+        self.settings = settings
+        self.conditions = conditions
+        self.set_options = set_options
+        self.file = file
+        self.on_cell = on_cell
+        self.on_failure = on_failure
         self.records: list[ResultRecord] = []
-        self.n_done = self.n_cells = 0
+        self.n_done = 0
+        self.n_cells = 0
 
-    def evaluate_set(
-        self, name: str, source: Any, data: Any, models: Sequence[Model], seeds: Sequence[int]
+    def run(
+        self,
+        sets: dict[str, Source],
+        models: Sequence[Model],
+        seeds: Sequence[int],
+    ) -> list[ResultRecord]:
+        """Return the records of all cells that did not fail."""
+        self.n_cells = len(sets) * len(models) * len(seeds)
+        for name, source in sets.items():
+            cells = []
+            for model in models:
+                for seed in seeds:
+                    cells.append((model, self._key(name, model, seed)))
+            self._evaluate_set(name, source, cells)
+        return self.records
+
+    def _evaluate_set(
+        self,
+        name: str,
+        source: Source,
+        cells: list[tuple[Model, ResultRecord]],
     ) -> None:
-        """All cells of a set, which is loaded only if one of them is still to be done."""
-        cells = [(model, self._key(name, model, seed)) for model in models for seed in seeds]
-        known = self.file.records if self.file is not None else {}
-        loaded: Task | None = None
-        is_bad = False
+        """Evaluate the cells of a set, which is loaded only if a cell is missing."""
+        task: Task | None = None
+        set_failed = False
         for model, key in cells:
             self.n_done += 1
-            found = known.get(cell_key(key))
-            if found is not None:
-                self._report(found, is_new=False)
-            if found is not None or is_bad:
+            known = self._known(key)
+            if known is not None:
+                self._report(known, is_new=False)
                 continue
-            where = f"{name}, {model.name}, seed {key['seed']}"
+            if set_failed:
+                continue
             try:
-                if loaded is None:
-                    loaded = load_task(
-                        source,
-                        data,
-                        self.task,
-                        paper_protocol=self.settings.paper_protocol,
-                        per_time_index=self.settings.standardise == "time-index",
-                        most=self.settings.most,
-                    )
-                record = self._evaluate_cell(model, loaded, key)
+                if task is None:
+                    task = load_task(source, self.set_options)
+                record = self._evaluate_cell(model, task, key)
             except SetError as error:
                 self._fail(name, error)
-                is_bad = True
+                set_failed = True
                 continue
-            except Exception as error:  # one bad cell must not cost a night of others
-                self._fail(where, error)
+            except Exception as error:  # a bad cell must not end a night of others
+                self._fail(f"{name}, {model.name}, seed {key['seed']}", error)
                 continue
             if self.file is not None:
                 self.file.add(record)
@@ -306,30 +318,44 @@ class _Evaluation:
             "seed": int(seed),
             "study": model.study,
             "variant": model.name if model.study else None,
-            "settings": self.settings.of_record(model),
+            "settings": self.settings.as_record(model),
         }
 
+    def _known(self, key: ResultRecord) -> ResultRecord | None:
+        if self.file is None:
+            return None
+        return self.file.records.get(cell_key(key))
+
     def _evaluate_cell(self, model: Model, task: Task, key: ResultRecord) -> ResultRecord:
-        seed, protocol = key["seed"], self.settings.protocol
+        seed = key["seed"]
+        protocol = self.settings.protocol
         embedder = model.adapt(task.X_train, seed, self.conditions)
         if protocol == "probe":
-            outcome = probe(task, embedder, key["settings"]["head"], seed)
+            outcome = probe(task, embedder, self.settings.head_of(model), seed)
         else:
             outcome = end_to_end(task, embedder, protocol, seed, self.conditions)
-        measure = classification_metrics if task.classes else regression_metrics
+        if task.classes:
+            name = "classification"
+            metrics = classification_metrics(task.y_test, outcome.predicted)
+        else:
+            name = "regression"
+            metrics = regression_metrics(task.y_test, outcome.predicted)
+        seconds = {phase: round(value, 4) for phase, value in outcome.seconds.items()}
         return key | {
-            "task": "classification" if task.classes else "regression",
-            "metrics": measure(task.y_test, outcome.predicted),
+            "task": name,
+            "metrics": metrics,
             "counts": _counts(task, outcome),
-            "seconds": {name: round(value, 4) for name, value in outcome.seconds.items()},
+            "seconds": seconds,
             "device": self.conditions.device,
             "versions": _versions(),
         }
 
     def _report(self, record: ResultRecord, *, is_new: bool) -> None:
         self.records.append(record)
-        if self.on_cell is not None:
-            self.on_cell(CellProgress(record, self.n_done, self.n_cells, is_new))
+        if self.on_cell is None:
+            return
+        progress = CellProgress(record, self.n_done, self.n_cells, is_new)
+        self.on_cell(progress)
 
     def _fail(self, where: str, error: Exception) -> None:
         if self.on_failure is None:
@@ -338,16 +364,24 @@ class _Evaluation:
 
 
 def _counts(task: Task, outcome: Outcome) -> dict[str, int]:
+    _, n_channels, n_timepoints = task.X_train.shape
     counts = {
         "train": outcome.n_train,
         "val": outcome.n_val,
         "test": len(task.y_test),
-        "channels": task.X_train.shape[1],
-        "timepoints": task.X_train.shape[2],
+        "channels": n_channels,
+        "timepoints": n_timepoints,
     }
-    return counts | ({"classes": len(np.unique(task.y_train))} if task.classes else {})
+    if task.classes:
+        counts["classes"] = len(np.unique(task.y_train))
+    return counts
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in ("torch", "scikit-learn", "numpy")}
-    return {"fei_sklearn": __version__, "python": platform.python_version(), **packages}
+    return {
+        "fei_sklearn": __version__,
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "scikit-learn": version("scikit-learn"),
+        "numpy": version("numpy"),
+    }

@@ -1,185 +1,292 @@
-"""The sets of an evaluation: which, and their arrays, checked and standardised."""
+"""Labelled sets of an evaluation: choose them, load them, check and standardise them."""
 
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fei_sklearn import datasets
-from fei_sklearn.evaluation.protocols import Task
+from fei_sklearn.evaluation.choices import TASKS
 from fei_sklearn.evaluation.splits import thin
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
-TASKS = ("classification", "regression")
+Folder = str | os.PathLike[str]
+
+#: A set as `load_dataset` finds it, or a loaded one.
+Source = str | os.PathLike[str] | datasets.Dataset
 
 
 class SetError(ValueError):
     """A set that cannot be evaluated."""
 
 
-def choose_sets(data: Any, sets: Sequence[Any] | None, task: str | None) -> dict[str, Any]:
-    """What to evaluate on.
+@dataclass(frozen=True)
+class Task:
+    """Arrays of a labelled set, checked and, where wanted, standardised.
+
+    Attributes
+    ----------
+    classes : bool
+        Whether the targets are classes.
+    X_train, X_test : ndarray of shape (n_samples, n_channels, n_timepoints)
+        Panels.
+    y_train, y_test : ndarray of shape (n_samples,)
+        Labels or targets.
+    X_val, y_val : ndarray or None
+        The validation part, if the set has one.
+    groups : ndarray of shape (n_samples,) or None
+        Groups of the training series.
+    """
+
+    classes: bool
+    X_train: np.ndarray
+    y_train: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+    X_val: np.ndarray | None = None
+    y_val: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """How sets are loaded.
+
+    Attributes
+    ----------
+    data : path-like or None
+        Folder of the sets.
+    task : {"classification", "regression"} or None
+        Task that a set has to be for; None allows both.
+    paper_protocol : bool
+        Cut the paper's sets as the paper does.
+    per_time_index : bool
+        Standardise each channel and time index by the training part.
+    most : int or None
+        Largest number of series to train on, and to validate on; None takes all.
+    """
+
+    data: Folder | None = None
+    task: str | None = None
+    paper_protocol: bool = False
+    per_time_index: bool = False
+    most: int | None = None
+
+
+def choose_sets(
+    data: Folder | None,
+    sets: Sequence[Source] | None,
+    task: str | None,
+) -> dict[str, Source]:
+    """Choose the sets to evaluate on.
 
     Parameters
     ----------
     data : path-like or None
         Folder of the sets.
     sets : sequence of str, path-like or Dataset, or None
-        Names, patterns, paths, or loaded sets; None takes all labelled ones of the folder.
+        Names, patterns, paths, or loaded sets; None takes all labelled sets of the folder.
     task : str or None
-        Only the sets for this task, where they are not named one by one.
+        Only the sets for this task, where sets are not named one by one.
 
     Returns
     -------
     dict of str to str, path-like or Dataset
-        By the name that records have: what `load_dataset` takes, or a set that is loaded.
+        Name in the records -> argument of `load_dataset`, or a loaded set.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If there are no such sets, or two of one name.
+        If there are no such sets, or two sets of one name.
     """
     if data is not None and not Path(data).is_dir():
         raise FileNotFoundError(f"There is no folder {str(data)!r}: give the folder of the sets.")
     if sets is None:
-        if data is None:
-            raise ValueError("Neither data nor sets are given: name a folder of sets, or sets.")
-        found = _labelled(data, task)
-        if not found:
-            wanted = f"{task} sets" if task else "labelled sets"
-            raise ValueError(f"There are no {wanted} in {str(data)!r}.")
-        return {name: name for name in found}
-    known = {name.lower(): name for name in datasets.list_datasets()}
-    chosen: dict[str, Any] = {}
+        return _all_sets(data, task)
+    chosen: dict[str, Source] = {}
     for source in sets:
-        for name, one in _named(source, data, task, known):
-            if name in chosen and chosen[name] is not one and chosen[name] != one:
+        for name, found in _named(source, data, task):
+            earlier = chosen.get(name, found)
+            if earlier is not found and earlier != found:
                 raise ValueError(f"There are two sets of the name {name!r}: rename one.")
-            chosen[name] = one
+            chosen[name] = found
     return chosen
 
 
-def _labelled(data: Any, task: str | None) -> list[str]:
-    return [name for t in ([task] if task else TASKS) for name in datasets.datasets_in(data, t)]
+def _all_sets(data: Folder | None, task: str | None) -> dict[str, Source]:
+    if data is None:
+        raise ValueError("Neither data nor sets are given: name a folder of sets, or sets.")
+    names = _labelled(data, task)
+    if not names:
+        kind = task or "labelled"
+        raise ValueError(f"There are no {kind} sets in {str(data)!r}: give another folder.")
+    return {name: name for name in names}
+
+
+def _labelled(data: Folder, task: str | None) -> list[str]:
+    tasks = (task,) if task else TASKS
+    names = []
+    for wanted in tasks:
+        names += datasets.datasets_in(data, wanted)
+    return names
 
 
 def _named(
-    source: Any, data: Any, task: str | None, known: dict[str, str]
-) -> Iterator[tuple[str, Any]]:
-    """The sets that a name, a pattern or a path stands for, each with the name in the records."""
+    source: Source,
+    data: Folder | None,
+    task: str | None,
+) -> Iterator[tuple[str, Source]]:
+    """Yield the sets of a name, a pattern or a path, each with its name in the records."""
     if isinstance(source, datasets.Dataset):
         yield source.name, source
-    elif any(sign in str(source) for sign in "*?["):
-        matching = fnmatch.filter(_labelled(data, task) if data is not None else [], str(source))
-        if not matching:
-            raise ValueError(f"No set in {str(data)!r} matches {source!r}.")
-        yield from ((name, name) for name in matching)
-    elif str(source).lower() in known:
-        name = known[str(source).lower()]
-        yield name, name
-    else:  # a path without its folders and ending, which are this machine's
-        yield Path(source).name.removesuffix(".npz"), source
+        return
+    text = str(source)
+    if any(sign in text for sign in "*?["):
+        for name in _matching(text, data, task):
+            yield name, name
+        return
+    for name in datasets.list_datasets():
+        if name.lower() == text.lower():
+            yield name, name
+            return
+    # records of one set agree across machines, so folders and ending are left out
+    file_name = Path(source).name
+    yield file_name.removesuffix(".npz"), source
 
 
-def load_task(
-    source: Any,
-    data: Any,
+def _matching(
+    pattern: str,
+    data: Folder | None,
     task: str | None,
-    *,
-    paper_protocol: bool,
-    per_time_index: bool,
-    most: int | None = None,
-) -> Task:
-    """Load a set and check it.
+) -> list[str]:
+    names: list[str] = []
+    if data is not None:
+        names = _labelled(data, task)
+    matching = fnmatch.filter(names, pattern)
+    if not matching:
+        raise ValueError(f"No set in {str(data)!r} matches {pattern!r}: give another pattern.")
+    return matching
+
+
+def load_task(source: Source, options: SetOptions) -> Task:
+    """Load a set, check it and standardise it.
 
     Parameters
     ----------
     source : str, path-like or Dataset
-        As :func:`choose_sets` gives it.
-    data : path-like or None
-        Folder of the sets.
-    task : str or None
-        What the set has to be for.
-    paper_protocol : bool
-        Cut the paper's sets as it did.
-    per_time_index : bool
-        Standardise each channel and time index by the training part.
-    most : int or None
-        Most series to train on, and to validate on.
+        Value of a name in :func:`choose_sets`.
+    options : SetOptions
+        How to load.
 
     Returns
     -------
     Task
-        Its arrays.
+        Arrays of the set.
 
     Raises
     ------
     SetError
-        If it cannot be read or evaluated.
+        If the set cannot be read or evaluated.
     """
     try:
-        if not isinstance(source, datasets.Dataset):
-            source = datasets.load_dataset(source, root=data, paper_protocol=paper_protocol)
-        return _task(source, task, per_time_index, most)
-    except Exception as error:  # whatever is wrong with a set is wrong with that set alone
-        raise SetError(str(error) or type(error).__name__) from error
+        if isinstance(source, datasets.Dataset):
+            return _task(source, options)
+        dataset = datasets.load_dataset(
+            source, root=options.data, paper_protocol=options.paper_protocol
+        )
+        return _task(dataset, options)
+    except Exception as error:  # a damaged set must not end the evaluation of the others
+        reason = str(error) or type(error).__name__
+        raise SetError(reason) from error
 
 
-def _task(dataset: Any, wanted: str | None, per_time_index: bool, most: int | None) -> Task:
-    """The arrays of a set, checked and standardised."""
+def _task(dataset: datasets.Dataset, options: SetOptions) -> Task:
+    task = _arrays(dataset, options.task)
+    if options.most is not None:
+        task = _thinned(task, options.most)
+    if options.per_time_index:
+        task = _standardised(task)
+    return task
+
+
+def _arrays(dataset: datasets.Dataset, wanted: str | None) -> Task:
+    """Return the arrays of a set that can be evaluated."""
+    name = dataset.name
     if dataset.task not in TASKS or dataset.y_train is None:
-        raise ValueError(f"{dataset.name!r} has no labels to evaluate on.")
+        raise ValueError(f"{name!r} has no labels to evaluate on: give a labelled set.")
     if wanted is not None and dataset.task != wanted:
-        raise ValueError(f"{dataset.name!r} is a {dataset.task} set, not one of {wanted}.")
-    if dataset.X_test is None or dataset.y_test is None or not len(dataset.X_test):
-        raise ValueError(f"{dataset.name!r} has no test part.")
+        raise ValueError(f"{name!r} is a {dataset.task} set: give a {wanted} set.")
+    if dataset.X_test is None or dataset.y_test is None or len(dataset.X_test) == 0:
+        raise ValueError(f"{name!r} has no test part: give a set with one.")
     classes = dataset.task == "classification"
     y_train = np.asarray(dataset.y_train)
     if classes:
         _check_labels(dataset, y_train)
-    panels = {"train": as_panel(dataset.X_train), "test": as_panel(dataset.X_test)}
-    groups, y_val = dataset.groups_train, None
-    if dataset.X_val is not None and dataset.y_val is not None and len(dataset.X_val) > 0:
-        panels["val"], y_val = as_panel(dataset.X_val), np.asarray(dataset.y_val)
-    if np.isnan(panels["train"]).all():
-        raise ValueError(f"{dataset.name!r} has nothing but missing values in its training part.")
-    if most is not None:
-        rows = thin(y_train, most, classes=classes)
-        panels["train"], y_train = panels["train"][rows], y_train[rows]
-        groups = None if groups is None else groups[rows]
-        if y_val is not None:
-            rows = thin(y_val, most, classes=classes)
-            panels["val"], y_val = panels["val"][rows], y_val[rows]
-    if per_time_index:
-        standardise = TimeIndexStandardiser(panels["train"])
-        panels = {part: standardise(X) for part, X in panels.items()}
-    return Task(
-        classes,
-        panels["train"],
-        y_train,
-        panels["test"],
-        np.asarray(dataset.y_test),
-        panels.get("val"),
-        y_val,
-        groups,
+    task = Task(
+        classes=classes,
+        X_train=as_panel(dataset.X_train),
+        y_train=y_train,
+        X_test=as_panel(dataset.X_test),
+        y_test=np.asarray(dataset.y_test),
+        groups=dataset.groups_train,
     )
+    if np.isnan(task.X_train).all():
+        raise ValueError(f"{name!r} has only missing values in its training part: leave it out.")
+    if dataset.X_val is None or dataset.y_val is None or len(dataset.X_val) == 0:
+        return task
+    X_val = as_panel(dataset.X_val)
+    y_val = np.asarray(dataset.y_val)
+    return replace(task, X_val=X_val, y_val=y_val)
 
 
-def _check_labels(dataset: Any, y_train: np.ndarray) -> None:
-    known = np.unique(y_train)
-    if len(known) < 2:
-        raise ValueError(f"{dataset.name!r} has the class {known[0]} alone in its training part.")
-    for part in ("val", "test"):
-        y = getattr(dataset, f"y_{part}")
-        absent = np.setdiff1d(known if y is None else y, known)
-        if len(absent):
+def _check_labels(dataset: datasets.Dataset, y_train: np.ndarray) -> None:
+    classes = np.unique(y_train)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{dataset.name!r} has only the class {classes[0]} in its training part: give a set "
+            "of at least two classes."
+        )
+    for part, y in (("val", dataset.y_val), ("test", dataset.y_test)):
+        if y is None:
+            continue
+        unknown = np.setdiff1d(y, classes)
+        if len(unknown):
             raise ValueError(
-                f"{dataset.name!r} has the class {absent[0]} in its {part} part and not in its "
-                "training part."
+                f"{dataset.name!r} has the class {unknown[0]} in its {part} part and not in its "
+                "training part: leave out the series of this class."
             )
+
+
+def _thinned(task: Task, most: int) -> Task:
+    """Return a task with a limited number of training and validation series."""
+    rows = thin(task.y_train, most, classes=task.classes)
+    X_train = task.X_train[rows]
+    y_train = task.y_train[rows]
+    thinned = replace(task, X_train=X_train, y_train=y_train)
+    if task.groups is not None:
+        thinned = replace(thinned, groups=task.groups[rows])
+    if task.X_val is None or task.y_val is None:
+        return thinned
+    rows = thin(task.y_val, most, classes=task.classes)
+    X_val = task.X_val[rows]
+    y_val = task.y_val[rows]
+    return replace(thinned, X_val=X_val, y_val=y_val)
+
+
+def _standardised(task: Task) -> Task:
+    """Return a task with panels standardised per time index by the training part."""
+    standardise = TimeIndexStandardiser(task.X_train)
+    X_train = standardise(task.X_train)
+    X_test = standardise(task.X_test)
+    standardised = replace(task, X_train=X_train, X_test=X_test)
+    if task.X_val is None:
+        return standardised
+    X_val = standardise(task.X_val)
+    return replace(standardised, X_val=X_val)

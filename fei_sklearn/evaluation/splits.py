@@ -1,4 +1,4 @@
-"""Parts of the training series: fewer of them, a validation part, folds for the probe."""
+"""Splits of the training series: a smaller number, a validation part, and folds for the probe."""
 
 from __future__ import annotations
 
@@ -18,85 +18,115 @@ N_FOLDS = 5
 
 
 def thin(y: np.ndarray, most: int, *, classes: bool) -> np.ndarray:
-    """Rows of at most so many series, always the same ones.
+    """Return the rows of a limited number of series, always the same ones.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
         Labels or targets.
     most : int
-        How many.
+        Largest number of rows.
     classes : bool
-        Whether `y` are classes. Each then keeps its share, and at least one series.
+        Whether `y` holds classes. If so, each class keeps its share, and at least one series.
 
     Returns
     -------
     ndarray of int
-        Ascending.
+        Row numbers, ascending.
     """
-    rows = np.random.default_rng(0).permutation(len(y))
-    if len(y) <= most or not classes:
+    n_samples = len(y)
+    generator = np.random.default_rng(0)
+    rows = generator.permutation(n_samples)
+    if n_samples <= most or not classes:
         return np.sort(rows[:most])
-    parts = [rows[y[rows] == label] for label in np.unique(y)]
-    return np.sort(np.concatenate([p[: max(1, len(p) * most // len(y))] for p in parts]))
+    kept = []
+    for label in np.unique(y):
+        rows_of_class = rows[y[rows] == label]
+        n_kept = max(1, len(rows_of_class) * most // n_samples)
+        kept.append(rows_of_class[:n_kept])
+    return np.sort(np.concatenate(kept))
 
 
 def hold_out(
-    y: np.ndarray, groups: np.ndarray | None, *, classes: bool, seed: int
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    *,
+    classes: bool,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that train, and a fifth of them that validates.
+    """Split rows into four fifths that train and a fifth that validates.
 
     Parameters
     ----------
     y : ndarray of shape (n_samples,)
         Labels or targets.
     groups : ndarray of shape (n_samples,) or None
-        Engines, bearings or persons: one is on one side only.
+        Engines, bearings or persons. All series of a group are on the same side.
     classes : bool
-        Whether `y` are classes. Each then gives a fifth of its own series, and none its last.
+        Whether `y` holds classes. If so, without groups, a fifth of each class is held out, and
+        each class keeps at least one series to train on.
     seed : int
         Seed of the draw.
 
     Returns
     -------
     rows, held_out : ndarray of int
-        Ascending. Nothing is held out of what cannot be parted.
+        Row numbers, ascending. Data that cannot be split have nothing held out.
     """
     rows = np.arange(len(y))
-    generator = np.random.default_rng(seed)
     if groups is not None and len(np.unique(groups)) > 1:
-        chosen = _groups(y, groups, classes, seed)
+        held_out = _hold_out_groups(y, groups, classes, seed)
     elif classes:
-        parts = (generator.permutation(np.flatnonzero(y == label)) for label in np.unique(y))
-        chosen = np.concatenate([part[: _fifth(len(part))] for part in parts])
+        held_out = _hold_out_per_class(y, seed)
     else:
-        chosen = generator.permutation(rows)[: _fifth(len(rows))]
-    held_out = np.sort(chosen)
+        shuffled = np.random.default_rng(seed).permutation(rows)
+        held_out = shuffled[: _fifth(len(rows))]
+    held_out = np.sort(held_out)
     return np.setdiff1d(rows, held_out), held_out
+
+
+def _hold_out_per_class(y: np.ndarray, seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    held_out = []
+    for label in np.unique(y):
+        rows_of_class = generator.permutation(np.flatnonzero(y == label))
+        held_out.append(rows_of_class[: _fifth(len(rows_of_class))])
+    return np.concatenate(held_out)
 
 
 def _fifth(n: int) -> int:
     return min(round(FRACTION * n), n - 1)
 
 
-def _groups(y: np.ndarray, groups: np.ndarray, classes: bool, seed: int) -> np.ndarray:
+def _hold_out_groups(
+    y: np.ndarray,
+    groups: np.ndarray,
+    classes: bool,
+    seed: int,
+) -> np.ndarray:
     n_groups = len(np.unique(groups))
     if classes and n_groups >= N_FOLDS:
+        stratified = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
+        splits = stratified.split(y, y, groups)
         try:
-            folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
-            _, chosen = next(folds.split(y, y, groups))
-            return np.asarray(chosen)
-        except ValueError:  # a class of fewer series than folds
+            _, held_out = next(splits)
+            return np.asarray(held_out)
+        except ValueError:  # a class has fewer series than there are folds
             pass
-    splits = GroupShuffleSplit(1, test_size=FRACTION, random_state=seed)
-    _, chosen = next(splits.split(y, y, groups))
-    return np.asarray(chosen)
+    shuffled = GroupShuffleSplit(1, test_size=FRACTION, random_state=seed)
+    splits = shuffled.split(y, y, groups)
+    _, held_out = next(splits)
+    return np.asarray(held_out)
 
 
 def folds(
-    y: np.ndarray, groups: np.ndarray | None, *, classes: bool, seed: int
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    *,
+    classes: bool,
+    seed: int,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Folds of the training part: at most 5, by group where known, stratified for classes.
+    """Return at most 5 folds, by group where groups are known, stratified for classes.
 
     Parameters
     ----------
@@ -106,12 +136,10 @@ def folds(
     Returns
     -------
     list of pairs of ndarray of int
-        Rows to fit and rows to score; empty where there are too few series, groups, or series of a
-        class.
+        Rows to fit and rows to score per fold. The list is empty if there are fewer than two
+        series, groups, or series of a class. A fold is left out if its rows to fit lack a class.
     """
-    n_groups = len(y) if groups is None else len(np.unique(groups))
-    fewest = int(np.unique(y, return_counts=True)[1].min()) if classes else n_groups
-    n_folds = min(N_FOLDS, n_groups, fewest)
+    n_folds = _n_folds(y, groups, classes)
     if n_folds < 2:
         return []
     if groups is not None and classes:
@@ -122,9 +150,27 @@ def folds(
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     else:
         splitter = KFold(n_folds, shuffle=True, random_state=seed)
-    parts = list(splitter.split(y, y, groups))
-    return [(rows, out) for rows, out in parts if not classes or _has_all(y[rows], y)]
+    pairs = []
+    for rows, scored in splitter.split(y, y, groups):
+        if classes and _lacks_a_class(y[rows], y):
+            continue
+        pairs.append((rows, scored))
+    return pairs
 
 
-def _has_all(some: np.ndarray, y: np.ndarray) -> bool:
-    return len(np.unique(some)) == len(np.unique(y))
+def _lacks_a_class(some: np.ndarray, y: np.ndarray) -> bool:
+    n_present = len(np.unique(some))
+    n_classes = len(np.unique(y))
+    return n_present < n_classes
+
+
+def _n_folds(y: np.ndarray, groups: np.ndarray | None, classes: bool) -> int:
+    limits = [N_FOLDS, len(y)]
+    if groups is not None:
+        n_groups = len(np.unique(groups))
+        limits.append(n_groups)
+    if classes:
+        _, series_per_class = np.unique(y, return_counts=True)
+        fewest = series_per_class.min()
+        limits.append(int(fewest))
+    return min(limits)

@@ -1,24 +1,25 @@
-"""Input as the paper standardises it: each time index by its own statistics over the training set.
+"""Standardise panels as the paper does: each time index by its statistics over the training set.
 
-Neither one scalar nor a series' own statistics: levels and amplitudes are kept, and what all series
-share at an index, such as a trend, goes.
+Statistics per time index keep the levels and amplitudes of single series, and remove what all
+series share at an index, such as a trend. One scalar for all values or statistics per series would
+not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 #: Rows that are held in float64 at once.
 CHUNK_ROWS = 4096
 
-#: Spread, relative to the mean, below which float32 cannot tell values apart.
+#: Standard deviation, relative to the mean, below which float32 cannot tell values apart.
 CONSTANT = 1e-6
 
 
 def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-    """Series as one array, those that end early with NaN behind.
+    """Return series as one array, shorter series padded with NaN at the end.
 
     Parameters
     ----------
@@ -28,83 +29,143 @@ def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_samples, n_channels, n_timepoints), float32
-        The panel.
+    ndarray of shape (n_samples, n_channels, n_timepoints)
+        An array as it is, or the panel of a list in float32.
     """
     if isinstance(X, np.ndarray):
         return X
-    longest = max(series.shape[-1] for series in X)
-    panel = np.full((len(X), X[0].shape[0], longest), np.nan, dtype=np.float32)
+    n_channels = X[0].shape[0]
+    n_timepoints = max(series.shape[-1] for series in X)
+    shape = (len(X), n_channels, n_timepoints)
+    panel = np.full(shape, np.nan, dtype=np.float32)
     for row, series in zip(panel, X, strict=True):
         row[:, : series.shape[-1]] = series
     return panel
 
 
-class TimeIndexStandardiser:
-    """Mean 0 and standard deviation 1 for each channel and time index of the training panel.
+def padded_with_nan(X: np.ndarray, n_timepoints: int) -> np.ndarray:
+    """Return a copy of a panel of at least `n_timepoints` time points, NaN after the last."""
+    n_missing = max(n_timepoints - X.shape[2], 0)
+    padding = ((0, 0), (0, 0), (0, n_missing))
+    return np.pad(X, padding, constant_values=np.nan)
 
-    An index without a training value, or beyond the training series, takes its channel's mean and
-    standard deviation; where nothing varies the values are only centred.
+
+class TimeIndexStandardiser:
+    """Scaling to mean 0 and standard deviation 1 per channel and time index of a training panel.
+
+    An index without a training value, or beyond the training series, has the mean and standard
+    deviation of its channel. Where nothing varies the values are only centred.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels, n_timepoints)
         Training panel; NaN where a value is missing.
 
+    Attributes
+    ----------
+    mean, std : ndarray of shape (n_channels, n_timepoints), float64
+        Statistics per channel and time index.
+    channel_mean, channel_std : ndarray of shape (n_channels,), float64
+        Statistics per channel.
+
     Raises
     ------
     ValueError
         If a panel holds infinities, which would turn into missing values, or the training panel
-        nothing but missing ones.
+        holds missing values only.
     """
 
     def __init__(self, X: np.ndarray) -> None:
         present = ~np.isnan(X)
         if not present.any():
-            raise ValueError("The training series have no value that is not missing.")
+            raise ValueError("The training series hold missing values only: give other series.")
         _check_finite(X)
-        self.mean, self.std = _moments(X, present, axis=(0,))
-        self.channel_mean, self.channel_std = _moments(X, present, axis=(0, 2))
-        empty = ~present.any(axis=0)
-        self.mean[empty] = np.broadcast_to(self.channel_mean[:, None], empty.shape)[empty]
-        self.std[empty] = np.broadcast_to(self.channel_std[:, None], empty.shape)[empty]
+        mean, std = _mean_and_std(X, present, axis=(0,))
+        channel_mean, channel_std = _mean_and_std(X, present, axis=(0, 2))
+        has_no_value = ~present.any(axis=0)
+        channels, indices = np.nonzero(has_no_value)
+        mean[channels, indices] = channel_mean[channels]
+        std[channels, indices] = channel_std[channels]
+        self.mean = mean
+        self.std = std
+        self.channel_mean = channel_mean
+        self.channel_std = channel_std
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Standardised copy of a panel of any length, float32; NaN stays NaN."""
+        """Return a standardised copy of a panel.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_channels, n_timepoints)
+            Panel of any length; NaN where a value is missing.
+
+        Returns
+        -------
+        ndarray of the same shape, float32
+            Standardised values; NaN stays NaN.
+        """
         _check_finite(X)
-        length, known = X.shape[2], self.mean.shape[1]
-        beyond = ((0, 0), (0, max(length - known, 0)))
-        mean = np.pad(self.mean[:, :length], beyond)
-        std = np.pad(self.std[:, :length], beyond)
-        mean[:, known:], std[:, known:] = self.channel_mean[:, None], self.channel_std[:, None]
+        n_timepoints = X.shape[2]
+        mean = _resized(self.mean, n_timepoints, self.channel_mean)
+        std = _resized(self.std, n_timepoints, self.channel_std)
         standardised = np.empty(X.shape, dtype=np.float32)
-        for start in range(0, len(X), CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
-            standardised[rows] = (X[rows] - mean) / std
+        for rows in _row_chunks(len(X)):
+            centred = X[rows] - mean
+            standardised[rows] = centred / std
         return standardised
 
 
 def _check_finite(X: np.ndarray) -> None:
     infinite = np.isinf(X)
-    if infinite.any():
-        row, channel, index = np.argwhere(infinite)[0]
-        raise ValueError(
-            f"Series {row} has the value {X[row, channel, index]} in channel {channel} at time "
-            f"index {index}: mark what is missing as NaN."
-        )
+    if not infinite.any():
+        return
+    positions = np.argwhere(infinite)
+    row, channel, index = positions[0]
+    value = X[row, channel, index]
+    raise ValueError(
+        f"Series {row} has the value {value} in channel {channel} at time index {index}: mark "
+        "missing values as NaN."
+    )
 
 
-def _moments(
-    X: np.ndarray, present: np.ndarray, axis: tuple[int, ...]
+def _mean_and_std(
+    X: np.ndarray,
+    present: np.ndarray,
+    axis: tuple[int, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation in float64; 0 and 1 without values, 1 without spread."""
-    count = np.maximum(present.sum(axis=axis, keepdims=True), 1)
-    mean = np.sum(X, axis=axis, dtype=np.float64, where=present, keepdims=True) / count
-    square = np.zeros_like(mean)
-    for start in range(0, len(X), CHUNK_ROWS):
-        rows = slice(start, start + CHUNK_ROWS)
+    """Return mean and standard deviation in float64: 0 and 1 without values, 1 without variance."""
+    n_present = present.sum(axis=axis, keepdims=True)
+    count = np.maximum(n_present, 1)
+    total = np.sum(X, axis=axis, dtype=np.float64, where=present, keepdims=True)
+    mean = total / count
+    squares = np.zeros_like(mean)
+    for rows in _row_chunks(len(X)):
         deviation = X[rows] - mean
-        square += np.sum(deviation**2, axis=axis, where=present[rows], keepdims=True)
-    std = np.sqrt(square / count)
-    std[std <= CONSTANT * np.abs(mean)] = 1.0
+        is_present = present[rows]
+        squares += np.sum(deviation**2, axis=axis, where=is_present, keepdims=True)
+    variance = squares / count
+    std = np.sqrt(variance)
+    is_constant = std <= CONSTANT * np.abs(mean)
+    std[is_constant] = 1.0
     return mean.squeeze(axis), std.squeeze(axis)
+
+
+def _row_chunks(n_rows: int) -> Iterator[slice]:
+    for start in range(0, n_rows, CHUNK_ROWS):
+        stop = start + CHUNK_ROWS
+        yield slice(start, stop)
+
+
+def _resized(
+    values: np.ndarray,
+    n_timepoints: int,
+    beyond: np.ndarray,
+) -> np.ndarray:
+    """Return values per channel and index for another length, `beyond` after the last index."""
+    n_known = values.shape[1]
+    if n_timepoints <= n_known:
+        return values[:, :n_timepoints]
+    column = beyond[:, None]
+    n_added = n_timepoints - n_known
+    added = np.repeat(column, n_added, axis=1)
+    return np.concatenate([values, added], axis=1)

@@ -1,26 +1,41 @@
-"""From records to tables: mean and spread over seeds, beside the published numbers."""
+"""Tables of records: mean and standard deviation over seeds, beside the published numbers."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from fei_sklearn.evaluation.choices import METRICS
 from fei_sklearn.evaluation.published import published
 from fei_sklearn.evaluation.results import ResultRecord
 
-METRICS = {
-    "classification": ("accuracy", "precision", "recall", "f1"),
-    "regression": ("mse", "mae"),
+#: Metric -> heading, for the metrics of which reports show a table. The CSV has all metrics.
+SHOWN = {
+    "accuracy": "Accuracy, %",
+    "f1": "Macro F1, %",
+    "mse": "MSE",
+    "mae": "MAE",
 }
-#: Metrics that the report shows; the CSV has all.
-SHOWN = {"accuracy": "Accuracy, %", "f1": "Macro F1, %", "mse": "MSE", "mae": "MAE"}
 
-#: Prefix of the sets whose mean the paper gives.
-ARCHIVE = "UCR:"
+#: Protocol -> heading.
+PROTOCOL_TITLES = {
+    "linear": "linear evaluation",
+    "finetune": "fine-tuning",
+    "probe": "probe",
+}
+
+#: Prefix of the sets whose mean the paper gives, and name of that mean.
+ARCHIVE_PREFIX = "UCR:"
+ARCHIVE = "UCR"
+
+T = TypeVar("T")
+
+#: A set and a model.
+Cell = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -30,9 +45,9 @@ class Score:
     Attributes
     ----------
     mean, std : float
-        Over seeds; the sample's standard deviation, NaN for one seed.
+        Mean and sample standard deviation over seeds; the latter is NaN for one seed.
     n_seeds : int
-        Seeds.
+        Number of seeds.
     """
 
     mean: float
@@ -49,117 +64,190 @@ class Table:
     study : str or None
         The study whose variants are the models.
     protocol, task, metric : str
-        What was measured.
+        Protocol, task and metric of the scores.
     settings : dict
-        How, apart from the head.
+        Settings of the scores, apart from the head.
     models : list of str
         Columns, in order of appearance.
     sets : list of str
         Rows, in order of appearance.
     scores : dict of (str, str) to Score
-        By set and model.
+        Scores by set and model.
     """
 
     study: str | None
     protocol: str
     task: str
     metric: str
-    settings: dict[str, object]
+    settings: dict[str, Any]
     models: list[str] = field(default_factory=list)
     sets: list[str] = field(default_factory=list)
-    scores: dict[tuple[str, str], Score] = field(default_factory=dict)
+    scores: dict[Cell, Score] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """Heading of the table."""
-        protocols = {"linear": "linear evaluation", "finetune": "fine-tuning", "probe": "probe"}
-        parts = [f"Study {self.study}"] if self.study else []
-        parts += [protocols.get(self.protocol, self.protocol), self.task]
-        parts += [f"input standardised by {self.settings.get('standardise')}"]
-        parts += ["the paper's readout"] if self.settings.get("readout") == "paper" else []
+        words = []
+        if self.study:
+            words.append(f"Study {self.study}")
+        protocol = PROTOCOL_TITLES.get(self.protocol, self.protocol)
+        standardise = self.settings.get("standardise")
+        words += [protocol, self.task, f"input standardised by {standardise}"]
+        if self.settings.get("readout") == "paper":
+            words.append("the paper's readout")
         most = self.settings.get("most")
-        parts += [f"at most {most} series trained on"] if most else []
-        return ", ".join(parts) + f": {SHOWN.get(self.metric, self.metric)}"
+        if most:
+            words.append(f"at most {most} series trained on")
+        metric = SHOWN.get(self.metric, self.metric)
+        return f"{', '.join(words)}: {metric}"
 
     def published(self, set_name: str) -> dict[str, float]:
-        """The paper's numbers for a row."""
+        """Return the paper's numbers for a row."""
         return published(self.protocol, self.study, self.metric, set_name)
 
-    def archive_means(self) -> tuple[int, dict[str, float]]:
-        """Number of UCR sets that all models have, if more than 1, and each model's mean."""
-        sets = [s for s in self.sets if s.startswith(ARCHIVE)]
-        sets = [s for s in sets if all((s, m) in self.scores for m in self.models)]
+    def archive_sets(self) -> list[str]:
+        """Return the UCR sets that all models have, or no set if there is one only."""
+        sets = []
+        for name in self.sets:
+            if not name.startswith(ARCHIVE_PREFIX):
+                continue
+            if all((name, model) in self.scores for model in self.models):
+                sets.append(name)
         if len(sets) < 2:
-            return 0, {}
-        return len(sets), {
-            m: float(np.mean([self.scores[s, m].mean for s in sets])) for m in self.models
-        }
+            return []
+        return sets
+
+    def mean_over(self, sets: list[str], model: str) -> float:
+        """Return the mean score of a model over sets."""
+        scores = [self.scores[name, model] for name in sets]
+        mean = np.mean([score.mean for score in scores])
+        return float(mean)
+
+    def rows(self) -> list[str]:
+        """Return the sets, and "UCR" last if the archive has a mean."""
+        if self.archive_sets():
+            return [*self.sets, ARCHIVE]
+        return self.sets
 
 
 def unit(metric: str) -> float:
-    """What a metric is multiplied by in tables: 100 for shares, which are shown in percent."""
-    return 1.0 if metric in METRICS["regression"] else 100.0
+    """Return the factor of a metric in tables: 100 for shares, which are shown in percent."""
+    if metric in METRICS["regression"]:
+        return 1.0
+    return 100.0
 
 
 def tables(records: Iterable[ResultRecord]) -> list[Table]:
-    """One table for each study, protocol, way of standardising, task and metric.
+    """Return one table per study, protocol, way of standardising, task and metric.
 
     Parameters
     ----------
     records : iterable of dict
-        What `evaluate` returned or `read_results` read.
+        Records that `evaluate` or `read_results` returned.
 
     Returns
     -------
     list of Table
-        In order of appearance; means and deviations in percent but for errors.
+        Tables in order of appearance. Means and deviations are in percent, except for errors.
     """
     records = list(records)
     labels = _labels(records)
-    values: dict[tuple[str, str, str], dict[tuple[str, str], list[float]]]
-    values = defaultdict(lambda: defaultdict(list))
-    found: dict[tuple[str, str, str], Table] = {}
+    found: dict[tuple[str, str], Table] = {}
+    values: dict[tuple[str, str], dict[Cell, list[float]]] = {}
     for record in records:
-        settings = {k: v for k, v in record["settings"].items() if k != "head"}
-        section = json.dumps([record["study"], record["protocol"], settings], sort_keys=True)
-        label = labels[_identity(record)]
+        section = _section(record)
+        model = labels[_identity(record)]
+        cell = (record["set"], model)
         for metric in METRICS[record["task"]]:
-            key = (section, record["task"], metric)
-            table = found.setdefault(
-                key,
-                Table(record["study"], record["protocol"], record["task"], metric, settings),
-            )
-            for names, name in ((table.models, label), (table.sets, record["set"])):
-                if name not in names:
-                    names.append(name)
-            values[key][record["set"], label].append(unit(metric) * record["metrics"][metric])
+            key = (section, metric)
+            if key not in found:
+                found[key] = _empty_table(record, metric)
+                values[key] = {}
+            table = found[key]
+            _append_new(table.models, model)
+            _append_new(table.sets, record["set"])
+            value = unit(metric) * record["metrics"][metric]
+            over_seeds = values[key].setdefault(cell, [])
+            over_seeds.append(value)
     for key, table in found.items():
-        table.scores = {cell: _score(seen) for cell, seen in values[key].items()}
+        for cell, over_seeds in values[key].items():
+            table.scores[cell] = _score(over_seeds)
     return list(found.values())
 
 
-def _score(seen: list[float]) -> Score:
-    std = float(np.std(seen, ddof=1)) if len(seen) > 1 else float("nan")
-    return Score(float(np.mean(seen)), std, len(seen))
+def _section(record: ResultRecord) -> str:
+    """Return what the records of a table share, apart from the metric."""
+    shared = [
+        record["study"],
+        record["protocol"],
+        record["task"],
+        _table_settings(record),
+    ]
+    return json.dumps(shared, sort_keys=True)
 
 
-def _identity(record: ResultRecord) -> tuple[str | None, str, str, str]:
-    head = record["settings"].get("head", "")
-    return (record["study"], record["model"], record["fingerprint"], head)
+def _table_settings(record: ResultRecord) -> dict[str, Any]:
+    settings = dict(record["settings"])
+    settings.pop("head", None)
+    return settings
 
 
-def _labels(records: list[ResultRecord]) -> dict[tuple[str | None, str, str, str], str]:
-    """Columns: the model's name, with what tells it apart from others of that name."""
-    identities = list(dict.fromkeys(map(_identity, records)))
+def _empty_table(record: ResultRecord, metric: str) -> Table:
+    return Table(
+        study=record["study"],
+        protocol=record["protocol"],
+        task=record["task"],
+        metric=metric,
+        settings=_table_settings(record),
+    )
+
+
+def _append_new(items: list[T], item: T) -> None:
+    if item not in items:
+        items.append(item)
+
+
+def _score(over_seeds: list[float]) -> Score:
+    n_seeds = len(over_seeds)
+    mean = float(np.mean(over_seeds))
+    std = float("nan")
+    if n_seeds > 1:
+        std = float(np.std(over_seeds, ddof=1))
+    return Score(mean, std, n_seeds)
+
+
+class _Identity(NamedTuple):
+    """Fields that tell the models of records apart; the first two make a name."""
+
+    study: str | None
+    model: str
+    fingerprint: str
+    head: str
+
+
+def _identity(record: ResultRecord) -> _Identity:
+    return _Identity(
+        study=record["study"],
+        model=record["model"],
+        fingerprint=record["fingerprint"],
+        head=record["settings"].get("head", ""),
+    )
+
+
+def _labels(records: list[ResultRecord]) -> dict[_Identity, str]:
+    """Return columns: names of models, completed where models of one name differ."""
+    identities: list[_Identity] = []
+    for record in records:
+        _append_new(identities, _identity(record))
     labels = {}
     for identity in identities:
-        study, model, digest, head = identity
-        same = [i for i in identities if i[:2] == (study, model)]
-        several_heads = len({i[3] for i in same} - {""}) > 1 and head
-        several_models = len({i[2] for i in same}) > 1
-        labels[identity] = " ".join(
-            [model]
-            + ([f"({head})"] if several_heads else [])
-            + ([f"[{digest[:6]}]"] if several_models else [])
-        )
+        namesakes = [other for other in identities if other[:2] == identity[:2]]
+        heads = {other.head for other in namesakes if other.head}
+        fingerprints = {other.fingerprint for other in namesakes}
+        label = identity.model
+        if identity.head and len(heads) > 1:
+            label += f" ({identity.head})"
+        if len(fingerprints) > 1:
+            label += f" [{identity.fingerprint[:6]}]"
+        labels[identity] = label
     return labels

@@ -1,0 +1,146 @@
+"""Settings of an evaluation: what changes a number apart from the model, checked and completed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fei_sklearn.evaluation.choices import (
+    HEADS,
+    PROTOCOLS,
+    READOUTS,
+    STANDARDISE,
+    check_choice,
+)
+from fei_sklearn.evaluation.models import READOUT_PARAMS, Conditions, Model
+from fei_sklearn.evaluation.sets import Folder, SetOptions
+
+#: Heads of models that were published with another head than logistic regression.
+DEFAULT_HEADS = {"minirocket": "ridge"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the cells of a run are computed.
+
+    Attributes
+    ----------
+    protocol : {"linear", "finetune", "probe"}
+        The protocol.
+    head : {"logistic", "ridge"} or None
+        Head of the probe for classes; None is the default head of each model.
+    standardise : {"time-index", "model"}
+        How the input is standardised.
+    readout : {"paper", "model"}
+        How series are embedded.
+    paper_protocol : bool
+        Cut the paper's sets as the paper does.
+    most : int or None
+        Largest number of series to train on, and to validate on.
+    """
+
+    protocol: str
+    head: str | None
+    standardise: str
+    readout: str
+    paper_protocol: bool
+    most: int | None
+
+    @property
+    def per_time_index(self) -> bool:
+        """Whether the input is standardised per time index."""
+        return self.standardise == "time-index"
+
+    def conditions(self, device: str, n_jobs: int | None) -> Conditions:
+        """Return where models compute, and on what."""
+        return Conditions(
+            device=device,
+            n_jobs=n_jobs,
+            standardised=self.per_time_index,
+            paper_readout=self.readout == "paper",
+        )
+
+    def set_options(self, data: Folder | None, task: str | None) -> SetOptions:
+        """Return how the sets of a folder are loaded for a task."""
+        return SetOptions(
+            data=data,
+            task=task,
+            paper_protocol=self.paper_protocol,
+            per_time_index=self.per_time_index,
+            most=self.most,
+        )
+
+    def head_of(self, model: Model) -> str:
+        """Return the probe's head for a model."""
+        return self.head or DEFAULT_HEADS.get(model.name, "logistic")
+
+    def as_record(self, model: Model) -> dict[str, Any]:
+        """Return the settings as the records of a model contain them."""
+        settings: dict[str, Any] = {
+            "standardise": self.standardise,
+            "readout": self.readout,
+            "paper_protocol": self.paper_protocol,
+        }
+        if self.most is not None:
+            settings["most"] = self.most
+        if self.protocol == "probe":
+            settings["head"] = self.head_of(model)
+        return settings
+
+
+def resolve_settings(
+    *,
+    protocol: str,
+    head: str | None,
+    standardise: str | None,
+    readout: str | None,
+    paper_protocol: bool | None,
+    most: int | None,
+    params: dict[str, Any],
+) -> Settings:
+    """Check the settings of `evaluate`, and replace None by the defaults of the protocol.
+
+    Parameters
+    ----------
+    protocol, head, standardise, readout, paper_protocol, most, params
+        As in :func:`fei_sklearn.evaluation.evaluate`.
+
+    Returns
+    -------
+    Settings
+        Complete settings.
+
+    Raises
+    ------
+    ValueError
+        For an unknown choice, or choices that contradict each other.
+    """
+    check_choice("protocol", protocol, PROTOCOLS)
+    check_choice("head", head, (None, *HEADS))
+    check_choice("standardise", standardise, (None, *STANDARDISE))
+    check_choice("readout", readout, (None, *READOUTS))
+    if head is not None and protocol != "probe":
+        raise ValueError(f"head={head!r} is for protocol='probe', not for {protocol!r}.")
+    if most is not None and most < 2:
+        raise ValueError(f"most must be at least 2 series, got {most}.")
+    readout_params = sorted(set(READOUT_PARAMS) & set(params))
+    if readout == "paper" and readout_params:
+        raise ValueError(
+            f"readout='paper' fixes {readout_params[0]}, which params set as well: set one of the "
+            "two."
+        )
+    as_paper = protocol != "probe"
+    if standardise is None:
+        standardise = "time-index" if as_paper else "model"
+    if readout is None:
+        readout = "paper" if as_paper and not readout_params else "model"
+    if paper_protocol is None:
+        paper_protocol = as_paper
+    return Settings(
+        protocol=protocol,
+        head=head,
+        standardise=standardise,
+        readout=readout,
+        paper_protocol=paper_protocol,
+        most=most,
+    )

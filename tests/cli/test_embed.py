@@ -1,0 +1,88 @@
+"""`fei-sklearn embed`."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from quick import quick, walks
+from tiny_sets import arrays, write
+
+from fei_sklearn.evaluation.standardise import TimeIndexStandardiser
+
+
+def test_the_file_has_embeddings_parts_and_labels(model, data, trained, command):
+    assert command("embed", model, "one", "--data", data, "--out", "e.npz").code == 0
+    content = arrays()
+    X = np.concatenate([content["X_train"], content["X_test"]])
+    with np.load("e.npz", allow_pickle=False) as file:
+        assert sorted(file) == ["embeddings", "part", "y"]
+        np.testing.assert_array_equal(file["embeddings"], trained.transform(X))
+        assert file["part"].tolist() == ["train"] * 40 + ["test"] * 20
+        assert file["y"].tolist() == [*content["y_train"], *content["y_test"]]
+
+
+def test_another_readout_of_one_part(model, data, trained, command):
+    options = ["--part", "test", "--pooling", "mean,max", "--out", "e.csv"]
+    done = command("embed", model, data / "one.npz", *options)
+    assert done == (0, "e.csv: 20 embeddings of 32 features\n", "")
+    with open("e.csv", newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header[:3] == ["part", "y", "feiembedder0"]
+    means = np.array([line[2:18] for line in lines], dtype=np.float32)
+    expected = trained.transform(arrays()["X_test"])
+    np.testing.assert_array_equal(means, expected[:, :16])
+
+
+def test_layers_and_views(model, data, command):
+    options = ["--layers", "all", "--views", "level,shape", "--pooling", "mean", "--part", "test"]
+    done = command("embed", model, "one", "--data", data, "--out", "e.npz", *options)
+    assert (done.code, done.err) == (0, "")
+    with np.load("e.npz") as file:
+        n_features = file["embeddings"].shape[1]
+    assert n_features > 2 * 16
+
+
+def test_parquet(model, data, command):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    assert command("embed", model, "one", "--data", data, "--out", "e.parquet").code == 0
+    assert pandas.read_parquet("e.parquet").shape == (60, 2 + 16 + 5 * 16)
+
+
+def test_input_per_time_index_is_standardised_by_the_training_part(data, command):
+    X_train = arrays()["X_train"]
+    X_test = arrays()["X_test"]
+    without_scaling = quick(max_epochs=0, scaling=None).fit(X_train)
+    without_scaling.save("plain")
+    options = ["--part", "test", "--standardise", "time-index", "--out", "e.npz"]
+    assert command("embed", "plain", "one", "--data", data, *options).code == 0
+    standardised = TimeIndexStandardiser(X_train)(X_test)
+    with np.load("e.npz") as file:
+        np.testing.assert_array_equal(file["embeddings"], without_scaling.transform(standardised))
+
+
+def test_a_part_without_labels_leaves_them_out(model, data, command):
+    content = arrays()
+    del content["y_test"]
+    write(data, "unlabelled", content)
+    assert command("embed", model, "unlabelled", "--data", data, "--out", "e.npz").code == 0
+    with np.load("e.npz") as file:
+        assert sorted(file) == ["embeddings", "part"]
+        assert len(file["part"]) == 60
+
+
+def test_a_model_of_another_library(model, data, command):
+    config = data.parent / "model" / "config.json"
+    config.write_text(config.read_text().replace("fei_sklearn", "other"))
+    done = command("embed", model, "one", "--data", data, "--out", "e.npz")
+    assert done.code == 2
+    assert "of another library" in done.err
+
+
+def test_a_mixing_model_names_the_channels_that_it_needs(data, command):
+    quick(max_epochs=0, channels="mix").fit(walks()).save("mixing")
+    done = command("embed", "mixing", "one", "--data", data, "--out", "e.npz")
+    assert done.code == 1
+    assert "1 channels" in done.err

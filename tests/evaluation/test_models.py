@@ -1,0 +1,127 @@
+"""Models that can be evaluated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from quick import quick
+from tiny_sets import arrays, dataset, sines
+
+from fei_sklearn.evaluation import evaluate
+from fei_sklearn.evaluation.models import (
+    Conditions,
+    Raw,
+    SavedModel,
+    UntrainedModel,
+    check_params,
+    find_model,
+    model_fingerprint,
+)
+
+
+@pytest.fixture(scope="module")
+def panel():
+    X, _ = sines(12)
+    return X
+
+
+@pytest.mark.parametrize("model", ["fitted", "raw"])
+def test_more_channels_missing_values_and_other_lengths(model, request):
+    content = arrays(n_channels=2, n_timepoints=30)
+    content["X_train"][0, :, 3:5] = np.nan
+    X_test = content["X_test"][:9]
+    content["X_test"] = [series[:, : 20 + i] for i, series in enumerate(X_test)]
+    content["y_test"] = content["y_test"][:9]
+    if model == "fitted":
+        model = request.getfixturevalue("fitted")
+    (record,) = evaluate(model, sets=[dataset(**content)], head="ridge")
+    assert record["counts"]["channels"] == 2
+
+
+def test_random_draws_an_encoder_per_seed(panel):
+    model = UntrainedModel({"encoder": 16, "pooling": "mean"})
+    first, second, again = (
+        model.adapt(panel, seed, Conditions()).transform(panel) for seed in (0, 1, 1)
+    )
+    np.testing.assert_array_equal(again, second)
+    assert not np.allclose(first, second)
+
+
+def test_fingerprints_tell_parameters_and_weights_apart(fitted):
+    assert UntrainedModel({"encoder": 16}).fingerprint != UntrainedModel({}).fingerprint
+    other = quick(max_epochs=1, pooling="mean", random_state=1).fit(sines(20)[0])
+    fingerprints = [SavedModel(model, "mine").fingerprint for model in (fitted, fitted, other)]
+    assert fingerprints[0] == fingerprints[1]
+    assert fingerprints[0] != fingerprints[2]
+    assert model_fingerprint({"a": 1, "b": 2}) == model_fingerprint({"b": 2, "a": 1})
+
+
+def test_the_seed_is_not_in_a_fingerprint():
+    records = evaluate(
+        "random",
+        sets=[dataset()],
+        seeds=[0, 1],
+        head="ridge",
+        params={"encoder": 16, "pooling": "mean"},
+    )
+    first, second = records
+    assert first["fingerprint"] == second["fingerprint"]
+
+
+def test_a_saved_model_is_found_by_its_folder(fitted, panel, tmp_path):
+    fitted.save(tmp_path / "mine")
+    model = find_model(tmp_path / "mine", {})
+    assert model.name == "mine"
+    np.testing.assert_array_equal(model.fitted.transform(panel), fitted.transform(panel))
+    other_readout = find_model(str(tmp_path / "mine"), {"pooling": "max"})
+    assert other_readout.fitted.pooling == "max"
+    assert other_readout.fingerprint != model.fingerprint
+    with pytest.raises(ValueError, match="'momentum' is fixed"):
+        find_model(str(tmp_path / "mine"), {"momentum": 0.9})
+
+
+def test_the_conditions_choose_the_readout(panel):
+    rich = quick(max_epochs=0, pooling=("mean", "max")).fit(panel)
+    model = SavedModel(rich, "rich")
+    assert model.adapt(panel, 0, Conditions()).transform(panel).shape[1] == 32
+    paper = Conditions(paper_readout=True)
+    assert model.adapt(panel, 0, paper).transform(panel).shape[1] == 16
+    assert rich.pooling == ("mean", "max")
+
+
+def test_raw_series_have_the_training_length_and_no_gaps():
+    X = np.array([[[1.0, 2.0, 3.0]], [[3.0, np.nan, 5.0]]])
+    transformer = Raw().adapt(X, 0, Conditions())
+    np.testing.assert_array_equal(transformer.transform(X), [[1, 2, 3], [3, 2, 5]])
+    shorter = transformer.transform(X[:, :, :2])
+    np.testing.assert_array_equal(shorter, [[1, 2, 4], [3, 2, 4]])
+    longer = transformer.transform(np.arange(4.0).reshape(1, 1, 4))
+    np.testing.assert_array_equal(longer, [[0, 1, 2]])
+
+
+def test_bad_models():
+    with pytest.raises(TypeError, match="got int"):
+        find_model(3, {})
+    with pytest.raises(ValueError, match="leave out"):
+        find_model(quick(max_epochs=0).fit(sines(4)[0]), {"pooling": "max"})
+    with pytest.raises(ValueError, match="'depth'"):
+        check_params({"depth": 3})
+
+
+@pytest.mark.slow
+def test_minirocket():
+    pytest.importorskip("numba")
+    (record,) = evaluate("minirocket", sets=[dataset()])
+    assert record["metrics"]["accuracy"] > 0.9
+    assert record["settings"]["head"] == "ridge"
+    data = dataset(X_test=np.full((20, 1, 24), np.nan, np.float32))
+    with pytest.raises(ValueError, match="without missing values"):
+        evaluate("minirocket", sets=[data])
+
+
+def test_minirocket_refuses_short_series():
+    pytest.importorskip("numba")
+    pytest.importorskip("sktime")
+    minirocket = find_model("minirocket", {})
+    with pytest.raises(ValueError, match="at least 9 time points, got 8"):
+        minirocket.adapt(np.zeros((4, 1, 8)), 0, Conditions())

@@ -1,0 +1,69 @@
+"""Standardising per time index."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fei_sklearn.evaluation import standardise
+from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel, padded_with_nan
+
+
+def test_each_index_has_its_own_statistics():
+    X = np.random.default_rng(0).normal(3.0, 2.0, (30, 2, 5)).astype(np.float32)
+    X[:, 1, 2] = 7.1  # never varies
+    X[3, 0, 1] = np.nan
+    standardised = TimeIndexStandardiser(X)(X)
+    mean = np.nanmean(X, axis=0, dtype=float)
+    std = np.nanstd(X, axis=0, dtype=float)
+    with np.errstate(invalid="ignore"):
+        expected = (X - mean) / std
+    expected[:, 1, 2] = 0.0
+    np.testing.assert_allclose(standardised, expected, atol=1e-5)
+    assert standardised.dtype == np.float32
+
+
+def test_indices_beyond_training_have_the_channels_statistics():
+    standardiser = TimeIndexStandardiser(np.array([[[1.0, 2.0]], [[3.0, 6.0]]]))
+    longer = standardiser(np.array([[[2.0, 4.0, 3.0, np.nan]]]))
+    np.testing.assert_allclose(longer[0, 0], [0.0, 0.0, 0.0, np.nan])
+    shorter = standardiser(np.array([[[3.0]]]))
+    assert shorter[0, 0, 0] == 1.0
+
+
+def test_an_index_without_training_values_has_the_channels_statistics():
+    X = np.array([[[1.0, np.nan]], [[3.0, np.nan]]])
+    standardised = TimeIndexStandardiser(X)(np.array([[[3.0, 3.0]]]))
+    np.testing.assert_allclose(standardised[0, 0], [1.0, 1.0])
+
+
+def test_chunks_of_rows_change_nothing(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(30, 2, 5)).astype(np.float32)
+    expected = TimeIndexStandardiser(X)(X)
+    monkeypatch.setattr(standardise, "CHUNK_ROWS", 7)
+    np.testing.assert_allclose(TimeIndexStandardiser(X)(X), expected, rtol=1e-6)
+
+
+def test_infinite_and_missing_panels_are_refused():
+    with pytest.raises(ValueError, match="missing values only"):
+        TimeIndexStandardiser(np.full((3, 1, 4), np.nan))
+    X = np.zeros((3, 1, 4))
+    standardiser = TimeIndexStandardiser(X)
+    X[1, 0, 2] = -np.inf
+    with pytest.raises(
+        ValueError, match="Series 1 has the value -inf in channel 0 at time index 2"
+    ):
+        standardiser(X)
+
+
+def test_shorter_series_end_with_nan():
+    panel = as_panel([np.ones((2, 3)), np.ones((2, 1))])
+    assert panel.shape == (2, 2, 3)
+    assert panel.dtype == np.float32
+    assert np.isnan(panel[1]).sum() == 4
+    assert not np.isnan(panel[0]).any()
+    assert as_panel(panel) is panel
+    longer = padded_with_nan(panel, 5)
+    assert longer.shape == (2, 2, 5)
+    assert np.isnan(longer[:, :, 3:]).all()
+    assert padded_with_nan(panel, 2).shape == panel.shape
