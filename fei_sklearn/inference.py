@@ -11,22 +11,28 @@ import copy
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fei_sklearn.data import Panel
+from fei_sklearn.encoder.maps import has_stages
+from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.readout.pooling import Readout
 
 #: Rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256}
+
 #: Rows of the tile of a series that comes alone, as in recursive forecasting. With strides of 2 two
 #: rows were seen to give the same bits as 32; one row, or strides of 1, give others.
 LONE_TILE_ROWS = 2
+
+#: Shortest length that series of unequal length are padded to.
+SHORTEST_PADDED = 16
 
 
 def embed(
@@ -46,154 +52,217 @@ def embed(
     panel : Panel
         Series.
     device : torch.device
-        Where to compute. Where its memory is too small for a tile, the tiles' rows are halved.
+        Device that computes. Where its memory is too small for a tile, the tile's rows are halved.
     others : sequence of torch.device, default=()
-        Devices that compute as well, each with a copy of the readout and a thread that takes the
-        next tile when it is done with one. On the CPU the copy is shared.
+        Further devices, each with a copy of the readout and a thread that takes the next tile when
+        one is done. On `device` itself, such as the CPU, the readout is shared.
     out : ndarray, default=None
-        Where to write the embeddings, such as a memory map; None makes a new array.
+        Array that receives the embeddings, such as a memory map; None makes a new array.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features) or (n_samples, n_steps, n_features), float32
-        Embeddings, the same on any number of devices; of steps, with NaN beyond the end of shorter
-        series.
+        Embeddings, the same on any number of devices; those of steps are NaN beyond the end of
+        shorter series.
 
     Raises
     ------
     ValueError
         If `out` does not fit, or a device's memory is too small for a single series.
     """
-    n_rows = TILE_ROWS.get(device.type, 32)
-    if len(panel) == 1 and getattr(readout.encoder, "stride", None) == 2:
-        n_rows = LONE_TILE_ROWS
-    tiles = _Tiles(_tiles(panel, n_rows, hasattr(readout.encoder, "stages")))
-    sink = _Sink(out, len(panel))
-    # the first tile has the most steps: it decides of the output, and of what can be done at once
-    at_once = _work(readout, device, tiles, sink, n_rows, most=1)
-    work = partial(_work, tiles=tiles, sink=sink, at_once=at_once)
-    if others:
-        readouts = [readout if d == device else copy.deepcopy(readout).to(d) for d in others]
-        with ThreadPoolExecutor(1 + len(others)) as pool:
-            list(pool.map(work, [readout, *readouts], [device, *others]))
-    else:
-        work(readout, device)
-    assert sink.embeddings is not None
-    return sink.embeddings
+    n_rows = _rows_per_tile(readout.encoder, panel, device)
+    tiles = _TileQueue(_tiles(panel, n_rows, masked=has_stages(readout.encoder)))
+    output = _Output(out, len(panel))
+    # the first tile has the most steps: it fixes the output's shape and the rows that fit in memory
+    rows_at_once = _embed_tiles(readout, device, tiles, output, n_rows, most_tiles=1)
+    embed_rest = partial(_embed_tiles, tiles=tiles, output=output, rows_at_once=rows_at_once)
+    if not others:
+        embed_rest(readout, device)
+        return output.embeddings()
+    readouts = [readout]
+    for other in others:
+        readouts.append(readout if other == device else copy.deepcopy(readout).to(other))
+    with ThreadPoolExecutor(len(readouts)) as threads:
+        list(threads.map(embed_rest, readouts, [device, *others]))
+    return output.embeddings()
 
 
-class _Tiles:
+def _rows_per_tile(encoder: nn.Module, panel: Panel, device: torch.device) -> int:
+    is_lone = len(panel) == 1
+    if is_lone and isinstance(encoder, FEIEncoder) and encoder.stride == 2:
+        return LONE_TILE_ROWS
+    return TILE_ROWS.get(device.type, 32)
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Series that are embedded at once.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Rows of the panel.
+    values : ndarray of shape (n_rows, n_channels, n_timepoints), float32
+        Their series, and rows of zeros after them.
+    lengths : ndarray of shape (n_rows,) or None
+        Time points of each series, if the encoder needs them.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    lengths: np.ndarray | None
+
+
+class _TileQueue:
     """Tiles that several threads take, one after the other."""
 
-    def __init__(self, tiles: Iterator[Any]) -> None:
-        self.tiles, self.lock = tiles, threading.Lock()
+    def __init__(self, tiles: Iterator[_Tile]) -> None:
+        self.tiles = tiles
+        self.lock = threading.Lock()
 
-    def take(self) -> Any:
-        """The next tile, or None after the last."""
+    def take(self) -> _Tile | None:
+        """Return the next tile, or None after the last."""
         with self.lock:
             return next(self.tiles, None)
 
     def stop(self) -> None:
-        """Leave no more tiles."""
+        """Drop the tiles that are left."""
         with self.lock:
             self.tiles = iter(())
 
 
-class _Sink:
-    """Where the features of tiles go."""
+class _Output:
+    """Array that collects the features of tiles; the first ones fix its shape."""
 
     def __init__(self, out: np.ndarray | None, n_samples: int) -> None:
-        self.out, self.n_samples = out, n_samples
-        self.embeddings: np.ndarray | None = None
+        self.out = out
+        self.n_samples = n_samples
+        self.array: np.ndarray | None = None
 
     def put(self, rows: np.ndarray, features: np.ndarray) -> None:
         """Write the features of some rows."""
-        if self.embeddings is None:
-            self.embeddings = _output(self.out, (self.n_samples, *features.shape[1:]))
-        where = (rows, slice(features.shape[1])) if features.ndim == 3 else rows
-        self.embeddings[where] = features
+        if self.array is None:
+            self.array = _output_array(self.out, (self.n_samples, *features.shape[1:]))
+        if features.ndim == 3:
+            n_steps = features.shape[1]
+            self.array[rows, :n_steps] = features
+        else:
+            self.array[rows] = features
+
+    def embeddings(self) -> np.ndarray:
+        """Return the array."""
+        if self.array is None:
+            raise ValueError("There is no series to embed: give a panel of at least one.")
+        return self.array
+
+
+def _output_array(out: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the array for embeddings of this shape, NaN where a step may have none."""
+    if out is None:
+        return np.full(shape, np.nan, dtype=np.float32)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype.kind != "f":
+        dtype = getattr(out, "dtype", type(out).__name__)
+        raise ValueError(
+            f"out must be a floating-point array of shape {shape}, got {dtype} of shape "
+            f"{np.shape(out)}."
+        )
+    if len(shape) == 3:
+        out[...] = np.nan
+    return out
 
 
 @torch.inference_mode()
-def _work(
+def _embed_tiles(
     readout: Readout,
     device: torch.device,
-    tiles: _Tiles,
-    sink: _Sink,
-    at_once: int,
-    most: int | None = None,
+    tiles: _TileQueue,
+    output: _Output,
+    rows_at_once: int,
+    most_tiles: int | None = None,
 ) -> int:
-    """Embed tiles on one device, as long as there are any or `most` of them.
+    """Embed tiles on one device until none is left, or `most_tiles` are done.
 
     Returns the rows that could be computed at once.
     """
     try:
-        for rows, *tile in islice(iter(tiles.take, None), most):
-            features, at_once = _features(readout, tile, device, at_once)
-            sink.put(rows, features[: len(rows)].numpy())
-        return at_once
+        for tile in islice(iter(tiles.take, None), most_tiles):
+            features, rows_at_once = _features(readout, tile, device, rows_at_once)
+            output.put(tile.rows, features[: len(tile.rows)].numpy())
+        return rows_at_once
     except BaseException:
         tiles.stop()
         raise
 
 
 def _features(
-    readout: Readout, tile: list[np.ndarray | None], device: torch.device, at_once: int
+    readout: Readout, tile: _Tile, device: torch.device, rows_at_once: int
 ) -> tuple[Tensor, int]:
-    """Features of a tile, on the CPU, and the rows that could be computed at once."""
-    arrays = [torch.from_numpy(array) for array in tile if array is not None]
+    """Return the features of a tile, on the CPU, and the rows that could be computed at once."""
     while True:
         try:
-            starts = range(0, len(arrays[0]), at_once)
-            parts = [[array[s : s + at_once].to(device) for array in arrays] for s in starts]
-            return torch.cat([readout(*part).float().cpu() for part in parts]), at_once
+            return _features_in_slices(readout, tile, device, rows_at_once), rows_at_once
         except torch.cuda.OutOfMemoryError as error:
-            if at_once == 1:
+            if rows_at_once == 1:
                 raise ValueError(
-                    f"{device} has too little memory for one series of {arrays[0].shape[2]} time "
-                    "points: use device='cpu', a smaller encoder, or shorter series."
+                    f"{device} has too little memory for one series of {tile.values.shape[2]} "
+                    "time points: use device='cpu', a smaller encoder, or shorter series."
                 ) from error
-        at_once //= 2  # after the handler, whose error keeps tensors alive
+        # outside the handler, whose error keeps tensors alive
+        rows_at_once //= 2
         torch.cuda.empty_cache()
 
 
-def _output(out: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    """Where embeddings go, NaN where there may be none."""
-    if out is None:
-        return np.full(shape, np.nan, dtype=np.float32)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype.kind != "f":
-        got = f"{getattr(out, 'dtype', type(out).__name__)} of shape {np.shape(out)}"
-        raise ValueError(f"out must be a floating-point array of shape {shape}, got {got}.")
-    if len(shape) == 3:
-        out[...] = np.nan
-    return out
+def _features_in_slices(readout: Readout, tile: _Tile, device: torch.device, n_rows: int) -> Tensor:
+    """Return the features of a tile, `n_rows` of it at a time."""
+    values = torch.from_numpy(tile.values)
+    lengths = None if tile.lengths is None else torch.from_numpy(tile.lengths)
+    features = []
+    for start in range(0, len(values), n_rows):
+        part = slice(start, start + n_rows)
+        n_timepoints = None if lengths is None else lengths[part].to(device)
+        of_part = readout(values[part].to(device), n_timepoints)
+        features.append(of_part.float().cpu())
+    return torch.cat(features)
 
 
-def _tiles(
-    panel: Panel, n_rows: int, masked: bool
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Rows, values and lengths of each tile, longest first; the values filled up to `n_rows`."""
-    if panel.lengths is None:
-        groups = {panel.values.shape[2]: np.arange(len(panel))}
-    else:
-        padded = _padded_length(panel.lengths) if masked else panel.lengths
-        groups = {int(size): np.flatnonzero(padded == size) for size in np.unique(padded)[::-1]}
-    for size, members in groups.items():
+def _tiles(panel: Panel, n_rows: int, *, masked: bool) -> Iterator[_Tile]:
+    """Yield the tiles of a panel, the longest series first.
+
+    An encoder that is not `masked` receives no lengths, and so series of one length at a time.
+    """
+    for n_timepoints, members in _rows_by_length(panel, masked):
         for start in range(0, len(members), n_rows):
             rows = members[start : start + n_rows]
-            values = np.zeros((n_rows, panel.values.shape[1], size), dtype=np.float32)
-            width = min(size, panel.values.shape[2])
-            values[: len(rows), :, :width] = panel.values[rows, :, :width]
-            lengths = None
-            if panel.lengths is not None and masked:
-                lengths = np.full(n_rows, size, dtype=np.int64)
-                lengths[: len(rows)] = panel.lengths[rows]
-            yield rows, values, lengths
+            yield _tile(panel, rows, (n_rows, panel.values.shape[1], n_timepoints), masked)
+
+
+def _rows_by_length(panel: Panel, masked: bool) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield lengths that series are padded to, the longest first, and the rows of the series."""
+    if panel.lengths is None:
+        yield panel.values.shape[2], np.arange(len(panel))
+        return
+    padded = _padded_length(panel.lengths) if masked else panel.lengths
+    for length in np.unique(padded)[::-1]:
+        yield int(length), np.flatnonzero(padded == length)
+
+
+def _tile(panel: Panel, rows: np.ndarray, shape: tuple[int, int, int], masked: bool) -> _Tile:
+    """Return series as a tile of the given shape, filled up with zeros."""
+    n_rows, _, n_timepoints = shape
+    n_read = min(n_timepoints, panel.values.shape[2])
+    values = np.zeros(shape, dtype=np.float32)
+    values[: len(rows), :, :n_read] = panel.values[rows, :, :n_read]
+    if panel.lengths is None or not masked:
+        return _Tile(rows, values, None)
+    lengths = np.full(n_rows, n_timepoints, dtype=np.int64)
+    lengths[: len(rows)] = panel.lengths[rows]
+    return _Tile(rows, values, lengths)
 
 
 def _padded_length(lengths: np.ndarray) -> np.ndarray:
-    """Next of a grid of lengths, four to the octave from 16 on: under a quarter is padding."""
-    octave = np.floor(np.log2(np.maximum(lengths, 16))).astype(np.int64)
+    """Return the next of a grid of lengths, four per octave: under a quarter is padding."""
+    lengths = np.maximum(lengths, SHORTEST_PADDED)
+    octave = np.floor(np.log2(lengths)).astype(np.int64)
     step = np.maximum(2 ** (octave - 2), 4)
-    padded: np.ndarray = -(-np.maximum(lengths, 16) // step) * step
+    padded: np.ndarray = -(-lengths // step) * step
     return padded

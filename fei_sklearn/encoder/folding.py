@@ -1,18 +1,18 @@
 """Batch norm folded into the convolutions before it, for inference.
 
 With its running statistics, batch norm is a scale and a shift of each feature. The convolution can
-do both on its way, which saves a pass over every map::
+apply both, which saves a pass over every map::
 
     norm(conv(x)) = (scale * weight) * x + (bias - scale * mean),    scale = gamma / sqrt(var + eps)
 
-On the CPU, oneDNN then takes the GELU that follows into the convolution as well, and weights that
-were brought into its own order once, not in every call.
+On the CPU, oneDNN then also applies the GELU that follows, and it receives weights that were
+brought into its own order once rather than in every call.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,100 +23,135 @@ from fei_sklearn.encoder.resnet import ResidualBlock, Shortcut, Stem
 
 Module = TypeVar("Module", bound=nn.Module)
 
-#: Convolutions and the batch norms that follow them, by name, and whether `activation` comes next.
-FOLDS: dict[type[nn.Module], tuple[tuple[str, str, bool], ...]] = {
-    Stem: (("conv", "norm", True),),
-    Shortcut: (("conv", "norm", False),),
-    ResidualBlock: (("conv1", "norm1", True), ("conv2", "norm2", False)),
+
+class Fold(NamedTuple):
+    """Attributes of a layer that are folded into one convolution.
+
+    Attributes
+    ----------
+    conv, norm : str
+        Names of the convolution and of the batch norm that follows it.
+    activates : bool
+        Whether the layer's `activation` comes next.
+    """
+
+    conv: str
+    norm: str
+    activates: bool
+
+
+FOLDS: dict[type[nn.Module], tuple[Fold, ...]] = {
+    Stem: (Fold("conv", "norm", activates=True),),
+    Shortcut: (Fold("conv", "norm", activates=False),),
+    ResidualBlock: (
+        Fold("conv1", "norm1", activates=True),
+        Fold("conv2", "norm2", activates=False),
+    ),
 }
-#: Shape that weights are ordered for, rows and steps. One for all, so that a map depends on its
-#: series alone, and not on what was embedded first.
+
+#: Rows and steps for which oneDNN orders the weights. They are the same for all inputs, so that a
+#: map depends on its series alone, and not on what was embedded first.
 PACKED_FOR = (16, 128)
+
+#: Operators of torch's compiler that order weights for oneDNN, and convolve with such weights.
+PACKED_OPERATORS = ("_reorder_convolution_weight", "_convolution_pointwise")
 
 
 class Folded(nn.Module):
-    """Stands where a batch norm or a GELU was: gives what it gets."""
+    """Identity in the place of a batch norm or a GELU that was folded."""
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:  # noqa: D102
         return x
 
 
 class FoldedConv1d(nn.Module):
-    """A convolution that does what the batch norm after it did, and the GELU if there is one.
+    """Convolution that also applies the batch norm after it, and the GELU if there is one.
 
     Parameters
     ----------
     conv : torch.nn.Conv1d
-        Without a bias.
+        Convolution without a bias.
     norm : MaskedBatchNorm1d
-        What follows it.
+        Batch norm that follows the convolution.
     activates : bool
         Whether GELU comes next.
     """
 
     def __init__(self, conv: nn.Conv1d, norm: MaskedBatchNorm1d, activates: bool) -> None:
         super().__init__()
-        assert norm.running_mean is not None and norm.running_var is not None and conv.bias is None
+        if conv.bias is not None:
+            raise ValueError(
+                "A convolution with a bias cannot be folded: build it with bias=False."
+            )
         scale = norm.weight.double() * torch.rsqrt(norm.running_var.double() + norm.eps)
         shift = norm.bias.double() - norm.running_mean.double() * scale
-        weight = conv.weight
-        self.stride, self.padding = conv.stride[0], int(conv.padding[0])
+        weight = conv.weight.double() * scale[:, None, None]
+        dtype = conv.weight.dtype
+        self.stride = conv.stride[0]
+        self.padding = int(conv.padding[0])
         self.activates = activates
-        self.weight = nn.Parameter((weight.double() * scale[:, None, None]).to(weight.dtype), False)
-        self.bias = nn.Parameter(shift.to(weight.dtype), False)
-        self.packed = self._packed() if _has_packed_convolutions(weight) else None
+        self.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+        self.bias = nn.Parameter(shift.to(dtype), requires_grad=False)
+        self.packed: Tensor | None = None
+        if _has_packed_convolutions(self.weight):
+            self.packed = self._pack()
 
-    def _packed(self) -> Tensor:
-        """The weight in oneDNN's own order."""
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        if self.packed is not None and x.device.type == "cpu":
+            return self._convolve_packed(x, self.packed)
+        x = F.conv1d(x, self.weight, self.bias, self.stride, self.padding)
+        if self.activates:
+            x = F.gelu(x)
+        return x
+
+    def _pack(self) -> Tensor:
+        """Return the weight in oneDNN's own order."""
         kernel = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        rows, steps = PACKED_FOR
+        n_rows, n_steps = PACKED_FOR
+        input_shape = [n_rows, kernel.shape[1], 1, n_steps]
         packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
             kernel,
             [0, self.padding],
             [1, self.stride],
-            [1, 1],
-            1,
-            [rows, kernel.shape[1], 1, steps],
+            [1, 1],  # dilation
+            1,  # group
+            input_shape,
         )
         return packed
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        if self.packed is None or x.device.type != "cpu":
-            x = F.conv1d(x, self.weight, self.bias, self.stride, self.padding)
-            return F.gelu(x) if self.activates else x
+    def _convolve_packed(self, x: Tensor, packed: Tensor) -> Tensor:
+        image = time_first(x).unsqueeze(2)
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            time_first(x).unsqueeze(2),
-            self.packed,
+            image,
+            packed,
             self.bias,
             [0, self.padding],
             [1, self.stride],
-            [1, 1],
-            1,
+            [1, 1],  # dilation
+            1,  # group
             "gelu" if self.activates else "none",
-            [],
-            "none",
+            [],  # no constants of the activation
+            "none",  # the exact GELU
         )
         return out.squeeze(2)
 
 
 def _has_packed_convolutions(weight: Tensor) -> bool:
-    """Whether torch can order these weights for oneDNN.
+    """Return whether torch can order these weights for oneDNN.
 
-    Both operators are those that torch's own compiler puts into frozen models; they have kept
-    their signatures since torch 2.0, but are not promised.
+    Torch's own compiler puts both operators into frozen models. They have kept their signatures
+    since torch 2.0, but are not promised.
     """
-    operators = ("_reorder_convolution_weight", "_convolution_pointwise")
-    return (
-        weight.device.type == "cpu"
-        and weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and all(hasattr(torch.ops.mkldnn, name) for name in operators)
-    )
+    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return False
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return all(hasattr(torch.ops.mkldnn, name) for name in PACKED_OPERATORS)
 
 
 @torch.no_grad()
 def fold_batch_norm(encoder: Module) -> Module:
-    """Copy of an encoder whose convolutions do what its batch norms did.
+    """Return a copy of an encoder whose convolutions also apply its batch norms.
 
     Parameters
     ----------
@@ -148,10 +183,16 @@ def fold_batch_norm(encoder: Module) -> Module:
         )
     folded = copy.deepcopy(encoder)
     for module in list(folded.modules()):
-        for conv, norm, activates in FOLDS.get(type(module), ()):
-            fold = FoldedConv1d(getattr(module, conv), getattr(module, norm), activates)
-            setattr(module, conv, fold)
-            setattr(module, norm, Folded())
-            if activates:
-                module.activation = Folded()
+        for fold in FOLDS.get(type(module), ()):
+            _apply_fold(module, fold)
     return folded.eval()
+
+
+def _apply_fold(module: nn.Module, fold: Fold) -> None:
+    """Replace the convolution, batch norm and GELU of a layer by one convolution."""
+    conv = getattr(module, fold.conv)
+    norm = getattr(module, fold.norm)
+    setattr(module, fold.conv, FoldedConv1d(conv, norm, fold.activates))
+    setattr(module, fold.norm, Folded())
+    if fold.activates:
+        module.activation = Folded()

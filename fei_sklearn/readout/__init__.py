@@ -1,5 +1,17 @@
-"""Readout: the statistics over time that an embedding consists of."""
+"""Readout: the statistics over time that make an embedding. Names here need no torch."""
 
-from fei_sklearn.readout.spec import LAYERS, STATISTICS, VIEWS, ReadoutSpec, resolve
+from fei_sklearn.readout.spec import (
+    LAYERS,
+    STATISTICS,
+    VIEWS,
+    ReadoutSpec,
+    resolve,
+)
 
-__all__ = ["LAYERS", "STATISTICS", "VIEWS", "ReadoutSpec", "resolve"]
+__all__ = [
+    "LAYERS",
+    "STATISTICS",
+    "VIEWS",
+    "ReadoutSpec",
+    "resolve",
+]

@@ -1,25 +1,28 @@
-"""From maps over time to one vector a series."""
+"""Pooling: from an encoder's maps over time to one vector per series."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder.layers import valid_mask
-from fei_sklearn.encoder.layout import stages_after
+from fei_sklearn.encoder.layout import layer_widths, select_layers, stages_after
 from fei_sklearn.encoder.maps import BlockMaps, layer_maps, richest_layers
 from fei_sklearn.readout.spec import (
     BIAS_QUANTILES,
-    HALVES,
-    LAST_STAGE,
+    HALVES_BIASES,
+    LAST_STAGE_BIASES,
     VIEWS,
     ReadoutSpec,
 )
 
-#: Most values of a feature from which its biases are taken.
+#: Most values of a feature from which its biases are computed.
 MOST_BIAS_VALUES = 20_000
+
+#: Standard deviation up to which a channel counts as constant.
+CONSTANT_DEVIATION = 1e-6
 
 
 def pool(maps: Tensor, n_steps: Tensor | None = None, statistic: str = "mean") -> Tensor:
@@ -37,24 +40,42 @@ def pool(maps: Tensor, n_steps: Tensor | None = None, statistic: str = "mean") -
     Returns
     -------
     Tensor of shape (n_samples, width)
-        One vector a series.
+        One vector per series.
     """
     if statistic == "max":
-        if n_steps is not None:
-            padding = valid_mask(n_steps, maps.shape[-1]) == 0
-            maps = maps.masked_fill(padding, -torch.inf)
-        return maps.amax(dim=-1)
+        return _max(maps, n_steps)
     mean = _mean(maps, n_steps)
     if statistic == "mean":
         return mean
-    variance = _mean((maps - mean[:, :, None]).square(), n_steps)
+    centred = maps - mean[:, :, None]
+    variance = _mean(centred.square(), n_steps)
+    # the root has no gradient at 0, the variance of a single step, and fine-tuning needs one
     varies = variance > 0
-    # the root has no gradient at 0, as of maps of one step, and fine-tuning needs one
-    return torch.where(varies, torch.where(varies, variance, 1.0).sqrt(), 0.0)
+    positive = torch.where(varies, variance, 1.0)
+    return torch.where(varies, positive.sqrt(), 0.0)
+
+
+def _max(maps: Tensor, n_steps: Tensor | None) -> Tensor:
+    if n_steps is not None:
+        maps = _fill_padding(maps, n_steps, -torch.inf)
+    return maps.amax(dim=-1)
+
+
+def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:
+    if n_steps is None:
+        return maps.mean(dim=-1)
+    valid = valid_mask(n_steps, maps.shape[-1], maps.dtype)
+    total = (maps * valid).sum(dim=-1)
+    return total / n_steps[:, None].to(maps.dtype)
+
+
+def _fill_padding(maps: Tensor, n_steps: Tensor, value: float) -> Tensor:
+    padding = valid_mask(n_steps, maps.shape[-1]) == 0
+    return maps.masked_fill(padding, value)
 
 
 def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None) -> Tensor:
-    """Share of the steps at which a map is above each of its biases.
+    """Return the share of the steps at which a map is above each of its biases.
 
     Parameters
     ----------
@@ -76,64 +97,68 @@ def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None
     Series Classification", KDD 2021.
     """
     if n_steps is None:
-        return _share(maps, biases)
-    return _share(maps, biases, valid_mask(n_steps, maps.shape[-1], torch.bool))
+        return _share_above(maps, biases)
+    valid = valid_mask(n_steps, maps.shape[-1], torch.bool)
+    return _share_above(maps, biases, valid)
 
 
 def proportion_above_in_halves(
     maps: Tensor, biases: Tensor, n_steps: Tensor | None = None
 ) -> Tensor:
-    """Shares as of :func:`proportion_above`, in the first and in the second half of each series.
+    """Return the shares of :func:`proportion_above` in the first and second half of each series.
 
-    The middle step of an odd number of them belongs to both.
+    The middle step of an odd number of steps belongs to both halves.
+
+    Parameters
+    ----------
+    maps, biases, n_steps
+        As for :func:`proportion_above`.
 
     Returns
     -------
     Tensor of shape (n_samples, 2 * n_biases * width)
         The first half's shares, bias by bias, and then the second's.
     """
-    longest = maps.shape[-1]
+    most_steps = maps.shape[-1]
     if n_steps is None:
-        half = -(-longest // 2)
-        halves = [_share(part, biases) for part in (maps[..., :half], maps[..., longest - half :])]
-        return torch.cat(halves, dim=1)
-    first = valid_mask((n_steps + 1) // 2, longest, torch.bool)
-    second = valid_mask(n_steps, longest, torch.bool) & ~valid_mask(
-        n_steps // 2, longest, torch.bool
-    )
-    return torch.cat([_share(maps, biases, part) for part in (first, second)], dim=1)
+        n_half = -(-most_steps // 2)
+        of_first = _share_above(maps[..., :n_half], biases)
+        of_second = _share_above(maps[..., most_steps - n_half :], biases)
+        return torch.cat([of_first, of_second], dim=1)
+    first = valid_mask((n_steps + 1) // 2, most_steps, torch.bool)
+    before_second = valid_mask(n_steps // 2, most_steps, torch.bool)
+    second = valid_mask(n_steps, most_steps, torch.bool) & ~before_second
+    of_first = _share_above(maps, biases, first)
+    of_second = _share_above(maps, biases, second)
+    return torch.cat([of_first, of_second], dim=1)
 
 
-def _share(maps: Tensor, biases: Tensor, where: Tensor | None = None) -> Tensor:
-    """Shares of the steps, or of those that `where` of shape (n_samples, 1, n_steps) names."""
+def _share_above(maps: Tensor, biases: Tensor, where: Tensor | None = None) -> Tensor:
+    """Return shares of all steps, or of those in the mask `where`, (n_samples, 1, n_steps)."""
     maps = maps.detach()  # a share has no gradient
-    # counted in floats, exact below 2 ** 24 steps: to sum truth values takes five times as long
+    # counted in floats, exact below 2 ** 24 steps, because a sum of booleans takes 5 times as long
     above = torch.empty_like(maps, dtype=torch.promote_types(maps.dtype, torch.float32))
     counts = []
     for bias in biases:
         torch.gt(maps, bias[:, None], out=above)
-        counts.append((above if where is None else above * where).sum(dim=-1))
+        counted = above if where is None else above * where
+        counts.append(counted.sum(dim=-1))
     n_steps = maps.shape[-1] if where is None else where.sum(dim=-1)
-    return (torch.cat(counts, dim=1) / n_steps).to(maps.dtype)
-
-
-def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:
-    if n_steps is None:
-        return maps.mean(dim=-1)
-    valid = valid_mask(n_steps, maps.shape[-1], maps.dtype)
-    return (maps * valid).sum(dim=-1) / n_steps[:, None].to(maps.dtype)
+    shares = torch.cat(counts, dim=1) / n_steps
+    return shares.to(maps.dtype)
 
 
 def view_of(x: Tensor, view: str, lengths: Tensor | None = None) -> Tensor:
-    """A series as an encoder is to see it.
+    """Return a view of series, which is what an encoder receives.
 
     Parameters
     ----------
     x : Tensor of shape (n_samples, n_channels, n_timepoints)
         Series, zero on padding.
     view : {"level", "shape", "change"}
-        As it is; each channel of each series with mean 0 and standard deviation 1; its first
-        differences, standardised likewise, the first of them twice.
+        "level" is the series itself. "shape" has mean 0 and standard deviation 1 in each channel of
+        each series. "change" has the first differences, the first of them twice, standardised in
+        the same way.
     lengths : Tensor of shape (n_samples,), default=None
         Time points of each series, where they differ.
 
@@ -147,25 +172,32 @@ def view_of(x: Tensor, view: str, lengths: Tensor | None = None) -> Tensor:
     if view == "change":
         change = x.diff(dim=-1)
         x = torch.cat([change[..., :1], change], dim=-1)
-    valid = None if lengths is None else valid_mask(lengths, x.shape[-1], x.dtype)
+    standardised = _standardised(x, lengths)
+    if lengths is None:
+        return standardised
+    return standardised * valid_mask(lengths, x.shape[-1], x.dtype)
+
+
+def _standardised(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return series with mean 0 and standard deviation 1 per channel, any number on padding."""
     centred = x - _mean(x, lengths)[..., None]
-    spread = _mean(centred.square(), lengths)[..., None].sqrt()
-    x = torch.where(spread > 1e-6, centred / spread, 0.0)
-    return x if valid is None else x * valid
+    variance = _mean(centred.square(), lengths)
+    deviation = variance[..., None].sqrt()
+    return torch.where(deviation > CONSTANT_DEVIATION, centred / deviation, 0.0)
 
 
 class Readout(nn.Module):
-    """An encoder and what is read out of it: one vector a series, or one a step.
+    """Encoder and readout: one vector per series, or one vector per step.
 
     Parameters
     ----------
     encoder : torch.nn.Module
         From (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
-    spec : ReadoutSpec, default=ReadoutSpec()
-        Statistics, layers and views; by default the paper's, the mean of the last stage.
+    spec : ReadoutSpec, default=None
+        Statistics, layers and views. None is the paper's readout, the mean of the last stage.
     biases : dict of str to Tensor of shape (n_biases, sum of widths), default=None
-        Biases of "ppv" on the maps of the layers, side by side, for each view; see
-        :func:`fit_biases`.
+        Biases of "ppv" for each view: those of the maps of the layers, side by side, see
+        :func:`fit_biases` and :func:`biases_of_layers`.
     separate_channels : bool, default=False
         Whether the encoder is univariate, and the vectors of the channels stand side by side.
     """
@@ -175,92 +207,116 @@ class Readout(nn.Module):
         encoder: nn.Module,
         spec: ReadoutSpec | None = None,
         *,
-        biases: dict[str, Tensor] | None = None,
+        biases: Mapping[str, Tensor] | None = None,
         separate_channels: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.spec = spec or ReadoutSpec()
         self.separate_channels = separate_channels
-        for view, values in (biases or {}).items():
-            self.register_buffer(f"biases_{view}", values)
+        for view, of_view in (biases or {}).items():
+            self.register_buffer(_buffer_of(view), of_view)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Features of shape (n_samples, n_features), or (n_samples, n_steps, n_features).
+        """Embed series.
 
-        Steps beyond the end of a series are NaN.
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_channels, n_timepoints)
+            Series, zero on padding.
+        lengths : Tensor of shape (n_samples,), default=None
+            Time points of each series, where they differ.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features) or (n_samples, n_steps, n_features)
+            Features. Steps beyond the end of a series are NaN.
         """
         n_samples, n_channels, n_timepoints = x.shape
         if self.separate_channels:
             x = x.reshape(n_samples * n_channels, 1, n_timepoints)
-            lengths = None if lengths is None else lengths.repeat_interleave(n_channels)
+            if lengths is not None:
+                lengths = lengths.repeat_interleave(n_channels)
         if self.spec.statistics:
             return self._features(x, lengths).reshape(n_samples, -1)
-        maps = layer_maps(self.encoder, view_of(x, self.spec.views[0], lengths), lengths, "last")
-        activated, _, n_steps = maps[0]
-        if n_steps is not None:
-            padding = valid_mask(n_steps, activated.shape[-1]) == 0
-            activated = activated.masked_fill(padding, torch.nan)
-        return activated.reshape(n_samples, -1, activated.shape[-1]).transpose(1, 2)
+        steps = self._steps(x, lengths)
+        return steps.reshape(n_samples, -1, steps.shape[-1]).transpose(1, 2)
+
+    def _steps(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return the last map of the first view, NaN on padding."""
+        seen = view_of(x, self.spec.views[0], lengths)
+        activated, _, n_steps = layer_maps(self.encoder, seen, lengths, "last")[0]
+        if n_steps is None:
+            return activated
+        return _fill_padding(activated, n_steps, torch.nan)
 
     def _features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Features view by view, map by map, and then statistic by statistic."""
+        """Return features view by view, map by map, and then statistic by statistic."""
         views = self.spec.views
-        # the views pass the encoder side by side, as so many more series
+        # the views pass the encoder in one batch, as further series
         seen = torch.cat([view_of(x, view, lengths) for view in views])
         n_seen = None if lengths is None else lengths.repeat(len(views))
         maps = layer_maps(self.encoder, seen, n_seen, self.spec.layers)
-        parts = zip(*(_by_view(m, len(views)) for m in maps), strict=True)
-        features = [self._of_view(*part) for part in zip(views, parts, strict=True)]
+        maps_by_view = zip(*(_split_views(of_layer, len(views)) for of_layer in maps), strict=True)
+        features = []
+        for view, of_view in zip(views, maps_by_view, strict=True):
+            features += self._features_of_view(view, of_view)
         return torch.cat(features, dim=1)
 
-    def _of_view(self, view: str, maps: Sequence[BlockMaps]) -> Tensor:
-        biases: Sequence[Tensor | None] = [None] * len(maps)
+    def _features_of_view(self, view: str, maps: Sequence[BlockMaps]) -> list[Tensor]:
+        """Return the features of one view, map by map, and then statistic by statistic."""
+        widths = [of_layer.summed.shape[1] for of_layer in maps]
+        stages_later = stages_after(self.spec.layers, len(maps))
+        biases: Sequence[Tensor] = ()
         if "ppv" in self.spec.statistics:
-            every: Tensor = getattr(self, f"biases_{view}")
-            biases = torch.split(every, [m.summed.shape[1] for m in maps], dim=1)
-        later = stages_after(self.spec.layers, len(maps))
-        return torch.cat(
-            [
-                _statistic(m, statistic, bias, n_later)
-                for m, bias, n_later in zip(maps, biases, later, strict=True)
-                for statistic in self.spec.statistics
-            ],
-            dim=1,
-        )
+            biases = torch.split(self.get_buffer(_buffer_of(view)), widths, dim=1)
+        features = []
+        for index, of_layer in enumerate(maps):
+            for statistic in self.spec.statistics:
+                if statistic == "ppv":
+                    feature = _ppv(of_layer, biases[index], stages_later[index])
+                else:
+                    feature = _pool_block(of_layer, statistic)
+                features.append(feature)
+        return features
 
 
-def _by_view(maps: BlockMaps, n_views: int) -> list[BlockMaps]:
-    """A map of all views as one map for each."""
-    n_steps = [None] * n_views if maps.n_steps is None else maps.n_steps.chunk(n_views)
-    activated, summed = maps.activated.chunk(n_views), maps.summed.chunk(n_views)
-    return [BlockMaps(*part) for part in zip(activated, summed, n_steps, strict=True)]
+def _buffer_of(view: str) -> str:
+    """Return the name of the buffer that holds the biases of a view."""
+    return f"biases_{view}"
 
 
-def _statistic(maps: BlockMaps, statistic: str, biases: Tensor | None, n_later: int) -> Tensor:
-    """The mean of a map, or one of the other statistics of the sums before its last GELU.
+def _split_views(maps: BlockMaps, n_views: int) -> list[BlockMaps]:
+    """Return the maps of each view out of those of all views in one batch."""
+    activated = maps.activated.chunk(n_views)
+    summed = maps.summed.chunk(n_views)
+    n_steps: Sequence[Tensor | None] = [None] * n_views
+    if maps.n_steps is not None:
+        n_steps = maps.n_steps.chunk(n_views)
+    return [BlockMaps(*of_view) for of_view in zip(activated, summed, n_steps, strict=True)]
 
-    GELU squeezes all that is below zero: the maximum of a feature that seldom fires would hardly
-    differ over a small panel, and a series that makes it fire would be an outlier of any size once
-    features are standardised.
+
+def _pool_block(maps: BlockMaps, statistic: str) -> Tensor:
+    """Return the mean of a block's map, or another statistic of the sums before its last GELU.
+
+    GELU squeezes everything below zero. The maximum of a feature that seldom fires would hardly
+    differ over a small panel, and a series that makes the feature fire would be an outlier of any
+    size once features are standardised.
     """
     if statistic == "mean":
         return pool(maps.activated, maps.n_steps)
-    if statistic != "ppv":
-        return pool(maps.summed, maps.n_steps, statistic)
-    assert biases is not None
-    return _shares(maps, biases, n_later)
+    return pool(maps.summed, maps.n_steps, statistic)
 
 
-def _shares(maps: BlockMaps, biases: Tensor, n_later: int) -> Tensor:
-    """What "ppv" gives of a map of a stage after which so many come, see `readout.n_shares`."""
+def _ppv(maps: BlockMaps, biases: Tensor, n_later: int) -> Tensor:
+    """Return the "ppv" features of a map, given how many stages follow; see `spec.n_shares`."""
     _, summed, n_steps = maps
     if n_later == 0:
-        return proportion_above(summed, biases[LAST_STAGE], n_steps)
+        return proportion_above(summed, biases[LAST_STAGE_BIASES], n_steps)
     whole = proportion_above(summed, biases, n_steps)
     if n_later == 1:
         return whole
-    halves = proportion_above_in_halves(summed, biases[HALVES], n_steps)
+    halves = proportion_above_in_halves(summed, biases[HALVES_BIASES], n_steps)
     return torch.cat([whole, halves], dim=1)
 
 
@@ -268,33 +324,67 @@ def _shares(maps: BlockMaps, biases: Tensor, n_later: int) -> Tensor:
 def fit_biases(
     encoder: nn.Module, x: Tensor, lengths: Tensor | None = None
 ) -> dict[str, list[Tensor]]:
-    """Biases of "ppv": quantiles of the maps' values over training series.
+    """Return the biases of "ppv": quantiles of the maps' values over training series.
 
     Parameters
     ----------
     encoder : torch.nn.Module
-        In evaluation mode. Without blocks, its stages count; without stages, its one map.
+        In evaluation mode. Without blocks, the maps of its stages are used; without stages, its one
+        map.
     x : Tensor of shape (n_samples, n_channels, n_timepoints)
-        Series of the training panel, as the encoder takes them.
+        Series of the training panel, ready for the encoder.
     lengths : Tensor of shape (n_samples,), default=None
         Time points of each series, where they differ.
 
     Returns
     -------
     dict of str to list of Tensor of shape (n_biases, width)
-        For each view the biases of all these maps, in their order.
+        For each view the biases of all these maps, from the first map to the last.
     """
     layers = richest_layers(encoder)
     biases = {}
     for view in VIEWS:
         maps = layer_maps(encoder, view_of(x, view, lengths), lengths, layers)
-        biases[view] = [_quantiles(m.summed, m.n_steps) for m in maps]
+        biases[view] = [_quantiles(of_layer.summed, of_layer.n_steps) for of_layer in maps]
     return biases
 
 
 def _quantiles(maps: Tensor, n_steps: Tensor | None) -> Tensor:
+    """Return the quantiles of each feature over series and steps, of shape (n_biases, width)."""
     values = maps.float().movedim(1, -1).reshape(-1, maps.shape[1])
     if n_steps is not None:
-        values = values[valid_mask(n_steps, maps.shape[-1]).reshape(-1) > 0]
-    values = values[:: -(-len(values) // MOST_BIAS_VALUES)]
-    return torch.quantile(values, values.new_tensor(BIAS_QUANTILES), dim=0)
+        valid = valid_mask(n_steps, maps.shape[-1]).reshape(-1) > 0
+        values = values[valid]
+    every = -(-len(values) // MOST_BIAS_VALUES)
+    return torch.quantile(values[::every], values.new_tensor(BIAS_QUANTILES), dim=0)
+
+
+def biases_of_layers(
+    biases: Tensor, encoder: nn.Module, stage_widths: Sequence[int], layers: str
+) -> Tensor:
+    """Return the biases of some layers out of those of all maps of an encoder.
+
+    Parameters
+    ----------
+    biases : Tensor of shape (n_biases, sum of widths)
+        Biases of a view as :func:`fit_biases` returns them, side by side.
+    encoder : torch.nn.Module
+        The encoder, or another one of its architecture.
+    stage_widths : sequence of int
+        Features of the encoder's maps.
+    layers : {"last", "all", "blocks"}
+        Layers that are read, which the encoder has.
+
+    Returns
+    -------
+    Tensor of shape (n_biases, sum of widths of the layers)
+        Biases of the maps of these layers, side by side.
+    """
+    fitted_layers = richest_layers(encoder)
+    widths = layer_widths(stage_widths, fitted_layers)
+    of_maps = torch.split(biases, list(widths), dim=1)
+    if fitted_layers == "blocks":
+        of_maps = tuple(select_layers(of_maps, layers))
+    elif layers == "last":
+        of_maps = of_maps[-1:]
+    return torch.cat(of_maps, dim=1)

@@ -1,7 +1,7 @@
-"""Which numbers `transform` reads out of an encoder, and how many they are.
+"""Specification of a readout: which statistics of which maps make an embedding, and how many.
 
-Torch-free, so that an estimator can count its features;
-:mod:`fei_sklearn.readout.pooling` computes them.
+Torch-free, so that an estimator can count its features; :mod:`fei_sklearn.readout.pooling`
+computes them.
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ STATISTICS = ("mean", "max", "std", "ppv")
 VIEWS = ("level", "shape", "change")
 
 #: Quantiles over a training panel at which "ppv" has its biases. MiniRocket (Dempster et al., KDD
-#: 2021) takes low-discrepancy quantiles of the convolutions' outputs likewise. Maps of the last
-#: stage, which have few steps, take every second of them.
+#: 2021) uses low-discrepancy quantiles of the convolutions' outputs in the same way.
 BIAS_QUANTILES: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-LAST_STAGE = slice(None, None, 2)
 
-#: Those above which "ppv" looks in each half of a series, too, in stages before the last two, whose
-#: maps have the most steps.
-HALVES = slice(2, 7, 2)
+#: Biases for maps of the last stage, which have few steps.
+LAST_STAGE_BIASES = slice(None, None, 2)
 
-#: Most features that "auto" gives; of more channels or wider encoders it takes less of each.
+#: Biases that "ppv" also compares with in each half of a series, in stages before the last two:
+#: their maps have the most steps.
+HALVES_BIASES = slice(2, 7, 2)
+
+#: Most features that "auto" chooses. For more channels or wider encoders it reads less of each.
 MOST_FEATURES = 40_000
 
 
 @dataclass(frozen=True)
 class ReadoutSpec:
-    """What is read out of an encoder.
+    """Statistics, layers and views that make an embedding.
 
     Attributes
     ----------
     statistics : tuple of {"mean", "max", "std", "ppv"}
-        Statistics over time; none at all stands for the last map step by step.
+        Statistics over time. An empty tuple stands for the last map step by step.
     layers : {"last", "all", "blocks"}
         The last stage, all stages, or both blocks of all stages.
     views : tuple of {"level", "shape", "change"}
@@ -49,17 +50,25 @@ class ReadoutSpec:
     views: tuple[str, ...] = ("level",)
 
     def n_features(self, stage_widths: Sequence[int]) -> int:
-        """Features of one series through an encoder of these widths."""
+        """Return the number of features of one series through an encoder of these widths."""
         widths = layer_widths(stage_widths, self.layers)
+        stages_later = stages_after(self.layers, len(widths))
+        n_of_view = 0
+        for width, n_later in zip(widths, stages_later, strict=True):
+            n_of_view += width * self._n_per_channel(n_later)
+        return n_of_view * len(self.views)
+
+    def _n_per_channel(self, n_later: int) -> int:
+        """Return the features per channel of a map, given how many stages follow its stage."""
+        if not self.statistics:
+            return 1
         n_plain = sum(statistic != "ppv" for statistic in self.statistics)
-        counts = [0] * len(widths)
         if "ppv" in self.statistics:
-            counts = [n_shares(n) for n in stages_after(self.layers, len(widths))]
-        n_view = sum(w * max(n_plain + n, 1) for w, n in zip(widths, counts, strict=True))
-        return n_view * len(self.views)
+            return n_plain + n_shares(n_later)
+        return n_plain
 
 
-#: From the richest to the leanest, what "auto" chooses from; see docs/choices.md for the scores.
+#: Readouts that "auto" chooses from, the richest first; see docs/choices.md for the scores.
 LADDER = (
     ReadoutSpec(("mean", "max", "ppv"), "blocks", VIEWS),
     ReadoutSpec(("mean", "max", "ppv"), "all", ("level", "change")),
@@ -68,10 +77,14 @@ LADDER = (
 
 
 def n_shares(n_later: int) -> int:
-    """Shares that "ppv" has of a feature of a stage after which so many come."""
+    """Return the number of "ppv" features per channel, given how many stages follow."""
     if n_later == 0:
-        return len(BIAS_QUANTILES[LAST_STAGE])
-    return len(BIAS_QUANTILES) + (2 * len(BIAS_QUANTILES[HALVES]) if n_later > 1 else 0)
+        return len(BIAS_QUANTILES[LAST_STAGE_BIASES])
+    n_of_whole = len(BIAS_QUANTILES)
+    if n_later == 1:
+        return n_of_whole
+    n_of_half = len(BIAS_QUANTILES[HALVES_BIASES])
+    return n_of_whole + 2 * n_of_half
 
 
 def resolve(
@@ -82,14 +95,14 @@ def resolve(
     stage_widths: Sequence[int],
     n_encoded: int = 1,
 ) -> ReadoutSpec:
-    """Give a name to "auto", and tuples to single names.
+    """Replace "auto" by a choice, and single names by tuples.
 
     Parameters
     ----------
     pooling, layers, views : str, sequence of str or None
-        As `FEIEmbedder` takes them.
+        Parameters of `FEIEmbedder`.
     stage_widths : sequence of int
-        Features of the encoder's maps; a single one is that of an encoder without stages.
+        Features of the encoder's maps; an encoder without stages has a single one.
     n_encoded : int, default=1
         Channels that are encoded one by one.
 
@@ -97,34 +110,47 @@ def resolve(
     -------
     ReadoutSpec
         With ``pooling="auto"`` the richest of :data:`LADDER` that has at most
-        :data:`MOST_FEATURES` features, else the leanest; an encoder without stages has its mean.
-        With a pooling of one's own, "auto" stands for the last layer and the series as scaled.
+        :data:`MOST_FEATURES` features, else the leanest; for an encoder without stages, the mean.
+        With any other `pooling`, "auto" stands for the last layer and the series as scaled.
 
     Raises
     ------
     ValueError
-        If a name is unknown, given twice, or none is given at all.
+        If a name is unknown or given twice, or if there is none at all.
     """
-    base = ReadoutSpec()
+    chosen = ReadoutSpec()
     if pooling == "auto" and len(stage_widths) > 1:
-        fits = (r for r in LADDER if n_encoded * r.n_features(stage_widths) <= MOST_FEATURES)
-        base = next(fits, LADDER[-1])
-    return ReadoutSpec(
-        base.statistics if pooling == "auto" else _names("pooling", pooling, STATISTICS),
-        base.layers if layers == "auto" else layers,
-        base.views if views == "auto" else _names("views", views, VIEWS),
-    )
+        chosen = _richest_that_fits(stage_widths, n_encoded)
+    statistics = chosen.statistics
+    if pooling != "auto":
+        statistics = _names("pooling", pooling, STATISTICS)
+    if layers == "auto":
+        layers = chosen.layers
+    view_names = chosen.views
+    if views != "auto":
+        view_names = _names("views", views, VIEWS)
+    return ReadoutSpec(statistics, layers, view_names)
+
+
+def _richest_that_fits(stage_widths: Sequence[int], n_encoded: int) -> ReadoutSpec:
+    for spec in LADDER:
+        if n_encoded * spec.n_features(stage_widths) <= MOST_FEATURES:
+            return spec
+    return LADDER[-1]
 
 
 def _names(
     parameter: str, given: str | Sequence[str] | None, known: tuple[str, ...]
 ) -> tuple[str, ...]:
+    """Return a parameter's names as a tuple, or raise a ValueError."""
     if given is None:
         return ()
     names = (given,) if isinstance(given, str) else tuple(given)
-    if not names or any(name not in known for name in names) or len(set(names)) < len(names):
+    are_known = all(name in known for name in names)
+    are_different = len(set(names)) == len(names)
+    if not names or not are_known or not are_different:
+        choices = ", ".join(map(repr, known))
         raise ValueError(
-            f"{parameter} must be one of {', '.join(map(repr, known))} or a tuple of different "
-            f"ones, got {given!r}."
+            f"{parameter} must be one of {choices} or a tuple of different ones, got {given!r}."
         )
     return names
