@@ -1,5 +1,10 @@
 """A model in a folder: weights as safetensors, everything else as JSON. Data, never code.
 
+`model.safetensors` alone is a whole model: its metadata holds the configuration and a checksum, and
+one rename puts it in place. `config.json` beside it is a copy to be read by people and by versions
+that wrote no such metadata. The copy is only used for models of those versions; for any other model
+it may be stale, altered or missing.
+
 The folder is also what a model hub keeps. Nothing in it is executed when it is read.
 """
 
@@ -8,98 +13,113 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-LIBRARY, MODEL_FORMAT = "fei_sklearn", 1
+from fei_sklearn._files import whole_file
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+LIBRARY = "fei_sklearn"
+MODEL_FORMAT = 1
 
 #: Checkpoints that come with the package, one folder each.
 BUNDLED = Path(__file__).parents[1] / "checkpoints"
 
+#: Errors of parsing text that is no JSON object of the expected kind.
+PARSE_ERRORS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
-def write_folder(
-    path: str | os.PathLike[str], config: dict[str, Any], weights: dict[str, np.ndarray]
-) -> None:
-    """Write a model; both files are complete before either takes its place.
+Config = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+def write_folder(path: str | os.PathLike[str], config: Config, weights: Arrays) -> None:
+    """Write a model.
+
+    A process that is killed, or interrupted, leaves the older model or the newer one, whole.
 
     Parameters
     ----------
     path : path-like
         The folder, made if it does not exist.
     config : dict
-        What JSON can hold.
+        Configuration that JSON can hold.
     weights : dict of str to ndarray
         Arrays by name.
 
     Raises
     ------
     ValueError
-        If `path` is a file, or cannot be written.
+        If `path` is a file, or cannot be written. An older model stays as it was.
     """
-    from safetensors.numpy import save
-
-    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    payload = save(arrays)
-    config = {"library": LIBRARY, "format": MODEL_FORMAT} | config
-    text = json.dumps(config | {"sha256": digest(config, payload)}, indent=1).encode()
     folder = Path(path)
+    config = {"library": LIBRARY, "format": MODEL_FORMAT} | config
+    model = encode(config, weights)
+    copy = config | {"sha256": digest(config, model)}
+    text = json.dumps(copy, indent=1).encode()
+    remedy = f"give a folder that can be written, with room for {len(model) / 1e6:.1f} MB."
     is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            for name, content in ((WEIGHTS, payload), (CONFIG, text)):
-                _write_durably(Path(scratch, name), content)
-            _swap_in(Path(scratch), folder)
-    except OSError as error:
-        if is_new and folder.is_dir():
-            folder.rmdir()
-        raise ValueError(
-            f"The model could not be written to {str(folder)!r} ({error.strerror or error}): give "
-            "a folder that can be written, with room for "
-            f"{len(payload) / 1e6:.1f} MB."
-        ) from error
-
-
-def digest(config: dict[str, Any], payload: bytes) -> str:
-    """Checksum of a model: of its configuration, but for the checksum itself, and its weights."""
-    rest = {key: value for key, value in config.items() if key != "sha256"}
-    text = json.dumps(rest, sort_keys=True).encode()
-    return hashlib.sha256(text + b"\n" + payload).hexdigest()
-
-
-def _swap_in(scratch: Path, folder: Path) -> None:
-    """Move both files into the folder; if one cannot be, put the older ones back."""
-    older = scratch / "older"
-    older.mkdir()
-    done: list[str] = []
-    try:
-        for name in (WEIGHTS, CONFIG):
-            if (folder / name).exists():
-                shutil.copy2(folder / name, older / name)
-            os.replace(scratch / name, folder / name)
-            done.append(name)
-    except OSError:
-        for name in done:
-            if (older / name).exists():
-                os.replace(older / name, folder / name)
-            else:
-                (folder / name).unlink()
+        older = _prepare(folder, remedy)
+        try:
+            _replace_files(folder, model, text, remedy)
+        except ValueError:
+            _put_back(folder, older)
+            raise
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # there is no folder, or a whole model in it
+                folder.rmdir()
         raise
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _prepare(folder: Path, remedy: str) -> dict[str, bytes | None]:
+    """Make a folder, and return the contents of its files as they are."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return {name: _content(folder / name) for name in (CONFIG, WEIGHTS)}
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"{str(folder)!r} could not be written ({reason}): {remedy}") from error
 
 
-def read_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _replace_files(folder: Path, model: bytes, text: bytes, remedy: str) -> None:
+    # The model is renamed first, and this alone decides which model the folder holds. The other
+    # order would leave, for a moment, the model of an older version beside a newer config.json.
+    with whole_file(folder / CONFIG, remedy=remedy) as config_file:
+        config_file.write(text)
+        config_file.flush()  # a full disk shows before the model is renamed
+        with whole_file(folder / WEIGHTS, remedy=remedy) as model_file:
+            model_file.write(model)
+
+
+def _put_back(folder: Path, older: dict[str, bytes | None]) -> None:
+    """Restore the older files, or remove the newer ones; if that fails, the newer model stays."""
+    with suppress(OSError, ValueError):
+        # config.json first: it may be the older version's, which goes with the older model
+        for name in (CONFIG, WEIGHTS):
+            _restore(folder / name, older[name])
+
+
+def _restore(path: Path, older: bytes | None) -> None:
+    if older is None:
+        path.unlink(missing_ok=True)
+    elif _content(path) != older:
+        with whole_file(path) as file:
+            file.write(older)
+
+
+def read_folder(path: str | os.PathLike[str]) -> tuple[Config, Arrays]:
     """Read a model that :func:`write_folder` wrote.
 
     Parameters
@@ -110,9 +130,9 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     Returns
     -------
     config : dict
-        As it was written.
+        Configuration.
     weights : dict of str to ndarray
-        As they were written.
+        Arrays by name.
 
     Raises
     ------
@@ -123,41 +143,134 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     from safetensors.numpy import load
 
     folder = Path(path)
+    # Read before the model: a writer renames the model first, so that the model of an older version
+    # is never read together with a newer config.json.
+    text = None
+    with suppress(OSError):
+        text = (folder / CONFIG).read_bytes()
     try:
-        text, payload = (folder / CONFIG).read_bytes(), (folder / WEIGHTS).read_bytes()
+        model = (folder / WEIGHTS).read_bytes()
     except OSError as error:
-        raise ValueError(
-            f"There is no model in {str(folder)!r}: a model is a folder with {CONFIG} and "
-            f"{WEIGHTS}, as save(path) writes it."
-        ) from error
+        raise _no_model(folder) from error
+    config = _config_within(folder, model)
+    if config is None:
+        config = _config_beside(folder, model, text)
     try:
-        config = json.loads(text)
-        if config["library"] != LIBRARY:
-            raise KeyError
-        newest = int(config["format"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise ValueError(
-            f"{str(folder / CONFIG)!r} does not describe a {LIBRARY} model: it is damaged or of "
-            "another library."
-        ) from error
-    if newest > MODEL_FORMAT:
-        raise ValueError(
-            f"{str(folder)!r} has format {newest}, this {LIBRARY} reads up to {MODEL_FORMAT}: "
-            f"upgrade {LIBRARY}."
-        )
-    if digest(config, payload) != config.get("sha256"):
-        raise ValueError(
-            f"The model in {str(folder)!r} is truncated or was altered after it was written: its "
-            f"checksum is not the one in {CONFIG}. Fetch or save the model again."
-        )
-    try:
-        return config, load(payload)
+        return config, load(model)
     except SafetensorError as error:
         raise ValueError(f"{str(folder / WEIGHTS)!r} is not a safetensors file.") from error
 
 
+def encode(config: Config, weights: Arrays) -> bytes:
+    """Return the content of a model file: arrays, and in its metadata configuration and checksum.
+
+    Parameters
+    ----------
+    config : dict
+        Configuration, with library and format.
+    weights : dict of str to ndarray
+        Arrays by name.
+    """
+    from safetensors.numpy import save
+
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    _, table, data = _split(save(arrays))
+    signed = config | {"sha256": digest(config, table, data)}
+    # a single entry, because safetensors writes several in any order
+    return save(arrays, metadata={LIBRARY: json.dumps(signed)})
+
+
+def digest(config: Config, *contents: bytes | memoryview) -> str:
+    """Return the checksum of contents and of a configuration, except for the checksum in it."""
+    rest = {key: value for key, value in config.items() if key != "sha256"}
+    text = json.dumps(rest, sort_keys=True).encode()
+    checksum = hashlib.sha256(text + b"\n")
+    for content in contents:
+        checksum.update(content)
+    return checksum.hexdigest()
+
+
+def _split(model: bytes) -> tuple[str | None, bytes, memoryview]:
+    """Return the configuration in a model file, the table of its arrays, and their data."""
+    n_header = int.from_bytes(model[:8], "little")
+    header = json.loads(model[8 : 8 + n_header])
+    metadata = header.pop("__metadata__", {})
+    table = json.dumps(header, sort_keys=True).encode()
+    data = memoryview(model)[8 + n_header :]
+    return metadata.get(LIBRARY), table, data
+
+
+def _config_within(folder: Path, model: bytes) -> Config | None:
+    """Return the checked configuration in a model file, or None where there is none."""
+    try:
+        text, table, data = _split(model)
+    except PARSE_ERRORS:
+        return None
+    if text is None:
+        return None
+    try:
+        config: Config = json.loads(text)
+        is_intact = digest(config, table, data) == config["sha256"]
+    except PARSE_ERRORS as error:
+        raise _altered(folder) from error
+    if not is_intact:
+        raise _altered(folder)
+    _check_format(config, folder / WEIGHTS)
+    return config
+
+
+def _config_beside(folder: Path, model: bytes, text: bytes | None) -> Config:
+    """Return the checked configuration in config.json, as older versions wrote it."""
+    if text is None:
+        raise _no_model(folder)
+    try:
+        config: Config = json.loads(text)
+    except PARSE_ERRORS as error:
+        raise _foreign(folder / CONFIG) from error
+    _check_format(config, folder / CONFIG)
+    if digest(config, model) != config.get("sha256"):
+        raise _altered(folder)
+    return config
+
+
+def _check_format(config: Config, path: Path) -> None:
+    """Raise a ValueError if a configuration is of another library or of a newer format."""
+    try:
+        is_foreign = config["library"] != LIBRARY
+        model_format = int(config["format"])
+    except PARSE_ERRORS as error:
+        raise _foreign(path) from error
+    if is_foreign:
+        raise _foreign(path)
+    if model_format > MODEL_FORMAT:
+        raise ValueError(
+            f"{str(path.parent)!r} has format {model_format}, this {LIBRARY} reads up to "
+            f"{MODEL_FORMAT}: upgrade {LIBRARY}."
+        )
+
+
+def _no_model(folder: Path) -> ValueError:
+    return ValueError(
+        f"There is no model in {str(folder)!r}: a model is a folder with {CONFIG} and {WEIGHTS}, "
+        "as save(path) writes it."
+    )
+
+
+def _altered(folder: Path) -> ValueError:
+    return ValueError(
+        f"The model in {str(folder)!r} is truncated or was altered after it was written: its "
+        "checksum is wrong. Fetch or save the model again."
+    )
+
+
+def _foreign(path: Path) -> ValueError:
+    return ValueError(
+        f"{str(path)!r} does not describe a {LIBRARY} model: it is damaged or of another library."
+    )
+
+
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
-    """Folder of a model: one on disk, one that comes with the package, or one of a model hub.
+    """Return the folder of a model.
 
     Parameters
     ----------
@@ -178,7 +291,7 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
     name = os.fspath(name_or_path)
     if name and Path(name).is_dir():
         return Path(name)
-    bundled = sorted(folder.name for folder in BUNDLED.glob("*/")) if BUNDLED.is_dir() else []
+    bundled = sorted(folder.name for folder in BUNDLED.glob("*/"))
     if name in bundled:
         return BUNDLED / name
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
@@ -190,13 +303,15 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def _download(repo_id: str) -> Path:
+    """Return the folder of the hub's cache that holds a model, downloaded if needed."""
     hub = _hub()
     try:
         return Path(hub.snapshot_download(repo_id, allow_patterns=[CONFIG, WEIGHTS]))
     except Exception as error:  # every failure of the hub's client, network included
+        first_line = str(error).partition("\n")[0]
         raise ValueError(
-            f"{repo_id!r} is neither a folder nor could it be had from the Hugging Face hub: "
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            f"{repo_id!r} is neither a folder nor a model that the Hugging Face hub returned: "
+            f"{type(error).__name__}: {first_line}"
         ) from error
 
 
@@ -205,10 +320,12 @@ def upload(folder: Path, repo_id: str, *, private: bool, token: str | None) -> s
     hub = _hub()
     hub.create_repo(repo_id, private=private, exist_ok=True, token=token)
     commit = hub.upload_folder(repo_id=repo_id, folder_path=str(folder), token=token)
-    return str(getattr(commit, "repo_url", None) or f"https://huggingface.co/{repo_id}")
+    address = getattr(commit, "repo_url", None)  # older clients return no address
+    return str(address or f"https://huggingface.co/{repo_id}")
 
 
 def _hub() -> Any:
+    """Return the client of the Hugging Face hub."""
     try:
         import huggingface_hub
     except ImportError as error:

@@ -1,26 +1,31 @@
-"""Fitted embedders to and from folders and model hubs."""
+"""Methods of an estimator that save it to folders and model hubs, and load it from there."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import cast
 
 from sklearn.utils.validation import check_is_fitted
 
-from fei_sklearn._saving import folder as _persistence
-from fei_sklearn._saving import state as _state
+from fei_sklearn._saving.folder import locate, read_folder, upload, write_folder
+from fei_sklearn._saving.state import FittedEmbedder, from_folder, to_folder
 
 
 class SavingMixin:
-    """`save` and `load`, as safetensors and JSON, for an estimator whose fitted state is arrays."""
+    """`save` and `load` for an estimator whose fitted state is arrays and plain values."""
 
     def save(self, path):
         """Write the fitted embedder to a folder, as safetensors and JSON.
 
+        A process that is killed, or interrupted, leaves the older model or the newer one.
+
         Parameters
         ----------
         path : path-like
-            The folder. It is made if it does not exist; a model in it is replaced.
+            The folder. It is made if it does not exist; a model in it is replaced. The file
+            ``model.safetensors`` in it is the whole model, and ``config.json`` a copy of its
+            configuration to be read by people.
 
         Raises
         ------
@@ -30,8 +35,8 @@ class SavingMixin:
             If the folder cannot be written.
         """
         check_is_fitted(self)
-        config, weights = _state.to_folder(self)
-        _persistence.write_folder(path, config, weights)
+        config, weights = to_folder(cast(FittedEmbedder, self))
+        write_folder(path, config, weights)
 
     @classmethod
     def load(cls, path, *, device="auto", encoder=None):
@@ -40,7 +45,9 @@ class SavingMixin:
         Parameters
         ----------
         path : path-like
-            The folder.
+            The folder. The configuration is read from ``model.safetensors``; changes of
+            ``config.json`` have no effect, except that a model of a version that kept its
+            configuration there alone is refused if it was altered.
         device : str, default="auto"
             Device of the loaded embedder.
         encoder : callable, default=None
@@ -56,7 +63,8 @@ class SavingMixin:
         ValueError
             If there is no model, or one that is damaged, of another kind, or of a newer format.
         """
-        embedder = _state.from_folder(cls, *_persistence.read_folder(path), encoder=encoder)
+        config, arrays = read_folder(path)
+        embedder = from_folder(cls, config, arrays, encoder=encoder)
         return embedder.set_params(device=device)
 
     @classmethod
@@ -81,7 +89,8 @@ class SavingMixin:
         ValueError
             If there is no such model, or a damaged one.
         """
-        return cls.load(_persistence.locate(name_or_path), device=device, encoder=encoder)
+        folder = locate(name_or_path)
+        return cls.load(folder, device=device, encoder=encoder)
 
     def push_to_hub(self, repo_id, *, private=False, token=None):
         """Upload the fitted embedder to the Hugging Face hub (needs the extra ``hub``).
@@ -93,13 +102,20 @@ class SavingMixin:
         private : bool, default=False
             Whether a new repository is private.
         token : str or None, default=None
-            Access token; None takes the one you logged in with.
+            Access token; None uses the one of the last login.
 
         Returns
         -------
         str
             Address of the model.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            If the package huggingface_hub is missing.
         """
         with tempfile.TemporaryDirectory() as folder:
             self.save(folder)
-            return _persistence.upload(Path(folder), repo_id, private=private, token=token)
+            return upload(Path(folder), repo_id, private=private, token=token)

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 
-#: Fitted attributes that JSON holds as they are.
-PLAIN = (
-    "n_features_in_",
-    "n_channels_in_",
-    "n_timepoints_in_",
-    "input_ndim_",
-    "separate_channels_",
-    "stride_",
-    "objective_",
-    "reference_length_",
-    "min_timepoints_",
-    "history_",
-    "n_iter_",
-    "best_epoch_",
-)
-#: Fitted arrays, or None, beside the weights.
-ARRAYS = ("offset_", "scale_")
+#: Parameters that JSON turns from tuples into lists.
+TUPLES = ("mask_ratio", "pooling", "views")
 
 
-def to_folder(embedder: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Configuration and arrays of a fitted embedder.
+class FittedEmbedder(Protocol):
+    """Attributes of a fitted embedder that are saved."""
+
+    n_features_in_: int
+    n_channels_in_: int
+    n_timepoints_in_: int
+    input_ndim_: int
+    separate_channels_: bool
+    stride_: int
+    objective_: str
+    reference_length_: int
+    min_timepoints_: int | None
+    history_: list[dict[str, Any]]
+    n_iter_: int
+    best_epoch_: int
+    stage_widths_: tuple[int, ...]
+    feature_names_in_: np.ndarray
+    weights_: dict[str, np.ndarray]
+    offset_: np.ndarray | None
+    scale_: np.ndarray | None
+
+    @property
+    def encoder_(self) -> Any:
+        """The fitted encoder."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters."""
+
+    def _validate_params(self) -> None: ...
+
+
+def to_folder(embedder: FittedEmbedder) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the configuration and the arrays of a fitted embedder.
 
     Parameters
     ----------
@@ -36,69 +53,87 @@ def to_folder(embedder: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     Returns
     -------
     config : dict
-        Class, parameters and plain attributes.
+        Class, parameters and plain attributes, as JSON can hold them.
     arrays : dict of str to ndarray
         Weights, and the arrays of the scaling.
     """
-    params = embedder.get_params(deep=False)
-    if callable(params["encoder"]):
-        params["encoder"] = None  # code is not data: load() is given it again
-    params["random_state"] = _plain(params["random_state"])
-    params["pretrained"] = None  # its weights are in the arrays
-    params["checkpoint_dir"] = None  # a folder of this machine
-    params["n_devices"] = 1  # of this machine as well
-    fitted: dict[str, Any] = {name: getattr(embedder, name) for name in PLAIN}
-    fitted["stage_widths_"] = list(embedder.stage_widths_)
-    if hasattr(embedder, "feature_names_in_"):
-        fitted["feature_names_in_"] = [str(name) for name in embedder.feature_names_in_]
+    config = {
+        "class": type(embedder).__name__,
+        "params": _saved_params(embedder),
+        "fitted": _plain_attributes(embedder),
+    }
     arrays = dict(embedder.weights_)
-    arrays |= {name: getattr(embedder, name) for name in ARRAYS if _has(embedder, name)}
-    config = {"class": type(embedder).__name__, "params": params, "fitted": fitted}
+    if embedder.offset_ is not None:
+        arrays["offset_"] = embedder.offset_
+    if embedder.scale_ is not None:
+        arrays["scale_"] = embedder.scale_
     return _jsonable(config), arrays
 
 
-def _has(embedder: Any, name: str) -> bool:
-    return getattr(embedder, name) is not None
+def _saved_params(embedder: FittedEmbedder) -> dict[str, Any]:
+    """Return the parameters, except for code and for what belongs to this machine."""
+    params = embedder.get_params(deep=False)
+    if callable(params["encoder"]):
+        params["encoder"] = None  # code is not data: load() receives it again
+    params["random_state"] = _seed(params["random_state"])
+    params["pretrained"] = None  # its weights are in the arrays
+    params["checkpoint_dir"] = None  # a folder of this machine
+    params["n_devices"] = 1  # a property of this machine
+    return params
 
 
-def _plain(random_state: Any) -> int | None:
-    # a RandomState has moved on with the fit, so it could not repeat it anyway
-    return int(random_state) if isinstance(random_state, int | np.integer) else None
+def _seed(random_state: Any) -> int | None:
+    """Return a seed as an int; a RandomState has moved on, so it could not repeat the fit."""
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return None
+
+
+def _plain_attributes(embedder: FittedEmbedder) -> dict[str, Any]:
+    attributes = {
+        "n_features_in_": embedder.n_features_in_,
+        "n_channels_in_": embedder.n_channels_in_,
+        "n_timepoints_in_": embedder.n_timepoints_in_,
+        "input_ndim_": embedder.input_ndim_,
+        "separate_channels_": embedder.separate_channels_,
+        "stride_": embedder.stride_,
+        "objective_": embedder.objective_,
+        "reference_length_": embedder.reference_length_,
+        "min_timepoints_": embedder.min_timepoints_,
+        "history_": embedder.history_,
+        "n_iter_": embedder.n_iter_,
+        "best_epoch_": embedder.best_epoch_,
+        "stage_widths_": list(embedder.stage_widths_),
+    }
+    if hasattr(embedder, "feature_names_in_"):  # as in scikit-learn, after a fit on a frame alone
+        attributes["feature_names_in_"] = [str(name) for name in embedder.feature_names_in_]
+    return attributes
 
 
 def _jsonable(value: Any) -> Any:
+    """Return a value with lists in the place of tuples, and plain numbers in that of NumPy's."""
     if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_jsonable(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _check_consistent(embedder: Any) -> None:
-    """Raise if the attributes do not describe the arrays."""
-    n_channels = embedder.n_channels_in_
-    if not isinstance(n_channels, int) or n_channels < 1:
-        raise ValueError(f"it has {n_channels} channels")
-    if embedder.input_ndim_ == 3 and embedder.n_features_in_ != n_channels:
-        raise ValueError(f"it has {n_channels} channels, not {embedder.n_features_in_}")
-    for name in ARRAYS:
-        array = getattr(embedder, name)
-        if array is not None and array.shape != (n_channels,):
-            raise ValueError(f"{name} has shape {array.shape} for {n_channels} channels")
-    widths = tuple(getattr(embedder.encoder_, "stage_widths", embedder.stage_widths_))
-    if widths != embedder.stage_widths_:
-        raise ValueError(f"its stages have the widths {widths}, not {embedder.stage_widths_}")
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
 
 
 def from_folder(
-    cls: type, config: dict[str, Any], arrays: dict[str, np.ndarray], *, encoder: Any
+    cls: type[Any],
+    config: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    *,
+    encoder: Callable[[int], Any] | None,
 ) -> Any:
-    """A fitted embedder from what :func:`to_folder` gave.
+    """Return a fitted embedder from what :func:`to_folder` returned.
 
     Parameters
     ----------
     cls : type
-        The class to make.
+        Class of the embedder.
     config : dict
         Configuration.
     arrays : dict of str to ndarray
@@ -114,48 +149,88 @@ def from_folder(
     Raises
     ------
     ValueError
-        If the model is of another class, lacks something, or holds what its encoder has no use for.
+        If the model is of another class, lacks something, or has arrays that its encoder does not.
     """
     if config.get("class") != cls.__name__:
         raise ValueError(
             f"The model is a {config.get('class')}, not a {cls.__name__}: load it with that class."
         )
     try:
-        params, fitted = dict(config["params"]), dict(config["fitted"])
-        if params["encoder"] is None and encoder is None:
-            raise ValueError(
-                "The model was fitted with an encoder of its user's own, which is code and not "
-                "saved: give it again, load(path, encoder=...)."
-            )
-        if params["encoder"] is not None and encoder is not None:
-            raise ValueError(
-                f"The model has the encoder {params['encoder']!r} of its own: load it without "
-                "encoder=."
-            )
-        if params["encoder"] is None:
-            params["encoder"] = encoder
-        for name in ("mask_ratio", "pooling", "views"):
-            if isinstance(params[name], list):
-                params[name] = tuple(params[name])
-        embedder = cls(**params)
+        embedder: FittedEmbedder = cls(**_loaded_params(config["params"], encoder))
         embedder._validate_params()
-        for name in PLAIN:
-            setattr(embedder, name, fitted[name])
-        embedder.stage_widths_ = tuple(fitted["stage_widths_"])
-        if "feature_names_in_" in fitted:
-            embedder.feature_names_in_ = np.array(fitted["feature_names_in_"], dtype=object)
+        _set_plain_attributes(embedder, config["fitted"])
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"The model's config.json does not describe a {cls.__name__} of this version: {error}."
+            f"The model's configuration does not describe a {cls.__name__} of this version: "
+            f"{error}."
         ) from error
-    for name in ARRAYS:
-        setattr(embedder, name, arrays.get(name))
-    embedder.weights_ = {k: v for k, v in arrays.items() if k not in ARRAYS}
+    weights = dict(arrays)
+    embedder.offset_ = weights.pop("offset_", None)
+    embedder.scale_ = weights.pop("scale_", None)
+    embedder.weights_ = weights
     try:
         _check_consistent(embedder)
     except (RuntimeError, LookupError, ValueError, TypeError) as error:
+        first_line = str(error).splitlines()[0]
         raise ValueError(
-            "The model's weights do not fit the encoder that its config.json describes: "
-            f"{str(error).splitlines()[0]}"
+            f"The model's weights do not fit the encoder of its configuration: {first_line}"
         ) from error
     return embedder
+
+
+def _loaded_params(saved: dict[str, Any], encoder: Callable[[int], Any] | None) -> dict[str, Any]:
+    params = dict(saved)
+    if params["encoder"] is None and encoder is None:
+        raise ValueError(
+            "The model was fitted with a user's own encoder, which is code and not saved: give it "
+            "again, load(path, encoder=...)."
+        )
+    if params["encoder"] is not None and encoder is not None:
+        raise ValueError(
+            f"The model has the encoder {params['encoder']!r}: load it without encoder=."
+        )
+    if encoder is not None:
+        params["encoder"] = encoder
+    for name in TUPLES:
+        if isinstance(params[name], list):
+            params[name] = tuple(params[name])
+    return params
+
+
+def _set_plain_attributes(embedder: FittedEmbedder, saved: dict[str, Any]) -> None:
+    embedder.n_features_in_ = saved["n_features_in_"]
+    embedder.n_channels_in_ = saved["n_channels_in_"]
+    embedder.n_timepoints_in_ = saved["n_timepoints_in_"]
+    embedder.input_ndim_ = saved["input_ndim_"]
+    embedder.separate_channels_ = saved["separate_channels_"]
+    embedder.stride_ = saved["stride_"]
+    embedder.objective_ = saved["objective_"]
+    embedder.reference_length_ = saved["reference_length_"]
+    embedder.min_timepoints_ = saved["min_timepoints_"]
+    embedder.history_ = saved["history_"]
+    embedder.n_iter_ = saved["n_iter_"]
+    embedder.best_epoch_ = saved["best_epoch_"]
+    embedder.stage_widths_ = tuple(saved["stage_widths_"])
+    if "feature_names_in_" in saved:
+        embedder.feature_names_in_ = np.array(saved["feature_names_in_"], dtype=object)
+
+
+def _check_consistent(embedder: FittedEmbedder) -> None:
+    """Raise an error if the attributes do not describe the arrays."""
+    from fei_sklearn.encoder.maps import stated_widths
+
+    n_channels = embedder.n_channels_in_
+    if not isinstance(n_channels, int) or n_channels < 1:
+        raise ValueError(f"it has {n_channels} channels")
+    if embedder.input_ndim_ == 3 and embedder.n_features_in_ != n_channels:
+        raise ValueError(f"it has {n_channels} channels, not {embedder.n_features_in_}")
+    _check_scaling("offset_", embedder.offset_, n_channels)
+    _check_scaling("scale_", embedder.scale_, n_channels)
+    widths = stated_widths(embedder.encoder_)  # restoring the encoder checks its weights
+    if widths is not None and widths != embedder.stage_widths_:
+        raise ValueError(f"its stages have the widths {widths}, not {embedder.stage_widths_}")
+
+
+def _check_scaling(name: str, array: np.ndarray | None, n_channels: int) -> None:
+    if array is not None and array.shape != (n_channels,):
+        raise ValueError(f"{name} has shape {array.shape} for {n_channels} channels")

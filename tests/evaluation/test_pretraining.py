@@ -56,7 +56,7 @@ def test_an_incomplete_saved_model_is_pretrained_again(study, tmp_path, pretrain
     out = tmp_path / "results.jsonl"
     evaluate(**study, sets=[dataset()], out=out)
     for folder in (tmp_path / "results_models" / "masking").iterdir():
-        (folder / "config.json").unlink()
+        (folder / "model.safetensors").unlink()
     out.unlink()
     assert len(evaluate(**study, sets=[dataset()], out=out)) == 2
     assert pretrained_seeds == [0, 0, 0, 0]

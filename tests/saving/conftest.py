@@ -1,0 +1,32 @@
+"""Fixtures of the tests of saving."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fitted_models import KINDS, Model
+from quick import walks
+
+
+@pytest.fixture(scope="package", params=KINDS.values(), ids=KINDS)
+def model(request):
+    """A fitted embedder of each kind."""
+    params, panel = request.param
+    return Model(params, panel)
+
+
+@pytest.fixture(scope="package")
+def plain():
+    return Model({}, walks)
+
+
+@pytest.fixture
+def saved(plain, tmp_path):
+    plain.embedder.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)

@@ -1,0 +1,101 @@
+"""The fitted state as configuration and arrays, and back; a state that does not fit is refused."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from fitted_models import Model
+from quick import dilated, quick, walks
+from torch import nn
+
+from fei_sklearn import FEIEmbedder
+from fei_sklearn._saving.state import from_folder, to_folder
+
+
+@pytest.mark.parametrize(
+    "seed", [None, np.int64(3), np.random.RandomState(0)], ids=["none", "numpy", "state"]
+)
+def test_any_random_state_is_saved(seed, plain, tmp_path):
+    quick(random_state=seed).fit(plain.panel).save(tmp_path)
+    assert FEIEmbedder.load(tmp_path).random_state == (3 if seed == 3 else None)
+
+
+def test_an_encoder_of_the_users_own_has_to_be_given_again(tmp_path):
+    model = Model({"encoder": dilated}, walks)
+    model.embedder.save(tmp_path)
+    with pytest.raises(ValueError, match=r"user's own.*load\(path, encoder=\.\.\.\)"):
+        FEIEmbedder.load(tmp_path)
+    with pytest.raises(ValueError, match="weights do not fit"):
+        FEIEmbedder.load(tmp_path, encoder=lambda n_channels: nn.Conv1d(n_channels, 12, 5))
+    model.check(FEIEmbedder.load(tmp_path, encoder=dilated))
+    model.check(quick(encoder=dilated, pretrained=tmp_path, max_epochs=0).fit(model.panel))
+
+
+def test_the_state_comes_back(model):
+    config, arrays = to_folder(model.embedder)
+    model.check(from_folder(FEIEmbedder, config, arrays, encoder=model.encoder))
+
+
+def test_what_belongs_to_this_machine_is_not_saved(plain, tmp_path):
+    embedder = copy.deepcopy(plain.embedder)
+    embedder.set_params(checkpoint_dir=tmp_path, n_devices=2, pretrained="fei-tiny")
+    config, _ = to_folder(embedder)
+    params = config["params"]
+    assert (params["checkpoint_dir"], params["n_devices"], params["pretrained"]) == (None, 1, None)
+
+
+def set_param(**values):
+    return lambda config: config["params"].update(values)
+
+
+def set_attribute(**values):
+    return lambda config: config["fitted"].update(values)
+
+
+UNFIT = "weights do not fit"
+
+#: Changes of a configuration, and the messages of their refusal.
+CHANGES = {
+    "a parameter out of bounds": (set_param(layers="al"), "layers.*'al'"),
+    "another class": (
+        lambda config: config.update({"class": "FEIClassifier"}),
+        "a FEIClassifier, not a FEI",
+    ),
+    "no parameters": (
+        lambda config: config.update(params={}),
+        "does not describe a FEIEmbedder",
+    ),
+    "an unknown parameter": (set_param(depth=3), "does not describe a FEIEmbedder.*'depth'"),
+    "a missing attribute": (
+        lambda config: config["fitted"].pop("n_channels_in_"),
+        "does not describe a FEIEmbedder.*'n_channels_in_'",
+    ),
+    "another width": (set_attribute(stage_widths_=[3, 6, 12, 24]), UNFIT),
+    "other channels": (set_attribute(n_channels_in_=5), UNFIT),
+    "no channels": (set_attribute(n_channels_in_=0), f"{UNFIT}|does not describe"),
+    "no widths": (set_attribute(stage_widths_=[]), f"{UNFIT}|does not describe"),
+    "an impossible stride": (set_attribute(stride_=7), UNFIT),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+def test_a_configuration_that_does_not_fit_is_refused(change, message, plain):
+    config, arrays = to_folder(copy.deepcopy(plain.embedder))
+    change(config)
+    with pytest.raises(ValueError, match=f"(?s){message}") as error:
+        from_folder(FEIEmbedder, config, arrays, encoder=None)
+    assert type(error.value) is ValueError
+    assert "\n" not in str(error.value)
+    assert str(error.value).count(". ") <= 1
+
+
+@pytest.mark.parametrize("name", ["encoder.stem.conv.weight", "offset_"])
+def test_fewer_or_other_arrays_are_refused(name, plain):
+    config, arrays = to_folder(plain.embedder)
+    array = arrays.pop(name)
+    if name == "offset_":
+        arrays[name] = array[:1]
+    with pytest.raises(ValueError, match=UNFIT):
+        from_folder(FEIEmbedder, config, arrays, encoder=None)
