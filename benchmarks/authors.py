@@ -36,7 +36,8 @@ from fei_sklearn._bridge.devices import resolve_precision
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.objectives.fei import FEIObjective
-from fei_sklearn.training.loop import TrainingOptions, _Session
+from fei_sklearn.training.loop import Session
+from fei_sklearn.training.options import TrainingOptions
 
 Step = Callable[[], None]
 
@@ -109,13 +110,14 @@ def our_step(size: str, x: np.ndarray, batch_size: int, device: str, precision: 
         precision=resolve_precision(precision, where),
         seed=0,
     )
-    run = _Session(objective, Panel(x), None, options)
+    run = Session(objective, Panel(x), None, options)
     run.module.train()
     rows = forever(run.epoch_rows)
 
     def step() -> None:
         taken = next(rows)
-        run.progress.mean.add(run.train_step(run.batch(taken), 0), len(taken))
+        losses = run.train_step(run.batch(taken), 0)
+        run.progress.losses.add(losses, len(taken))
 
     return step
 

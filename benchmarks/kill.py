@@ -26,7 +26,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import lightning_fabric  # noqa: F401  imported once, here, and not by every child
 import numpy as np
 
-from fei_sklearn import FEIEmbedder, checkpointing
+from fei_sklearn import FEIEmbedder
+from fei_sklearn.training import checkpointing
 
 X = np.random.default_rng(0).normal(size=(40, 1, 32)).cumsum(axis=-1)
 

@@ -15,7 +15,8 @@ from statistics import median
 
 import numpy as np
 
-from fei_sklearn import FEIEmbedder, data
+from fei_sklearn import FEIEmbedder
+from fei_sklearn.training import batches
 
 
 class Slow:
@@ -37,9 +38,9 @@ class Slow:
 
 def epoch(source, n_rows, ahead):
     """Seconds of an epoch's training, and the weights."""
-    before = data.read_ahead
+    before = batches.read_ahead
     if not ahead:
-        data.read_ahead = iter
+        batches.read_ahead = iter
     embedder = FEIEmbedder(
         "tiny",
         max_epochs=1,
@@ -52,7 +53,7 @@ def epoch(source, n_rows, ahead):
     try:
         embedder.fit(source)
     finally:
-        data.read_ahead = before
+        batches.read_ahead = before
     return embedder.history_[0]["seconds"], embedder.weights_
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,22 +13,27 @@ from typing import IO
 #: Suffix of temporary files, which a process that is killed leaves behind.
 TEMPORARY_SUFFIX = ".part"
 
+#: Age from which a temporary file is a leftover; a younger one may belong to a running process.
+LEFTOVER_SECONDS = 3600
+
 #: What to do when a file cannot be written.
 REMEDY = "give a file in a folder that exists and can be written, with room on its disk."
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str], *, remedy: str = REMEDY) -> Iterator[IO[bytes]]:
+def whole_file(
+    path: str | os.PathLike[str],
+    *,
+    remedy: str = REMEDY,
+) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes its place only when it is complete.
 
-    The content goes to a temporary file in the same folder. The temporary file is flushed to disk
-    and renamed, and the folder is flushed, so that after a crash the path holds either the old
-    content or the new content.
+    Like :func:`replaced_file`, with an error message for users.
 
     Parameters
     ----------
     path : path-like
-        Path of the file. An older file stays until the new one is complete, and if writing fails.
+        Path of the file.
     remedy : str
         End of the error message: what to do when the file cannot be written.
 
@@ -43,24 +49,60 @@ def whole_file(path: str | os.PathLike[str], *, remedy: str = REMEDY) -> Iterato
     """
     path = Path(path)
     try:
-        descriptor, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX
-        )
+        with replaced_file(path) as file:
+            yield file
     except OSError as error:
-        raise _refusal(path, error, remedy) from error
+        reason = error.strerror or error
+        raise ValueError(f"{str(path)!r} could not be written ({reason}): {remedy}") from error
+
+
+@contextmanager
+def replaced_file(
+    path: Path,
+    *,
+    previous: Path | None = None,
+) -> Iterator[IO[bytes]]:
+    """Open a file for writing that replaces `path` only when it is complete.
+
+    The content goes to a temporary file in the same folder. The temporary file is flushed to disk
+    and renamed, and the folder is flushed, so that after a crash the path holds either the old
+    content or the new content.
+
+    Parameters
+    ----------
+    path : Path
+        Path of the file. An older file stays until the new one is complete, and if writing fails.
+    previous : Path, default=None
+        Path in the same folder to which the older file is renamed. After a crash or an error
+        between the two renames the older content is there. None discards the older file.
+
+    Yields
+    ------
+    binary file
+        File to write to.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or the file cannot be written.
+    """
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
+        if previous is not None:
+            with suppress(FileNotFoundError):
+                os.replace(path, previous)
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise _refusal(path, error, remedy) from error
         raise
 
 
@@ -79,12 +121,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that killed processes have left in a folder."""
+    newest = time.time() - LEFTOVER_SECONDS
+    for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < newest:
+                path.unlink()
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _refusal(path: Path, error: OSError, remedy: str) -> ValueError:
-    reason = error.strerror or error
-    return ValueError(f"{str(path)!r} could not be written ({reason}): {remedy}")

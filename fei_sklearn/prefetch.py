@@ -1,4 +1,4 @@
-"""Read the next item while the last one is worked on."""
+"""Reading ahead: a thread draws the next item while the caller works on the current one."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: Returned by `next` after the last item.
 _END: Any = object()
 
 
 def read_ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
-    """The same items in the same order, drawn by a thread of their own.
+    """Yield the same items in the same order, drawn by a separate thread.
 
-    What it costs to draw an item, as to read a batch from disk, goes on while the caller works on
-    the one before. Whatever `items` raises is raised here, in its turn. The thread ends with the
+    Drawing an item, such as reading a batch from disk, overlaps with the caller's work on the item
+    before. An exception that `items` raises is raised here in its turn. The thread ends with the
     items, or when the generator is closed.
 
     Parameters
     ----------
     items : iterable
-        Drawn from by the thread alone, one at a time.
+        Items to draw. Only the thread draws from it, one item at a time.
     depth : int, default=1
-        Items that are drawn before they are asked for, at most; so many are in memory beside the
-        one that is worked on.
+        Most items that are drawn before the caller requests them. They are in memory beside the
+        item that the caller works on.
 
     Yields
     ------
@@ -38,7 +39,10 @@ def read_ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
         try:
             for _ in range(depth):
                 drawn.append(thread.submit(next, iterator, _END))
-            while (item := drawn.popleft().result()) is not _END:
+            while True:
+                item = drawn.popleft().result()
+                if item is _END:
+                    return
                 drawn.append(thread.submit(next, iterator, _END))
                 yield item
         finally:

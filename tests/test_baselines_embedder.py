@@ -211,12 +211,12 @@ def test_short_series_are_refused_in_a_sentence() -> None:
 
 
 def test_the_loop_spares_from_decay_what_asks_for_it() -> None:
-    from fei_sklearn.training.loop import _parameter_groups
+    from fei_sklearn.training.engine import parameter_groups
 
     objective = objective_class("timedrl")(
         fitted("timedrl").encoder_, width=16, n_channels=1, n_timepoints=40
     )
-    decayed, spared = _parameter_groups(objective)
+    decayed, spared = parameter_groups(objective)
     assert len(spared["params"]) == 2
     assert spared["weight_decay"] == 0
     trained = [p for p in objective.parameters() if p.requires_grad]

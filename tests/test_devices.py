@@ -228,14 +228,14 @@ def test_a_run_on_two_devices_is_resumed_on_two_and_on_one(jobs, tmp_path, monke
     import shutil
 
     from fei_sklearn.training import checkpointing
-    from fei_sklearn.training.loop import _Session
+    from fei_sklearn.training.loop import Session
 
     expected = quick(**FIT).fit(X)
 
     class Killed(BaseException):
         pass
 
-    def deadly(run, *arguments, original=_Session.train_step):
+    def deadly(run, *arguments, original=Session.train_step):
         if run.progress.step == 4:
             raise Killed
         return original(run, *arguments)
@@ -243,12 +243,12 @@ def test_a_run_on_two_devices_is_resumed_on_two_and_on_one(jobs, tmp_path, monke
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(checkpointing, "EVERY_SECONDS", 0.0)
         patched.setattr(checkpointing, "LARGEST_SHARE", 1e9)
-        patched.setattr(_Session, "train_step", deadly)
+        patched.setattr(Session, "train_step", deadly)
         quick(**FIT, checkpoint_dir=tmp_path / "one").fit(X)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    steps, original = [], _Session.train_step
+    steps, original = [], Session.train_step
     monkeypatch.setattr(
-        _Session, "train_step", lambda run, *rest: steps.append(run) or original(run, *rest)
+        Session, "train_step", lambda run, *rest: steps.append(run) or original(run, *rest)
     )
     resumed = quick(**FIT, checkpoint_dir=tmp_path / "two", n_devices=2).fit(X)
     assert_same_run(resumed, expected)

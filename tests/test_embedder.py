@@ -73,7 +73,7 @@ def three_threads():
 
 def failing_at(step, error, monkeypatch):
     """Let training fail at a step, counted from 1."""
-    original, steps = training._Session.train_step, []
+    original, steps = training.Session.train_step, []
 
     def train_step(run, *arguments):
         steps.append(run)
@@ -81,7 +81,7 @@ def failing_at(step, error, monkeypatch):
             raise error
         return original(run, *arguments)
 
-    monkeypatch.setattr(training._Session, "train_step", train_step)
+    monkeypatch.setattr(training.Session, "train_step", train_step)
 
 
 # One seed, one result

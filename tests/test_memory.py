@@ -14,7 +14,7 @@ from fei_sklearn._input.checks import check_panel
 from fei_sklearn._input.preparation import to_panel
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.stored import StoredPanel, is_memory_map
-from fei_sklearn.data import LazySeries, Panel, batches_on
+from fei_sklearn.data import LazySeries
 from fei_sklearn.objectives.fei import FEIObjective
 
 
@@ -108,19 +108,6 @@ def test_lazy_series_are_indexed_like_the_array(tmp_path):
             np.testing.assert_array_equal(b.values[key], a.values[key])
         some, same = a.select(rows).select(rows[::-1] % 5), b.select(rows).select(rows[::-1] % 5)
         np.testing.assert_array_equal(same.values[:], some.values)
-
-
-def test_a_batch_reads_its_rows_alone():
-    read = []
-
-    def noting(rows):
-        read.append(rows.tolist())
-        return np.zeros((len(rows), 2, 5), np.float32)
-
-    panel = Panel(LazySeries(noting, (10, 2, 5))).univariate().select(np.arange(3, 17))
-    assert read == []
-    panel.take(np.array([11, 0, 1]))  # rows 14, 3 and 4: channels of the series 7, 1 and 2
-    assert read == [[1, 2, 7]]
 
 
 #: A panel, and the memory beyond what an embedder fitted on little takes, in MB.
@@ -244,26 +231,3 @@ def test_a_batch_too_large_for_the_device_is_a_sentence(monkeypatch):
 
 def out_of_memory(*arguments, **named):
     raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-
-
-# A panel that stays on the device
-
-
-@pytest.mark.parametrize("lengths", [None, np.resize([2, 9, 20, 7], 24)], ids=["dense", "ragged"])
-@pytest.mark.parametrize("targets", [None, np.arange(24)])
-def test_a_resident_panel_gives_the_same_batches(lengths, targets):
-    values = np.random.default_rng(0).normal(size=(24, 2, 20)).astype(np.float32)
-    panel, device = Panel(values, lengths, targets), torch.device("cpu")
-    resident = batches_on(panel, device, free_bytes=4 * panel.values.nbytes)
-    copying = batches_on(panel, device, free_bytes=4 * panel.values.nbytes - 1)
-    assert resident.__qualname__ != copying.__qualname__
-    for rows in (np.array([3, 17, 4]), np.arange(24), np.array([1, 5, 9]), np.array([7])):
-        pairs = list(zip(resident(rows), copying(rows), strict=True))
-        assert len(pairs) == 2 + (targets is not None)
-        for a, b in pairs:
-            assert (a is None and b is None) or (a.dtype == b.dtype and torch.equal(a, b))
-
-
-def test_on_the_cpu_a_panel_is_never_copied_whole():
-    panel = Panel(np.zeros((4, 1, 8), np.float32))
-    assert batches_on(panel, torch.device("cpu")).__name__ == "<lambda>"

@@ -16,7 +16,8 @@ from fei_sklearn._bridge.processes import run_on_ranks
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.base import Objective
 from fei_sklearn.training.checkpointing import RunFolder
-from fei_sklearn.training.loop import TrainingOptions, TrainingResult, train
+from fei_sklearn.training.loop import TrainingResult, train
+from fei_sklearn.training.options import TrainingOptions
 from fei_sklearn.training.progress import EpochRecord, Watcher, copies
 
 Arrays = dict[str, np.ndarray]

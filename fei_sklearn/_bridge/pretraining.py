@@ -26,7 +26,7 @@ from fei_sklearn._bridge.devices import (
     torch_threads,
 )
 from fei_sklearn._bridge.launch import TrainingRun, train_on
-from fei_sklearn.data import Panel, split
+from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import check_has_layers, map_widths
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
@@ -35,9 +35,10 @@ from fei_sklearn.objectives import objective_class
 from fei_sklearn.objectives.base import PretrainingObjective
 from fei_sklearn.readout.pooling import Readout, fit_biases
 from fei_sklearn.readout.spec import ReadoutSpec, layer_widths
+from fei_sklearn.training.batches import split
 from fei_sklearn.training.calibration import calibrate
 from fei_sklearn.training.checkpointing import RunFolder, run_fingerprint
-from fei_sklearn.training.loop import TrainingOptions
+from fei_sklearn.training.options import TrainingOptions
 from fei_sklearn.training.progress import EpochRecord, Watcher
 
 Weights = dict[str, np.ndarray]

@@ -1,9 +1,9 @@
-"""States of a run on disk, from which it goes on after its process was killed.
+"""States of a run on disk, from which the run is resumed after its process was killed.
 
-A run has a folder of its own, named by the fingerprint of its data and of everything else that
-decides its outcome, so that no run ever goes on from the state of another. In it are the last
-state and the one before. A state is complete on disk before it takes the place of an older one,
-so at any moment there is one to be read. It is data, never code: tensors, and JSON for the rest.
+Each run has a folder, named by the fingerprint of its data and of everything else that determines
+its outcome, so that no run is resumed from the state of another. The folder holds the last state
+and the one before. A state is complete on disk before it replaces an older one, so at any moment
+one can be read. States are data and never code: tensors, and JSON for the rest.
 """
 
 from __future__ import annotations
@@ -24,52 +24,71 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-#: Enters the fingerprint, so that a state is only read by the version that wrote it.
+from fei_sklearn._files import remove_leftovers, replaced_file
+from fei_sklearn.data import Panel
+
+#: Version of the format, in the fingerprint: a version reads only the states that it wrote.
 RUN_FORMAT = 1
-STATE, PREVIOUS = "state.safetensors", "previous.safetensors"
-#: Least time between two states; and the largest share of a run's time that writing may take.
+
+#: Names of the last state and of the one before.
+STATE = "state.safetensors"
+PREVIOUS = "previous.safetensors"
+
+#: Least time between two states.
 EVERY_SECONDS = 1.0
+
+#: Largest share of a run's time that writing states may take.
 LARGEST_SHARE = 0.05
+
 #: Series that are hashed at once.
 CHUNK_ROWS = 1024
 
 
 @dataclass
 class RunState:
-    """What a run needs to go on.
+    """State from which a run can be resumed.
 
     Attributes
     ----------
     plain : dict
-        What JSON can hold.
+        Values in JSON's types.
     tensors : dict of str to Tensor
-        On any device.
+        Tensors on any device.
     """
 
     plain: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
-    def section(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose name begins with `prefix` and a dot, without these."""
-        start = f"{prefix}."
-        return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
+    def section(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors that were added under the name of a section."""
+        prefix = f"{name}."
+        return {
+            key.removeprefix(prefix): tensor
+            for key, tensor in self.tensors.items()
+            if key.startswith(prefix)
+        }
 
-    def add(self, prefix: str, tensors: Mapping[str, Tensor]) -> None:
-        """Take tensors in, their names after `prefix` and a dot."""
-        self.tensors.update({f"{prefix}.{name}": tensor for name, tensor in tensors.items()})
+    def add(
+        self,
+        name: str,
+        tensors: Mapping[str, Tensor],
+    ) -> None:
+        """Add tensors under the name of a section."""
+        for key, tensor in tensors.items():
+            self.tensors[f"{name}.{key}"] = tensor
 
 
 class RunFolder:
-    """The folder of one run.
+    """Folder of one run.
 
     Parameters
     ----------
     directory : path-like
-        Where runs have their folders.
+        Folder of all runs.
     fingerprint : str
-        Name of the run's own.
+        Name of this run's folder.
     global_random_state : bool, default=False
-        Whether torch's global random state is the run's own, and so a part of its state.
+        Whether torch's global random state belongs to the run, and so to its states.
 
     Raises
     ------
@@ -86,104 +105,99 @@ class RunFolder:
     ) -> None:
         self.folder = Path(directory) / fingerprint
         self.global_random_state = global_random_state
-        self.written, self.interval = time.monotonic(), EVERY_SECONDS
+        self.interval = EVERY_SECONDS
+        self.written_at = time.monotonic()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            raise ValueError(self._cannot_write(error)) from error
+            raise self._cannot_write(error) from error
 
     def due(self) -> bool:
         """Whether it is time for the next state."""
-        return time.monotonic() - self.written >= self.interval
+        return time.monotonic() - self.written_at >= self.interval
 
     def write(self, state: RunState) -> None:
-        """Put a state in the place of the last, which becomes the one before.
+        """Write a state, and keep the last state as the one before.
+
+        Parameters
+        ----------
+        state : RunState
+            State of the run.
 
         Raises
         ------
         ValueError
-            If it cannot be written, as on a full disk. The states on disk stay as they are.
+            If the state cannot be written, as on a full disk. The last state stays on disk.
         """
         started = time.monotonic()
+        content = _encode(state)
+        path = self.folder / STATE
         try:
-            self._swap_in(_encode(state))
+            with replaced_file(path, previous=self.folder / PREVIOUS) as file:
+                file.write(content)
+            remove_leftovers(self.folder)
         except OSError as error:
-            raise ValueError(self._cannot_write(error)) from error
-        self.written = time.monotonic()
-        self.interval = max(EVERY_SECONDS, (self.written - started) / LARGEST_SHARE)
+            raise self._cannot_write(error) from error
+        self.written_at = time.monotonic()
+        duration = self.written_at - started
+        self.interval = max(EVERY_SECONDS, duration / LARGEST_SHARE)
 
     def finish(self, state: RunState) -> None:
-        """Put the outcome of the run in the place of all its states."""
+        """Replace all states by the outcome of the run."""
         self.write(state)
         with suppress(FileNotFoundError):
             (self.folder / PREVIOUS).unlink()
 
     def read(self) -> RunState | None:
-        """The last state that is undamaged, or None before the first.
+        """Return the last undamaged state, or None before the first.
 
         Raises
         ------
         ValueError
-            If there are states, but none is undamaged.
+            If all states are damaged.
         """
-        paths = [self.folder / name for name in (STATE, PREVIOUS)]
-        contents = [path.read_bytes() for path in paths if path.is_file()]
-        states = (_decode(content) for content in contents)
-        state = next((state for state in states if state is not None), None)
-        if contents and state is None:
+        is_damaged = False
+        for name in (STATE, PREVIOUS):
+            path = self.folder / name
+            if not path.is_file():
+                continue
+            state = _decode(path.read_bytes())
+            if state is not None:
+                return state
+            is_damaged = True
+        if is_damaged:
             raise ValueError(
                 f"The checkpoint in {str(self.folder)!r} is damaged: remove that folder to train "
                 "from the start."
             )
-        return state
+        return None
 
-    def _swap_in(self, content: bytes) -> None:
-        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileNotFoundError):  # there is none before the first
-                os.replace(self.folder / STATE, self.folder / PREVIOUS)
-            os.replace(name, self.folder / STATE)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
-        _sync_folder(self.folder)
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Remove what processes that were killed in writing have left."""
-        for path in self.folder.glob("*.part"):
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > 3600:  # younger ones may be another's
-                    path.unlink()
-
-    def _cannot_write(self, error: OSError) -> str:
-        return (
-            f"The checkpoint could not be written to {str(self.folder)!r} "
-            f"({error.strerror or error}): give a checkpoint_dir that can be written, with room "
-            "for a few times the model's size."
+    def _cannot_write(self, error: OSError) -> ValueError:
+        reason = error.strerror or error
+        return ValueError(
+            f"The checkpoint could not be written to {str(self.folder)!r} ({reason}): give a "
+            "checkpoint_dir that can be written, with room for a few times the model's size."
         )
 
 
 def run_fingerprint(
-    objective: nn.Module, panels: Iterable[Any], settings: Mapping[str, Any]
+    objective: nn.Module,
+    panels: Iterable[Panel],
+    settings: Mapping[str, Any],
 ) -> str:
-    """Name of a run: equal only where data, initial weights and settings are.
+    """Return the name of a run, which differs if data, initial weights or settings do.
 
     Parameters
     ----------
     objective : torch.nn.Module
-        With its initial weights.
+        Module with its initial weights.
     panels : iterable of Panel
-        Training and validation series, in this order.
+        Training series and, if there are any, validation series.
     settings : mapping
-        What else decides the outcome; JSON, or objects whose `repr` says all.
+        Everything else that determines the outcome, in JSON's types or objects whose `repr` is
+        complete.
 
     Returns
     -------
@@ -191,66 +205,88 @@ def run_fingerprint(
         32 hexadecimal digits.
     """
     digest = hashlib.blake2b(digest_size=16)
-    about = [RUN_FORMAT, type(objective).__qualname__, repr(objective), dict(settings)]
-    digest.update(json.dumps(about, sort_keys=True, default=repr).encode())
+    description = [
+        RUN_FORMAT,
+        type(objective).__qualname__,
+        repr(objective),
+        dict(settings),
+    ]
+    text = json.dumps(description, sort_keys=True, default=repr)
+    digest.update(text.encode())
     for name, tensor in objective.state_dict().items():
-        _hash_array(digest, name, tensor.detach().cpu().numpy())
-    for i, panel in enumerate(panels):
-        for start in range(0, len(panel), CHUNK_ROWS):
-            rows = np.arange(start, min(start + CHUNK_ROWS, len(panel)))
-            chunk = panel.take(rows)
-            for array in (chunk.values, chunk.lengths, chunk.targets):
-                _hash_array(digest, f"panel {i}", array)
+        array = tensor.detach().cpu().numpy()
+        _hash_array(digest, name, array)
+    for number, panel in enumerate(panels):
+        _hash_panel(digest, f"panel {number}", panel)
     return digest.hexdigest()
 
 
-def _hash_array(digest: Any, name: str, array: np.ndarray | None) -> None:
-    about = None if array is None else (array.dtype.str, array.shape)
-    digest.update(repr((name, about)).encode())
+def _hash_panel(
+    digest: hashlib.blake2b,
+    name: str,
+    panel: Panel,
+) -> None:
+    for start in range(0, len(panel), CHUNK_ROWS):
+        end = min(start + CHUNK_ROWS, len(panel))
+        rows = np.arange(start, end)
+        chunk = panel.take(rows)
+        _hash_array(digest, name, np.asarray(chunk.values))
+        _hash_array(digest, name, chunk.lengths)
+        _hash_array(digest, name, chunk.targets)
+
+
+def _hash_array(
+    digest: hashlib.blake2b,
+    name: str,
+    array: np.ndarray | None,
+) -> None:
+    layout = None
     if array is not None:
-        digest.update(np.ascontiguousarray(array).data)
+        layout = (array.dtype.str, array.shape)
+    description = repr((name, layout))
+    digest.update(description.encode())
+    if array is not None:
+        contiguous = np.ascontiguousarray(array)
+        digest.update(contiguous.data)
 
 
 def _encode(state: RunState) -> bytes:
     from safetensors.torch import save
 
-    # copies, because tensors that share their memory are refused
-    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.tensors.items()}
+    tensors = {}
+    for name, tensor in state.tensors.items():
+        on_cpu = tensor.detach().cpu()
+        # copied, because safetensors refuses tensors that share their memory
+        tensors[name] = on_cpu.contiguous().clone()
     text = json.dumps(state.plain)
-    return save(tensors, {"state": text, "checksum": _checksum(text, tensors)})
+    checksum = _checksum(text, tensors)
+    return save(tensors, {"state": text, "checksum": checksum})
 
 
 def _decode(content: bytes) -> RunState | None:
-    """The state, or None if it is damaged."""
+    """Return the state, or None if it is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         tensors = load(content)
-        size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])["__metadata__"]
-        if header["checksum"] != _checksum(header["state"], tensors):
+        header_size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + header_size])
+        metadata = header["__metadata__"]
+        text = metadata["state"]
+        if metadata["checksum"] != _checksum(text, tensors):
             return None
-        return RunState(json.loads(header["state"]), tensors)
+        plain = json.loads(text)
     except (SafetensorError, ValueError, KeyError, TypeError):
         return None
+    return RunState(plain, tensors)
 
 
 def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
     checksum = zlib.crc32(text.encode())
     for name in sorted(tensors):
+        flat = tensors[name].reshape(-1)
+        content = flat.view(torch.uint8).numpy()
         checksum = zlib.crc32(name.encode(), checksum)
-        checksum = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, checksum)
+        checksum = zlib.crc32(content.data, checksum)
     return f"{checksum:08x}"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make renames last; on systems that cannot open a folder they last without."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""What a training run is asked for."""
+"""Options of a training run, and the seeds of its generators."""
 
 from __future__ import annotations
 
@@ -10,17 +10,36 @@ from fei_sklearn.training.schedules import cosine_factor, decay_factor, momentum
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """Seeds of a run's generators.
+
+    Attributes
+    ----------
+    order : int
+        Seed of the order of the training series.
+    masks : int
+        Seed of the masks of the training series.
+    validation_masks : int
+        Seed of the masks of the validation series, which are the same in each epoch.
+    """
+
+    order: int
+    masks: int
+    validation_masks: int
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
-    """How long and how to train.
+    """Options of a training run.
 
     Attributes
     ----------
     max_epochs : int
         Most epochs.
     min_epoch_steps : int
-        Optimiser steps that an epoch has at least: a small panel is passed over several times.
+        Fewest optimiser steps of an epoch: an epoch passes over a small panel several times.
     batch_size : int
-        Series a step.
+        Series per step.
     learning_rate : float
         Peak learning rate of AdamW.
     lr_decay : float or "cosine"
@@ -31,16 +50,16 @@ class TrainingOptions:
     n_iter_no_change : int or None
         Epochs without a better monitored loss after which to stop; None never stops early.
     device : torch.device
-        Where to train.
+        Device to train on.
     precision : str
         Lightning Fabric's name of the precision, such as "32-true".
     seed : int
-        Seed of the order of the series and of the masks.
+        Seed from which :attr:`seeds` follow.
     n_devices : int, default=1
-        Processes, one on each device, that share every batch. Each of them calls :func:`train` with
-        the same arguments but for `device`, and has been told of the others as torchrun does.
+        Processes, one per device, that share every batch. Each process calls :func:`train` with
+        the same arguments except `device`, under the environment variables of torchrun.
     endless : bool, default=False
-        Whether the run is a part of one whose end is not known: momentum then stays as it is.
+        Whether the run is a section of one whose end is not known: momentum then stays constant.
     """
 
     max_epochs: int
@@ -56,12 +75,44 @@ class TrainingOptions:
     n_devices: int = 1
     endless: bool = False
 
-    def rate_at(self, epoch: int, step: int, n_steps: int) -> float:
-        """Learning rate of a step, from 0, of an epoch, from 0, in a run of `n_steps`."""
+    @property
+    def seeds(self) -> Seeds:
+        """Seeds of the run's generators."""
+        return Seeds(
+            order=self.seed,
+            masks=self.seed + 1,
+            validation_masks=self.seed + 2,
+        )
+
+    def rate_at(
+        self,
+        epoch: int,
+        step: int,
+        n_steps: int,
+    ) -> float:
+        """Return the learning rate of a step of a run.
+
+        Parameters
+        ----------
+        epoch, step : int
+            Epochs and optimiser steps done before this step, from 0.
+        n_steps : int
+            Steps of the whole run.
+        """
         if isinstance(self.lr_decay, str):
             return self.learning_rate * cosine_factor(step, n_steps)
         return self.learning_rate * decay_factor(epoch, self.lr_decay)
 
     def momentum_at(self, step: int, n_steps: int) -> float:
-        """Momentum of the target encoder after a step, from 0, in a run of `n_steps`."""
-        return self.momentum if self.endless else momentum_at(step, n_steps, self.momentum)
+        """Return the momentum of the target encoder after a step of a run.
+
+        Parameters
+        ----------
+        step : int
+            Optimiser steps done before this step, from 0.
+        n_steps : int
+            Steps of the whole run.
+        """
+        if self.endless:
+            return self.momentum
+        return momentum_at(step, n_steps, self.momentum)

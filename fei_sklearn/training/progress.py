@@ -1,4 +1,4 @@
-"""How far a run has come, who follows it, and all that decides how it goes on from there."""
+"""Progress of a run: its records, losses, generators and best weights, and who follows it."""
 
 from __future__ import annotations
 
@@ -10,58 +10,124 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
+from fei_sklearn.objectives.base import Losses
 from fei_sklearn.training.checkpointing import RunState
+from fei_sklearn.training.options import Seeds
 
+#: Epoch, losses, learning rate, momentum and seconds of an epoch, by name.
 EpochRecord = dict[str, float]
 
-#: Gives copies of the best weights so far, and their epoch, from 1.
-Best = Callable[[], tuple[dict[str, Tensor], int]]
+#: Tensors by name.
+Tensors = dict[str, Tensor]
+
+#: Function that returns copies of the best weights so far, and their epoch, from 1.
+Best = Callable[[], tuple[Tensors, int]]
 
 
 class Watcher(Protocol):
-    """Whoever follows a run epoch by epoch."""
+    """Follower of a run, called around each epoch."""
 
     def begin(self, best: Best) -> None:
-        """Hear that the run begins, and how to get at its best weights."""
+        """Follow a run that begins.
+
+        Parameters
+        ----------
+        best : callable
+            Function that returns copies of the best weights so far, and their epoch, from 1.
+        """
 
     def begin_epoch(self) -> None:
-        """Hear that an epoch begins."""
+        """Follow an epoch that begins."""
 
     def end_epoch(self, record: EpochRecord) -> bool:
-        """Hear what an epoch gave; True asks to stop."""
+        """Return whether the run should stop after this epoch.
+
+        Parameters
+        ----------
+        record : dict of str to float
+            Losses and settings of the epoch.
+        """
 
 
-#: What of the progress is plain: counters, records and times.
-PLAIN = ("step", "epoch_step", "seconds", "history", "best_epoch", "best_loss")
+class MeanLosses:
+    """Means of the losses over series, kept on the device until they are recorded.
 
-
-class Mean:
-    """Mean of the losses over the series, on the device until it is asked for."""
+    Parameters
+    ----------
+    names : sequence of str, default=()
+        Names of the losses; the first batch replaces them.
+    """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
         self.names = list(names)
-        self.total: Tensor | None = None
         self.n_samples = 0
+        self._sums: Tensor | None = None
 
-    def add(self, losses: Any, n_samples: int) -> None:
-        """Take in the losses of a batch: a named tuple of 0-dim tensors, means over its series."""
+    @property
+    def sums(self) -> Tensor:
+        """Losses, each summed over the series, of shape (n_losses,).
+
+        Raises
+        ------
+        RuntimeError
+            If no batch has been added.
+        """
+        if self._sums is None:
+            raise RuntimeError("The losses have no mean: no batch has been added.")
+        return self._sums
+
+    def add(self, losses: Losses, n_samples: int) -> None:
+        """Add the losses of a batch.
+
+        Parameters
+        ----------
+        losses : NamedTuple of Tensor
+            0-dim tensors, means over the series of the batch.
+        n_samples : int
+            Series of the batch.
+        """
         self.names = list(losses._fields)
-        weighted = n_samples * torch.stack(list(losses)).detach()
-        self.total = weighted if self.total is None else self.total + weighted
+        means = torch.stack(list(losses)).detach()
+        sums = n_samples * means
+        if self._sums is not None:
+            sums = self._sums + sums
+        self._sums = sums
         self.n_samples += n_samples
 
+    def restore(
+        self,
+        names: Sequence[str],
+        sums: Tensor,
+        n_samples: int,
+    ) -> None:
+        """Continue from the names, sums and number of series of an earlier process."""
+        self.names = list(names)
+        self.n_samples = n_samples
+        self._sums = sums
+
     def gather(self, like: Tensor) -> None:
-        """Take in what the other processes of the group have, of which some may have nothing."""
-        own = torch.zeros_like(like) if self.total is None else self.total
-        sums = torch.cat([own, own.new_tensor([self.n_samples])])
-        distributed.all_reduce(sums)
-        self.total, self.n_samples = sums[:-1] / sums[-1], 1
+        """Replace the sums by the means over the batches of all processes of the group.
+
+        Parameters
+        ----------
+        like : Tensor of shape (n_losses,)
+            Tensor of the sums' shape and dtype; some processes may have no batch.
+        """
+        own = self._sums
+        if own is None:
+            own = torch.zeros_like(like)
+        count = own.new_tensor([self.n_samples])
+        totals = torch.cat([own, count])
+        distributed.all_reduce(totals)
+        self._sums = totals[:-1] / totals[-1]
+        self.n_samples = 1
 
     def record(self, prefix: str) -> EpochRecord:
-        """The means by name, after a prefix."""
-        assert self.total is not None
-        means = (self.total / self.n_samples).tolist()  # the one sync with the device
-        return {f"{prefix}_{name}": mean for name, mean in zip(self.names, means, strict=True)}
+        """Return the means by name, after a prefix and an underscore."""
+        means = self.sums / self.n_samples
+        values = means.tolist()  # the one sync with the device
+        names = [f"{prefix}_{name}" for name in self.names]
+        return dict(zip(names, values, strict=True))
 
 
 class Progress:
@@ -69,43 +135,73 @@ class Progress:
 
     Parameters
     ----------
-    seed : int
-        Seed of the order of the series and of the masks.
+    seeds : Seeds
+        Seeds of the order of the series and of their masks.
     device : torch.device
-        Where the masks are drawn.
+        Device on which the masks are drawn.
+
+    Attributes
+    ----------
+    step : int
+        Optimiser steps done.
+    epoch_step : int
+        Optimiser steps done in the present epoch.
+    seconds : float
+        Seconds spent on the present epoch.
+    losses : MeanLosses
+        Training losses of the present epoch.
+    history : list of dict
+        Records of the epochs done.
+    best_epoch : int
+        Epoch of the best weights, from 1; 0 before the first.
+    best_loss : float
+        Monitored loss of the best weights.
+    best_weights : dict of str to Tensor
+        Copies of the best weights; empty without validation.
     """
 
-    def __init__(self, seed: int, device: torch.device) -> None:
+    def __init__(self, seeds: Seeds, device: torch.device) -> None:
         self.device = device
-        self.order = torch.Generator().manual_seed(seed)
-        self.masks = torch.Generator(device).manual_seed(seed + 1)
+        self.order = torch.Generator().manual_seed(seeds.order)
+        self.masks = torch.Generator(device).manual_seed(seeds.masks)
         self.step = 0
         self.history: list[EpochRecord] = []
-        self.best_epoch, self.best_loss = 0, math.inf
-        self.best_weights: dict[str, Tensor] = {}
+        self.best_epoch = 0
+        self.best_loss = math.inf
+        self.best_weights: Tensors = {}
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
-        """Forget the last epoch's losses, and note from where the next one's order is drawn."""
-        self.mean, self.epoch_step, self.seconds = Mean(), 0, 0.0
+        """Reset what belongs to one epoch, and keep the generator's state before its order."""
+        self.losses = MeanLosses()
+        self.epoch_step = 0
+        self.seconds = 0.0
         self.order_at_begin = self.order.get_state()
 
     def keep(self, loss: float, objective: nn.Module) -> None:
-        """Copy the weights of the epoch that has just been recorded, the best so far."""
-        self.best_epoch, self.best_loss = len(self.history), loss
+        """Copy the weights of the epoch recorded last, whose loss is the lowest so far."""
+        self.best_epoch = len(self.history)
+        self.best_loss = loss
         self.best_weights = copies(objective)
 
-    def best(self, objective: nn.Module) -> tuple[dict[str, Tensor], int]:
-        """The weights that the run would leave if it stopped now, and their epoch."""
-        return self.best_weights or copies(objective), self.best_epoch
+    def best(self, objective: nn.Module) -> tuple[Tensors, int]:
+        """Return the weights that the run would keep if it stopped now, and their epoch."""
+        weights = self.best_weights or copies(objective)
+        return weights, self.best_epoch
 
     def is_stale(self, patience: int | None) -> bool:
-        """Whether the last `patience` epochs were no better than one before them."""
-        return patience is not None and len(self.history) - self.best_epoch >= patience
+        """Whether none of the last `patience` epochs was better than the best one before them."""
+        if patience is None:
+            return False
+        return len(self.history) - self.best_epoch >= patience
 
     def outcome(self, objective: nn.Module) -> RunState:
-        """RunState of a run that has ended: what it leaves, and no way on."""
-        plain = {"finished": True, "history": self.history, "best_epoch": self.best_epoch}
+        """Return the state of a run that has ended: weights and history."""
+        plain = {
+            "finished": True,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+        }
         state = RunState(plain)
         state.add("weights", objective.state_dict())
         return state
@@ -118,76 +214,108 @@ class Progress:
         *,
         global_random_state: bool,
     ) -> RunState:
-        """What a run needs to go on from here.
+        """Return the state from which the run can be resumed after the step done last.
 
         Parameters
         ----------
-        objective, optimizer
-            Of the run.
+        objective : torch.nn.Module
+            Module that is trained.
+        optimizer : torch.optim.Optimizer
+            Optimiser of the run.
         precision : dict
-            RunState of the engine's precision, of which JSON can hold all.
+            State of the engine's precision, in JSON's types.
         global_random_state : bool
-            Whether the states of torch's global generators are this run's own.
+            Whether the state includes torch's global random generators.
 
         Returns
         -------
         RunState
-            For :meth:`restore`.
+            State for :meth:`restore`.
         """
-        plain = {name: getattr(self, name) for name in PLAIN}
-        state = RunState(plain | {"names": self.mean.names, "n_samples": self.mean.n_samples})
-        state.plain["precision"] = precision
+        plain = {
+            "step": self.step,
+            "epoch_step": self.epoch_step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss,
+            "names": self.losses.names,
+            "n_samples": self.losses.n_samples,
+            "precision": precision,
+        }
+        state = RunState(plain)
         state.add("weights", objective.state_dict())
         state.add("best", self.best_weights)
         state.add("optimizer", moments_of(optimizer))
-        generators = {"order": self.order_at_begin, "masks": self.masks.get_state()}
-        if global_random_state:
-            generators |= self._global_generators()
-        state.add("generators", generators)
-        assert self.mean.total is not None
-        state.tensors["total"] = self.mean.total
+        state.add("generators", self._generators(global_random_state))
+        state.tensors["total"] = self.losses.sums
         return state
 
     def restore(self, state: RunState, optimizer: Optimizer) -> None:
-        """Take over all of a state but the objective's weights and the precision."""
-        for name in PLAIN:
-            setattr(self, name, state.plain[name])
-        self.mean.names, self.mean.n_samples = state.plain["names"], state.plain["n_samples"]
-        self.mean.total = state.tensors["total"].to(self.device)
-        self.best_weights = {k: v.to(self.device) for k, v in state.section("best").items()}
+        """Continue from a state, except for the objective's weights and the precision."""
+        plain = state.plain
+        self.step = plain["step"]
+        self.epoch_step = plain["epoch_step"]
+        self.seconds = plain["seconds"]
+        self.history = plain["history"]
+        self.best_epoch = plain["best_epoch"]
+        self.best_loss = plain["best_loss"]
+        sums = state.tensors["total"].to(self.device)
+        self.losses.restore(plain["names"], sums, plain["n_samples"])
+        self.best_weights = {}
+        for name, value in state.section("best").items():
+            self.best_weights[name] = value.to(self.device)
         set_moments(optimizer, state.section("optimizer"))
-        generators = state.section("generators")
-        self.order_at_begin = generators["order"]
-        self.order.set_state(self.order_at_begin)
-        self.masks.set_state(generators["masks"])
-        if "cpu" in generators:
-            torch.set_rng_state(generators["cpu"])
-        if "cuda" in generators:
-            torch.cuda.set_rng_state(generators["cuda"], self.device)
+        self._restore_generators(state.section("generators"))
 
-    def _global_generators(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
+    def _generators(self, global_random_state: bool) -> Tensors:
+        states = {
+            "order": self.order_at_begin,
+            "masks": self.masks.get_state(),
+        }
+        if not global_random_state:
+            return states
+        states["cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             states["cuda"] = torch.cuda.get_rng_state(self.device)
         return states
 
-
-def moments_of(optimizer: Optimizer) -> dict[str, Tensor]:
-    """What an optimiser keeps from step to step, by the number of the parameter and a name."""
-    state = optimizer.state_dict()["state"].items()
-    return {f"{index}.{name}": value for index, kept in state for name, value in kept.items()}
-
-
-def set_moments(optimizer: Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Give an optimiser what :func:`moments_of` had of another over the same parameters."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in moments.items():
-        index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    def _restore_generators(self, states: Tensors) -> None:
+        self.order_at_begin = states["order"]
+        self.order.set_state(self.order_at_begin)
+        self.masks.set_state(states["masks"])
+        if "cpu" in states:
+            torch.set_rng_state(states["cpu"])
+        if "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"], self.device)
 
 
-def copies(module: nn.Module) -> dict[str, Tensor]:
-    """Copies of a module's weights as they are."""
-    return {name: value.clone() for name, value in module.state_dict().items()}
+def moments_of(optimizer: Optimizer) -> Tensors:
+    """Return an optimiser's state, each tensor under the number of its parameter and a name."""
+    moments = {}
+    state = optimizer.state_dict()["state"]
+    for number, values in state.items():
+        for name, value in values.items():
+            moments[f"{number}.{name}"] = value
+    return moments
+
+
+def set_moments(
+    optimizer: Optimizer,
+    moments: Mapping[str, Tensor],
+) -> None:
+    """Set an optimiser's state to what :func:`moments_of` returned for the same parameters."""
+    state: dict[int, Tensors] = {}
+    for key, value in moments.items():
+        number, name = key.split(".")
+        values = state.setdefault(int(number), {})
+        values[name] = value
+    restored = optimizer.state_dict()
+    restored["state"] = state
+    optimizer.load_state_dict(restored)
+
+
+def copies(module: nn.Module) -> Tensors:
+    """Return copies of a module's weights, by name."""
+    weights = module.state_dict()
+    return {name: value.clone() for name, value in weights.items()}

@@ -1,12 +1,16 @@
-"""What changes over a run: momentum of the target encoder, and the learning rate."""
+"""Schedules over a run: momentum of the target encoder, and the learning rate."""
 
 from __future__ import annotations
 
 import math
 
 
-def momentum_at(step: int, n_steps: int, start: float = 0.995) -> float:
-    """Momentum of the target encoder: linear from `start` to 1 over the run.
+def momentum_at(
+    step: int,
+    n_steps: int,
+    start: float = 0.995,
+) -> float:
+    """Return the momentum of the target encoder: linear from `start` to 1 over the run.
 
     Parameters
     ----------
@@ -22,11 +26,16 @@ def momentum_at(step: int, n_steps: int, start: float = 0.995) -> float:
     float
         ``start + (1 - start) * step / n_steps``.
     """
-    return start + (1.0 - start) * min(step / max(n_steps, 1), 1.0)
+    progress = min(step / max(n_steps, 1), 1.0)
+    return start + (1.0 - start) * progress
 
 
-def cosine_factor(step: int, n_steps: int, warmup: float = 0.05) -> float:
-    """Factor on the learning rate: linear warm-up, then half a cosine down to 0.
+def cosine_factor(
+    step: int,
+    n_steps: int,
+    warmup: float = 0.05,
+) -> float:
+    """Return the factor on the learning rate: linear warm-up, then half a cosine down to 0.
 
     Parameters
     ----------
@@ -40,18 +49,31 @@ def cosine_factor(step: int, n_steps: int, warmup: float = 0.05) -> float:
     Returns
     -------
     float
-        In (0, 1].
+        Factor in (0, 1].
     """
     n_warmup = math.ceil(warmup * n_steps)
     if step < n_warmup:
         return (step + 1) / (n_warmup + 1)
-    progress = (step - n_warmup) / max(n_steps - n_warmup, 1)
-    return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+    n_falling = max(n_steps - n_warmup, 1)
+    progress = min((step - n_warmup) / n_falling, 1.0)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def decay_factor(epoch: int, decay: float) -> float:
-    """Factor on the learning rate that shrinks after each epoch, ``decay ** epoch``.
+    """Return the factor on the learning rate that shrinks after each epoch.
 
-    The paper's schedule, with ``decay=0.9``.
+    This is the paper's schedule, with ``decay=0.9``.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs done before this one, from 0.
+    decay : float
+        Ratio of the learning rates of two epochs.
+
+    Returns
+    -------
+    float
+        ``decay ** epoch``.
     """
     return float(decay**epoch)

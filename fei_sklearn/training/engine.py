@@ -1,0 +1,237 @@
+"""Engine of a run: the only module that knows Lightning Fabric, and what surrounds its steps."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.optim import AdamW, Optimizer
+
+from fei_sklearn.objectives.base import Objective
+from fei_sklearn.training.options import TrainingOptions
+from fei_sklearn.training.shares import Group, processes_here
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+T = TypeVar("T")
+
+#: How long processes wait for each other before they report one as lost.
+PATIENCE = timedelta(minutes=10)
+
+
+class Engine:
+    """Device, precision and process group of a run, behind which Lightning Fabric is hidden.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        Options of the run.
+
+    Attributes
+    ----------
+    group : Group or None
+        Processes that train together; None for a single one.
+    is_first : bool
+        Whether this is the first process of the group, which writes states and calls the watcher.
+    """
+
+    def __init__(self, options: TrainingOptions) -> None:
+        self._fabric = _fabric(options)
+        rank = self._fabric.global_rank
+        self.is_first = rank == 0
+        self.group: Group | None = None
+        if options.n_devices > 1:
+            self.group = Group(rank, options.n_devices)
+
+    def setup(
+        self,
+        objective: Objective,
+        options: TrainingOptions,
+    ) -> tuple[nn.Module, Optimizer]:
+        """Move an objective to the device.
+
+        Parameters
+        ----------
+        objective : Objective
+            Module to train, changed in place.
+        options : TrainingOptions
+            Options of the run.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            The objective, wrapped for precision and for the process group.
+        optimizer : torch.optim.Optimizer
+            AdamW on the objective's parameters.
+        """
+        optimizer: Optimizer = AdamW(
+            parameter_groups(objective),
+            lr=options.learning_rate,
+            # fused takes a third of the time; on CUDA it would refuse clipping
+            fused=options.device.type == "cpu",
+        )
+        module, optimizer = self._fabric.setup(objective, optimizer)
+        return module, optimizer
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which tensors have the dtype that they have in the forward pass."""
+        return self._fabric.autocast()
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients of a loss, averaged over the processes of the group."""
+        self._fabric.backward(loss)
+
+    def clip_gradients(
+        self,
+        module: nn.Module,
+        optimizer: Optimizer,
+        max_norm: float,
+    ) -> None:
+        """Clip the norm of all gradients together."""
+        self._fabric.clip_gradients(
+            cast(Any, module), optimizer, max_norm=max_norm, error_if_nonfinite=False
+        )
+
+    def from_first(self, value: T) -> T:
+        """Return the value of the group's first process in every process."""
+        if self.group is None:
+            return value
+        return self._fabric.broadcast(value)
+
+    def copy_weights_from_first(self, module: nn.Module) -> None:
+        """Replace a module's weights and buffers by those of the group's first process."""
+        if self.group is None:
+            return
+        for value in module.state_dict().values():
+            distributed.broadcast(value, 0)
+
+    def precision_state(self) -> dict[str, Any]:
+        """Return the state of the precision, such as a factor on the loss, in JSON's types."""
+        return self._fabric.strategy.precision.state_dict()
+
+    def load_precision_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`precision_state` returned."""
+        self._fabric.strategy.precision.load_state_dict(state)
+
+
+def parameter_groups(objective: Objective) -> list[dict[str, Any]]:
+    """Return AdamW's groups: parameters with weight decay, then those that are to be spared.
+
+    Parameters
+    ----------
+    objective : Objective
+        Module to train. Parameters without a gradient are in neither group.
+
+    Returns
+    -------
+    list of dict
+        One group or, if the objective spares any parameter, two.
+    """
+    undecayed = objective.undecayed()
+    spared = {id(parameter) for parameter in undecayed}
+    decayed = [
+        parameter
+        for parameter in objective.parameters()
+        if parameter.requires_grad and id(parameter) not in spared
+    ]
+    groups: list[dict[str, Any]] = [{"params": decayed}]
+    if undecayed:
+        groups.append({"params": undecayed, "weight_decay": 0.0})
+    return groups
+
+
+@contextmanager
+def memory_explained(batch_size: int, n_samples: int) -> Iterator[None]:
+    """Turn a lack of memory on the device into an error that names the batch size.
+
+    Parameters
+    ----------
+    batch_size, n_samples : int
+        Series of a batch, and of the panel.
+
+    Raises
+    ------
+    ValueError
+        If CUDA runs out of memory.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        size = min(batch_size, n_samples)
+        raise ValueError(
+            f"The device has too little memory to train on batches of {size} series: try "
+            f"batch_size={max(size // 2, 1)}, a smaller encoder, or shorter series."
+        ) from error
+
+
+@contextmanager
+def stride_warnings_ignored() -> Iterator[None]:
+    """Ignore torch's warning about the strides of gradients.
+
+    Gradients of 1x1 convolutions differ from their parameters only in strides along axes of one
+    value, which costs nothing.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        yield
+
+
+@contextmanager
+def announcements_ignored(logger_name: str) -> Iterator[None]:
+    """Keep the announcements of a logger and its children off stderr, but not their warnings."""
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _fabric(options: TrainingOptions) -> Fabric:
+    """Return Fabric on one device or, joined with the processes of its group, on several."""
+    # importing it takes a quarter of a second, so it waits until training starts
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    device = options.device
+    precision = cast(Any, options.precision)
+    with announcements_ignored("lightning_fabric"):
+        if options.n_devices == 1:
+            devices = 1 if device.index is None else [device.index]
+            return Fabric(
+                accelerator=device.type,
+                devices=devices,
+                precision=precision,
+            )
+        n_here = processes_here(options.n_devices)
+        fabric = Fabric(
+            accelerator=device.type,
+            devices=n_here,
+            num_nodes=options.n_devices // n_here,
+            strategy=DDPStrategy(timeout=PATIENCE, **_own_buffers()),
+            precision=precision,
+        )
+        fabric.launch()
+    return fabric
+
+
+def _own_buffers() -> dict[str, Any]:
+    """Return the option with which each process keeps its buffers.
+
+    Buffers agree without synchronisation, because their statistics are those of the whole batch.
+    Processes that validate on different batches must not wait for each other. The option's name
+    changed in torch 2.13.
+    """
+    options = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+    if "forward_sync_buffers" in options:
+        return {"forward_sync_buffers": False}
+    return {"broadcast_buffers": False}
