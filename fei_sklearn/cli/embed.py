@@ -31,11 +31,11 @@ def add_to(commands: Commands) -> None:
         "embed",
         help="embed a dataset with a model",
         description="Embed the series of a dataset with a saved model. The file has the "
-        "embeddings, the part each series is from, and its label where there is one.",
+        "embeddings, the part of each series, and the labels if all series have one.",
     )
     parser.add_argument("model", metavar="MODEL", help="folder of a saved model, or its name")
     add_data(parser)
-    parser.add_argument("--out", required=True, metavar="FILE", help="an .npz, .csv or .parquet")
+    parser.add_argument("--out", required=True, metavar="FILE", help=".npz, .csv or .parquet file")
     parser.add_argument(
         "--part", choices=(*PARTS, "all"), default="all", help="part to embed (default: all)"
     )
@@ -53,7 +53,7 @@ def add_to(commands: Commands) -> None:
         help="per time index of the training part, or by the model's own scaling (default)",
     )
     parser.add_argument(
-        "--paper-protocol", action="store_true", help="cut the paper's sets as it did"
+        "--paper-protocol", action="store_true", help="cut the paper's sets as the paper does"
     )
     add_machine(parser)
     parser.add_argument(
@@ -175,7 +175,7 @@ def _embed(
     parts: list[str],
     args: argparse.Namespace,
 ) -> Embedded:
-    """Return the embeddings of the parts, one after the other, with labels if all parts have."""
+    """Return the embeddings of the parts, one after the other, with labels if all parts have labels."""
     from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
     series = _series(dataset)

@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
         "evaluate",
         help="evaluate a model, or the variants of a study",
         description="Evaluate on labelled sets. Each cell (model, set, seed) is a line of the "
-        "results file; cells that are in it already are not computed again.",
+        "results file; cells of the file are not computed again.",
     )
     parser.add_argument(
         "model",
@@ -48,16 +48,14 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--readout",
         choices=READOUTS,
-        help="mean of the last stage (default for linear and finetune), or the model's own",
+        help="mean of the last stage (default for linear and finetune), or the model's own readout",
     )
     parser.add_argument(
         "--paper-protocol",
         action=argparse.BooleanOptionalAction,
-        help="cut the paper's sets as it did (default for linear and finetune)",
+        help="cut the paper's sets as the paper does (default for linear and finetune)",
     )
-    parser.add_argument(
-        "--most", type=int, metavar="N", help="train on at most so many series of a set"
-    )
+    parser.add_argument("--most", type=int, metavar="N", help="train on at most N series of a set")
     parser.add_argument("--study", choices=sorted(STUDIES), help="evaluate a study's variants")
     parser.add_argument("--pretrain-on", metavar="DATA", help="what a study pretrains on")
     add_embedder(parser)

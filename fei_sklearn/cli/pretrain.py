@@ -31,7 +31,7 @@ def add_to(commands: Commands) -> None:
         "corpus of a bundled checkpoint's recipe, and save it.",
     )
     add_data(parser, optional=True)
-    parser.add_argument("--recipe", metavar="NAME", help="how a bundled checkpoint was made")
+    parser.add_argument("--recipe", metavar="NAME", help="recipe of a bundled checkpoint")
     parser.add_argument(
         "--series", type=int, metavar="N", help="series of the recipe's corpus (default: its own)"
     )
@@ -44,7 +44,7 @@ def add_to(commands: Commands) -> None:
         help="per time index, as the paper does, or by the model's own scaling (default)",
     )
     parser.add_argument(
-        "--paper-protocol", action="store_true", help="cut the paper's sets as it did"
+        "--paper-protocol", action="store_true", help="cut the paper's sets as the paper does"
     )
     add_embedder(parser)
     add_machine(parser)

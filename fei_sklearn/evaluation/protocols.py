@@ -113,7 +113,8 @@ def end_to_end(
     Returns
     -------
     Outcome
-        Its seconds: "fit" is training, "embed" is embedding and predicting the test series.
+        In its `seconds`, "fit" is training, and "embed" is embedding and predicting the test
+        series.
     """
     X, y, n_val = _training_rows(task, seed)
     params: dict[str, Any] = PAPER[protocol] | PAPER_COMMON
@@ -184,7 +185,8 @@ def probe(task: Task, embedder: Transformer, head: str, seed: int) -> Outcome:
     Returns
     -------
     Outcome
-        Its seconds: "embed" is embedding training and test series, "fit" is fitting the head.
+        In its `seconds`, "embed" is embedding training and test series, and "fit" is fitting the
+        head.
     """
     started = time.perf_counter()
     features = embedder.transform(task.X_train)
