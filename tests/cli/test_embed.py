@@ -12,15 +12,22 @@ from tiny_sets import arrays, write
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser
 
 
+def read_npz(path):
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
 def test_the_file_has_embeddings_parts_and_labels(model, data, trained, command):
-    assert command("embed", model, "one", "--data", data, "--out", "e.npz").code == 0
+    done = command("embed", model, "one", "--data", data, "--out", "e.npz")
+    assert done.code == 0
     content = arrays()
     X = np.concatenate([content["X_train"], content["X_test"]])
-    with np.load("e.npz", allow_pickle=False) as file:
-        assert sorted(file) == ["embeddings", "part", "y"]
-        np.testing.assert_array_equal(file["embeddings"], trained.transform(X))
-        assert file["part"].tolist() == ["train"] * 40 + ["test"] * 20
-        assert file["y"].tolist() == [*content["y_train"], *content["y_test"]]
+    y = np.concatenate([content["y_train"], content["y_test"]])
+    stored = read_npz("e.npz")
+    assert sorted(stored) == ["embeddings", "part", "y"]
+    np.testing.assert_array_equal(stored["embeddings"], trained.transform(X))
+    np.testing.assert_array_equal(stored["part"], np.repeat(["train", "test"], [40, 20]))
+    np.testing.assert_array_equal(stored["y"], y)
 
 
 def test_another_readout_of_one_part(model, data, trained, command):
@@ -39,16 +46,17 @@ def test_layers_and_views(model, data, command):
     options = ["--layers", "all", "--views", "level,shape", "--pooling", "mean", "--part", "test"]
     done = command("embed", model, "one", "--data", data, "--out", "e.npz", *options)
     assert (done.code, done.err) == (0, "")
-    with np.load("e.npz") as file:
-        n_features = file["embeddings"].shape[1]
+    _, n_features = read_npz("e.npz")["embeddings"].shape
     assert n_features > 2 * 16
 
 
 def test_parquet(model, data, command):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
-    assert command("embed", model, "one", "--data", data, "--out", "e.parquet").code == 0
-    assert pandas.read_parquet("e.parquet").shape == (60, 2 + 16 + 5 * 16)
+    done = command("embed", model, "one", "--data", data, "--out", "e.parquet")
+    assert done.code == 0
+    frame = pandas.read_parquet("e.parquet")
+    assert frame.shape == (60, 2 + 16 + 5 * 16)
 
 
 def test_input_per_time_index_is_standardised_by_the_training_part(data, command):
@@ -57,20 +65,23 @@ def test_input_per_time_index_is_standardised_by_the_training_part(data, command
     without_scaling = quick(max_epochs=0, scaling=None).fit(X_train)
     without_scaling.save("plain")
     options = ["--part", "test", "--standardise", "time-index", "--out", "e.npz"]
-    assert command("embed", "plain", "one", "--data", data, *options).code == 0
-    standardised = TimeIndexStandardiser(X_train)(X_test)
-    with np.load("e.npz") as file:
-        np.testing.assert_array_equal(file["embeddings"], without_scaling.transform(standardised))
+    done = command("embed", "plain", "one", "--data", data, *options)
+    assert done.code == 0
+    standardise = TimeIndexStandardiser(X_train)
+    expected = without_scaling.transform(standardise(X_test))
+    stored = read_npz("e.npz")
+    np.testing.assert_array_equal(stored["embeddings"], expected)
 
 
 def test_a_part_without_labels_leaves_them_out(model, data, command):
     content = arrays()
     del content["y_test"]
     write(data, "unlabelled", content)
-    assert command("embed", model, "unlabelled", "--data", data, "--out", "e.npz").code == 0
-    with np.load("e.npz") as file:
-        assert sorted(file) == ["embeddings", "part"]
-        assert len(file["part"]) == 60
+    done = command("embed", model, "unlabelled", "--data", data, "--out", "e.npz")
+    assert done.code == 0
+    stored = read_npz("e.npz")
+    assert sorted(stored) == ["embeddings", "part"]
+    assert len(stored["part"]) == 60
 
 
 def test_a_model_of_another_library(model, data, command):

@@ -8,7 +8,12 @@ from tiny_sets import arrays
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser
 
-PARAMS = {"encoder": 16, "max_epochs": 1, "min_epoch_steps": 1, "pooling": "mean"}
+PARAMS = {
+    "encoder": 16,
+    "max_epochs": 1,
+    "min_epoch_steps": 1,
+    "pooling": "mean",
+}
 
 
 def test_the_saved_model_is_that_of_fit(data, command, small):
@@ -20,7 +25,8 @@ def test_the_saved_model_is_that_of_fit(data, command, small):
     loaded = FEIEmbedder.load("model")
     assert loaded.mask_ratio == (0.0, 0.5)
     X = arrays()["X_train"]
-    same = FEIEmbedder(**PARAMS, mask_ratio=(0.0, 0.5), random_state=3).fit(X)
+    same = FEIEmbedder(**PARAMS, mask_ratio=(0.0, 0.5), random_state=3)
+    same.fit(X)
     np.testing.assert_array_equal(loaded.transform(X), same.transform(X))
 
 
@@ -31,8 +37,9 @@ def test_input_per_time_index_replaces_the_models_scaling(data, command, small):
     loaded = FEIEmbedder.load("model")
     assert loaded.scaling is None
     X = arrays()["X_train"]
-    standardised = TimeIndexStandardiser(X)(X)
-    same = FEIEmbedder(**PARAMS, scaling=None, random_state=0).fit(standardised)
+    standardise = TimeIndexStandardiser(X)
+    same = FEIEmbedder(**PARAMS, scaling=None, random_state=0)
+    same.fit(standardise(X))
     np.testing.assert_array_equal(loaded.transform(X), same.transform(X))
 
 
@@ -56,5 +63,10 @@ def test_a_recipe_pretrains_on_its_corpus(data, command, monkeypatch):
     assert done.out == "model: 12 series, 0 epochs, untrained\n"
     ((name, n_series, params),) = calls
     assert (name, n_series) == ("fei-tiny", 12)
-    assert params == {"verbose": 0, "device": "auto", "n_jobs": None, "random_state": 5}
+    assert params == {
+        "verbose": 0,
+        "device": "auto",
+        "n_jobs": None,
+        "random_state": 5,
+    }
     assert FEIEmbedder.load("model").encoder == 16

@@ -40,19 +40,25 @@ def test_more_channels_missing_values_and_other_lengths(model, request):
 
 def test_random_draws_an_encoder_per_seed(panel):
     model = UntrainedModel({"encoder": 16, "pooling": "mean"})
-    first, second, again = (
-        model.adapt(panel, seed, Conditions()).transform(panel) for seed in (0, 1, 1)
-    )
+    embeddings = []
+    for seed in (0, 1, 1):
+        embedder = model.adapt(panel, seed, Conditions())
+        embeddings.append(embedder.transform(panel))
+    first, second, again = embeddings
     np.testing.assert_array_equal(again, second)
     assert not np.allclose(first, second)
 
 
 def test_fingerprints_tell_parameters_and_weights_apart(fitted):
-    assert UntrainedModel({"encoder": 16}).fingerprint != UntrainedModel({}).fingerprint
-    other = quick(max_epochs=1, pooling="mean", random_state=1).fit(sines(20)[0])
-    fingerprints = [SavedModel(model, "mine").fingerprint for model in (fitted, fitted, other)]
-    assert fingerprints[0] == fingerprints[1]
-    assert fingerprints[0] != fingerprints[2]
+    narrow = UntrainedModel({"encoder": 16})
+    default = UntrainedModel({})
+    assert narrow.fingerprint != default.fingerprint
+    X, _ = sines(20)
+    other = quick(max_epochs=1, pooling="mean", random_state=1).fit(X)
+    mine = SavedModel(fitted, "mine")
+    same = SavedModel(fitted, "of another name")
+    assert mine.fingerprint == same.fingerprint
+    assert mine.fingerprint != SavedModel(other, "mine").fingerprint
     assert model_fingerprint({"a": 1, "b": 2}) == model_fingerprint({"b": 2, "a": 1})
 
 
@@ -69,23 +75,26 @@ def test_the_seed_is_not_in_a_fingerprint():
 
 
 def test_a_saved_model_is_found_by_its_folder(fitted, panel, tmp_path):
-    fitted.save(tmp_path / "mine")
-    model = find_model(tmp_path / "mine", {})
+    path = tmp_path / "mine"
+    fitted.save(path)
+    model = find_model(path, {})
     assert model.name == "mine"
-    np.testing.assert_array_equal(model.fitted.transform(panel), fitted.transform(panel))
-    other_readout = find_model(str(tmp_path / "mine"), {"pooling": "max"})
+    embeddings = model.fitted.transform(panel)
+    np.testing.assert_array_equal(embeddings, fitted.transform(panel))
+    other_readout = find_model(str(path), {"pooling": "max"})
     assert other_readout.fitted.pooling == "max"
     assert other_readout.fingerprint != model.fingerprint
     with pytest.raises(ValueError, match="'momentum' is fixed"):
-        find_model(str(tmp_path / "mine"), {"momentum": 0.9})
+        find_model(path, {"momentum": 0.9})
 
 
 def test_the_conditions_choose_the_readout(panel):
     rich = quick(max_epochs=0, pooling=("mean", "max")).fit(panel)
     model = SavedModel(rich, "rich")
-    assert model.adapt(panel, 0, Conditions()).transform(panel).shape[1] == 32
-    paper = Conditions(paper_readout=True)
-    assert model.adapt(panel, 0, paper).transform(panel).shape[1] == 16
+    for is_paper, n_features in ((False, 32), (True, 16)):
+        conditions = Conditions(paper_readout=is_paper)
+        embedder = model.adapt(panel, 0, conditions)
+        assert embedder.transform(panel).shape == (12, n_features)
     assert rich.pooling == ("mean", "max")
 
 

@@ -16,6 +16,19 @@ from fei_sklearn.evaluation.metrics import classification_metrics, regression_me
 from fei_sklearn.evaluation.splits import folds
 
 
+def targets(**changes):
+    content = arrays(regression=True)
+    return dataset(task="regression", **content, **changes)
+
+
+def raw_errors(head, data):
+    """Return the errors of a head on standardised raw series."""
+    model = make_pipeline(StandardScaler(), head)
+    model.fit(data.X_train[:, 0], data.y_train)
+    predicted = model.predict(data.X_test[:, 0])
+    return regression_metrics(data.y_test, predicted)
+
+
 def test_the_probe_is_scikit_learns(fitted):
     data = dataset()
     (record,) = evaluate(fitted, sets=[data], seeds=[3])
@@ -23,29 +36,27 @@ def test_the_probe_is_scikit_learns(fitted):
     head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     grid = {"logisticregression__C": np.logspace(-3, 2, 6)}
     search = GridSearchCV(head, grid, cv=splits)
-    search.fit(fitted.transform(data.X_train), data.y_train)
-    predicted = search.predict(fitted.transform(data.X_test))
+    features = fitted.transform(data.X_train)
+    search.fit(features, data.y_train)
+    test_features = fitted.transform(data.X_test)
+    predicted = search.predict(test_features)
     assert record["metrics"] == classification_metrics(data.y_test, predicted)
 
 
 def test_targets_are_probed_by_ridge():
-    data = dataset(task="regression", **arrays(regression=True))
+    data = targets()
     (record,) = evaluate("raw", sets=[data])
-    head = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 5, 17)))
-    head.fit(data.X_train[:, 0], data.y_train)
-    expected = regression_metrics(data.y_test, head.predict(data.X_test[:, 0]))
-    assert record["metrics"] == pytest.approx(expected, rel=1e-3)
+    ridge = RidgeCV(np.logspace(-3, 5, 17))
+    assert record["metrics"] == pytest.approx(raw_errors(ridge, data), rel=1e-3)
 
 
 def test_ridge_chooses_its_penalty_on_folds_of_groups():
     groups = np.arange(40) // 4
-    data = dataset(task="regression", groups_train=groups, **arrays(regression=True))
+    data = targets(groups_train=groups)
     (record,) = evaluate("raw", sets=[data])
     splits = folds(data.y_train, groups, classes=False, seed=0)
-    head = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 5, 17), cv=splits))
-    head.fit(data.X_train[:, 0], data.y_train)
-    expected = regression_metrics(data.y_test, head.predict(data.X_test[:, 0]))
-    assert record["metrics"] == pytest.approx(expected, rel=1e-3)
+    ridge = RidgeCV(np.logspace(-3, 5, 17), cv=splits)
+    assert record["metrics"] == pytest.approx(raw_errors(ridge, data), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +68,7 @@ def test_ridge_chooses_its_penalty_on_folds_of_groups():
     ],
 )
 def test_the_hyper_parameters_are_the_papers(protocol, task, expected, fitted, tuners):
-    data = dataset(task=task, **arrays(regression=task == "regression"))
+    data = dataset() if task == "classification" else targets()
     (record,) = evaluate(fitted, sets=[data], protocol=protocol)
     (params,) = tuners.params
     names = ("freeze_encoder", "learning_rate", "max_epochs", "n_iter_no_change")
@@ -65,7 +76,8 @@ def test_the_hyper_parameters_are_the_papers(protocol, task, expected, fitted, t
     assert params["batch_size"] == 32
     assert params["lr_decay"] == "cosine"
     assert params["warm_head"] is False
-    assert (record["counts"]["train"], record["counts"]["val"]) == (32, 8)
+    counts = record["counts"]
+    assert (counts["train"], counts["val"]) == (32, 8)
 
 
 def test_the_sets_own_validation_part_validates(fitted, tuners):

@@ -39,7 +39,8 @@ def test_a_limit_of_series_thins_training_and_validation(fitted, tuners):
     data = dataset(X_val=X_val, y_val=y_val, groups_train=np.arange(40) // 4)
     (record,) = evaluate(fitted, sets=[data], protocol="linear", standardise="model", most=12)
     counts = record["counts"]
-    assert (counts["train"], counts["val"], counts["test"]) == (12, 12, 20)
+    n_series = (counts["train"], counts["val"], counts["test"])
+    assert n_series == (12, 12, 20)
     assert record["settings"]["most"] == 12
     (X,) = tuners.panels
     (y,) = tuners.targets
@@ -70,10 +71,12 @@ def test_input_per_time_index_is_not_scaled_again(fitted, monkeypatch):
     ((task, embedder),) = calls
     np.testing.assert_allclose(task.X_train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(task.X_train.std(axis=0), 1, atol=1e-5)
-    without_scaling = quick(max_epochs=1, pooling="mean", scaling=None).fit(sines(20)[0])
+    X, _ = sines(20)
+    without_scaling = quick(max_epochs=1, pooling="mean", scaling=None).fit(X)
     without_scaling.weights_ = fitted.weights_
     expected = without_scaling.transform(task.X_test)
-    np.testing.assert_allclose(embedder.transform(task.X_test), expected, atol=1e-6)
+    embedded = embedder.transform(task.X_test)
+    np.testing.assert_allclose(embedded, expected, atol=1e-6)
     assert fitted.offset_[0] != 0  # the model itself is as it was
 
 
@@ -81,22 +84,30 @@ def test_input_per_time_index_is_not_scaled_again(fitted, monkeypatch):
 
 
 def test_cells_of_the_file_are_not_computed_again(fitted, folder, tmp_path, monkeypatch):
-    options = {"data": folder, "out": tmp_path / "results.jsonl", "head": "ridge"}
-    first = evaluate(fitted, **options, seeds=[0, 1])
+    out = tmp_path / "results.jsonl"
+    options = {"data": folder, "out": out, "head": "ridge", "seeds": [0, 1]}
+    first = evaluate(fitted, **options)
     cells = [(record["set"], record["seed"]) for record in first]
     assert cells == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
-    assert read_results(options["out"]) == first
+    assert read_results(out) == first
     monkeypatch.setattr(runner.datasets, "load_dataset", pytest.fail)
-    assert evaluate(fitted, **options, seeds=[0, 1]) == first
+    again = evaluate(fitted, **options)
+    assert again == first
 
 
 def test_other_weights_and_other_settings_are_other_cells(fitted, tmp_path):
-    options = {"sets": [dataset()], "out": tmp_path / "results.jsonl"}
-    other = quick(max_epochs=1, pooling="mean", random_state=1).fit(sines(20)[0])
-    for model in (fitted, other):
-        evaluate(model, **options, head="ridge")
+    out = tmp_path / "results.jsonl"
+    options = {"sets": [dataset()], "out": out}
+    X, _ = sines(20)
+    other = quick(max_epochs=1, pooling="mean", random_state=1).fit(X)
+    evaluate(fitted, **options, head="ridge")
+    evaluate(other, **options, head="ridge")
     evaluate(fitted, **options, head="logistic")
-    assert len(read_results(options["out"])) == 3
+    assert len(read_results(out)) == 3
+
+
+def metrics_of(records):
+    return [record["metrics"] for record in records]
 
 
 def test_a_torn_last_line_is_computed_again(fitted, folder, tmp_path):
@@ -107,9 +118,10 @@ def test_a_torn_last_line_is_computed_again(fitted, folder, tmp_path):
     last_line = whole.splitlines(keepends=True)[1]
     for n_cut in (1, 40, len(last_line) - 3):
         out.write_bytes(whole[:-n_cut])
-        assert len(read_results(out)) == (2 if n_cut == 1 else 1)
+        n_whole = 2 if n_cut == 1 else 1
+        assert len(read_results(out)) == n_whole
         again = evaluate(fitted, **options)
-        assert [r["metrics"] for r in again] == [r["metrics"] for r in records]
+        assert metrics_of(again) == metrics_of(records)
         lines = out.read_text().splitlines()
         assert [json.loads(line)["set"] for line in lines] == ["a", "b"]
 
@@ -118,12 +130,18 @@ def test_progress_counts_known_and_new_cells(fitted, folder, tmp_path):
     progress = []
 
     def on_cell(cell):
-        progress.append((cell.n_done, cell.n_cells, cell.is_new, cell.record["set"]))
+        name = cell.record["set"]
+        progress.append((name, cell.n_done, cell.n_cells, cell.is_new))
 
-    options = {"data": folder, "out": tmp_path / "results.jsonl", "head": "ridge"}
+    out = tmp_path / "results.jsonl"
+    options = {"data": folder, "out": out, "head": "ridge"}
     evaluate(fitted, **options, sets=["b"], on_cell=on_cell)
     evaluate(fitted, **options, on_cell=on_cell)
-    assert progress == [(1, 1, True, "b"), (1, 2, True, "a"), (2, 2, False, "b")]
+    assert progress == [
+        ("b", 1, 1, True),
+        ("a", 1, 2, True),
+        ("b", 2, 2, False),
+    ]
 
 
 # Failures and bad arguments
@@ -167,7 +185,8 @@ def test_a_bad_cell_does_not_stop_the_others(fitted, failures, monkeypatch):
 def test_infinite_values_are_no_missing_ones(part, standardise, fitted):
     X = arrays()[f"X_{part}"]
     X[3, 0, 5] = np.inf
-    data = dataset(**{f"X_{part}": X})
+    changes = {f"X_{part}": X}
+    data = dataset(**changes)
     with pytest.raises(ValueError, match=r"inf(inity)? "):
         evaluate(fitted, sets=[data], standardise=standardise)
 

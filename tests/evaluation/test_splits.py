@@ -7,56 +7,77 @@ import pytest
 
 from fei_sklearn.evaluation.splits import folds, hold_out, thin
 
+#: 20, 10 and 1 series of three classes.
+LABELS = np.repeat([0, 1, 2], [20, 10, 1])
+
+TARGETS = np.linspace(0, 1, 50)
+
+
+def assert_complete(rows, held_out, n_samples):
+    everything = np.concatenate([rows, held_out])
+    assert sorted(everything) == list(range(n_samples))
+
 
 def test_a_fifth_of_each_class_is_held_out_and_never_its_last_series():
-    y = np.array([0] * 20 + [1] * 10 + [2])
-    rows, held_out = hold_out(y, None, classes=True, seed=0)
-    assert np.bincount(y[held_out], minlength=3).tolist() == [4, 2, 0]
-    assert sorted([*rows, *held_out]) == list(range(31))
+    rows, held_out = hold_out(LABELS, None, classes=True, seed=0)
+    series_per_class = np.bincount(LABELS[held_out], minlength=3)
+    assert series_per_class.tolist() == [4, 2, 0]
+    assert_complete(rows, held_out, 31)
 
 
 def test_the_seed_draws_the_held_out_rows():
-    y = np.array([0] * 20 + [1] * 10 + [2])
-    _, held_out = hold_out(y, None, classes=True, seed=0)
-    _, other = hold_out(y, None, classes=True, seed=1)
-    _, again = hold_out(y, None, classes=True, seed=0)
+    _, held_out = hold_out(LABELS, None, classes=True, seed=0)
+    _, other = hold_out(LABELS, None, classes=True, seed=1)
+    _, again = hold_out(LABELS, None, classes=True, seed=0)
     assert other.tolist() != held_out.tolist()
     assert again.tolist() == held_out.tolist()
 
 
 def test_a_fifth_of_the_targets_is_held_out():
-    rows, held_out = hold_out(np.linspace(0, 1, 50), None, classes=False, seed=0)
+    rows, held_out = hold_out(TARGETS, None, classes=False, seed=0)
     assert len(held_out) == 10
-    assert sorted([*rows, *held_out]) == list(range(50))
+    assert_complete(rows, held_out, 50)
 
 
 @pytest.mark.parametrize("classes", [True, False])
 def test_no_group_is_on_both_sides(classes):
     groups = np.repeat(np.arange(10), 6)
     y = np.tile([0, 1], 30)
-    rows, held_out = hold_out(y, groups, classes=classes, seed=0)
-    assert set(groups[rows]).isdisjoint(groups[held_out])
+    split = hold_out(y, groups, classes=classes, seed=0)
+    _, held_out = split
     assert len(held_out) == 12
-    for fitted, scored in folds(y, groups, classes=classes, seed=0):
-        assert set(groups[fitted]).isdisjoint(groups[scored])
+    splits = folds(y, groups, classes=classes, seed=0)
+    for fitted, scored in [split, *splits]:
+        on_one_side = set(groups[fitted])
+        assert on_one_side.isdisjoint(groups[scored])
 
 
-def test_too_few_series_of_a_class_give_no_folds():
-    assert folds(np.array([0, 0, 0, 1]), None, classes=True, seed=0) == []
-    three_of_each = np.array([0, 0, 0, 1, 1, 1])
-    assert len(folds(three_of_each, None, classes=True, seed=0)) == 3
+@pytest.mark.parametrize(
+    ("y", "n_folds"),
+    [
+        ([0, 0, 0, 1], 0),
+        ([0, 0, 0, 1, 1, 1], 3),
+        ([0, 1] * 20, 5),
+    ],
+)
+def test_the_rarest_class_limits_the_number_of_folds(y, n_folds):
+    splits = folds(np.array(y), None, classes=True, seed=0)
+    assert len(splits) == n_folds
 
 
 def test_fewer_series_keep_the_classes_shares_and_no_class_is_lost():
-    y = np.array([0] * 60 + [1] * 30 + [2])
+    y = np.repeat([0, 1, 2], [60, 30, 1])
     rows = thin(y, 45, classes=True)
-    assert np.bincount(y[rows]).tolist() == [29, 14, 1]
+    series_per_class = np.bincount(y[rows])
+    assert series_per_class.tolist() == [29, 14, 1]
     assert sorted(set(rows)) == rows.tolist()
-    assert thin(y, 45, classes=True).tolist() == rows.tolist()
-    assert thin(y, 100, classes=True).tolist() == list(range(91))
+    again = thin(y, 45, classes=True)
+    assert again.tolist() == rows.tolist()
+    everything = thin(y, 100, classes=True)
+    assert everything.tolist() == list(range(91))
 
 
 def test_fewer_targets_are_drawn_from_all_series():
-    rows = thin(np.linspace(0, 1, 50), 20, classes=False)
+    rows = thin(TARGETS, 20, classes=False)
     assert len(set(rows)) == 20
     assert rows.max() > 30

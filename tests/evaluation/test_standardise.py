@@ -9,11 +9,18 @@ from fei_sklearn.evaluation import standardise
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel, padded_with_nan
 
 
+def noise():
+    generator = np.random.default_rng(0)
+    X = generator.normal(3.0, 2.0, (30, 2, 5))
+    return X.astype(np.float32)
+
+
 def test_each_index_has_its_own_statistics():
-    X = np.random.default_rng(0).normal(3.0, 2.0, (30, 2, 5)).astype(np.float32)
+    X = noise()
     X[:, 1, 2] = 7.1  # never varies
     X[3, 0, 1] = np.nan
-    standardised = TimeIndexStandardiser(X)(X)
+    standardise = TimeIndexStandardiser(X)
+    standardised = standardise(X)
     mean = np.nanmean(X, axis=0, dtype=float)
     std = np.nanstd(X, axis=0, dtype=float)
     with np.errstate(invalid="ignore"):
@@ -24,24 +31,28 @@ def test_each_index_has_its_own_statistics():
 
 
 def test_indices_beyond_training_have_the_channels_statistics():
-    standardiser = TimeIndexStandardiser(np.array([[[1.0, 2.0]], [[3.0, 6.0]]]))
-    longer = standardiser(np.array([[[2.0, 4.0, 3.0, np.nan]]]))
-    np.testing.assert_allclose(longer[0, 0], [0.0, 0.0, 0.0, np.nan])
-    shorter = standardiser(np.array([[[3.0]]]))
-    assert shorter[0, 0, 0] == 1.0
+    X = np.array([[[1.0, 2.0]], [[3.0, 6.0]]])
+    standardise = TimeIndexStandardiser(X)
+    longer = np.array([[[2.0, 4.0, 3.0, np.nan]]])
+    np.testing.assert_allclose(standardise(longer), [[[0.0, 0.0, 0.0, np.nan]]])
+    shorter = np.array([[[3.0]]])
+    np.testing.assert_array_equal(standardise(shorter), [[[1.0]]])
 
 
 def test_an_index_without_training_values_has_the_channels_statistics():
-    X = np.array([[[1.0, np.nan]], [[3.0, np.nan]]])
-    standardised = TimeIndexStandardiser(X)(np.array([[[3.0, 3.0]]]))
-    np.testing.assert_allclose(standardised[0, 0], [1.0, 1.0])
+    X = np.array([[[1.0, np.nan]], [[5.0, np.nan]]])  # mean 3, standard deviation 2
+    standardise = TimeIndexStandardiser(X)
+    series = np.array([[[5.0, 5.0]]])
+    np.testing.assert_allclose(standardise(series), [[[1.0, 1.0]]])
 
 
 def test_chunks_of_rows_change_nothing(monkeypatch):
-    X = np.random.default_rng(0).normal(size=(30, 2, 5)).astype(np.float32)
-    expected = TimeIndexStandardiser(X)(X)
+    X = noise()
+    at_once = TimeIndexStandardiser(X)
+    expected = at_once(X)
     monkeypatch.setattr(standardise, "CHUNK_ROWS", 7)
-    np.testing.assert_allclose(TimeIndexStandardiser(X)(X), expected, rtol=1e-6)
+    in_chunks = TimeIndexStandardiser(X)
+    np.testing.assert_allclose(in_chunks(X), expected, atol=1e-6)
 
 
 def test_infinite_and_missing_panels_are_refused():
