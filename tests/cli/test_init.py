@@ -29,13 +29,6 @@ def test_help_needs_no_torch(argument):
     assert (__version__ if argument == "--version" else "evaluate") in shown
 
 
-def test_python_m():
-    command = [sys.executable, "-m", "fei_sklearn"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith("usage: fei-sklearn")
-
-
 def test_ctrl_c(model, data, command, monkeypatch):
     def interrupt(embedder, X):
         raise KeyboardInterrupt
