@@ -175,7 +175,7 @@ def _embed(
     parts: list[str],
     args: argparse.Namespace,
 ) -> Embedded:
-    """Return the embeddings of the parts, one after the other, with labels if all parts have labels."""
+    """Return the embeddings of the parts one after the other, with labels if all have labels."""
     from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
     series = _series(dataset)
