@@ -21,7 +21,6 @@ from checkpoints import some
 from torch import Tensor
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._bridge.pretraining import restore_encoder
 from fei_sklearn.datasets import load_dataset
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import BlockMaps
@@ -190,7 +189,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = FEIEmbedder.from_pretrained(args.checkpoint)
-    encoder = fold_batch_norm(restore_encoder(model))
+    encoder = fold_batch_norm(model.encoder_)
     table = []
     for name in args.sets or sorted(path.stem for path in args.folder.glob("*.npz")):
         data = load_dataset(args.folder / f"{name}.npz")

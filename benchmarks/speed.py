@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from authors import our_step
 
-from fei_sklearn import FEIEmbedder
-from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn import FEIEmbedder, _specs
+from fei_sklearn._bridge.encoding import build_readout
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.inference import embed
@@ -82,7 +82,8 @@ def folding(args: argparse.Namespace) -> None:
         embedder = fitted(encoder, X, pooling="mean", layers="last")
         sides = {}
         for name, module in readouts.items():
-            readout = _network.build_readout(embedder, module)
+            encoding = _specs.encoding_spec(embedder)
+            readout = build_readout(encoding.model, encoding.readout, module)
             sides[name] = partial(embed, readout, Panel(X), device=torch.device("cpu"))
         taken = medians(sides, args.rounds)
         gain = taken["plain"] / taken["folded"]

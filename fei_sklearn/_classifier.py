@@ -148,7 +148,7 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         ValueError
             For bad parameters or input, one class only included. The estimator stays as it was.
         """
-        _, y = check_panel(self, X, y, reset=True)
+        values, y = check_panel(self, X, y, reset=True)
         check_classification_targets(y)
         self.classes_, encoded = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -159,8 +159,8 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         weight = None
         if self.class_weight is not None:
             weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        callbacks = EpochCallbacks(self, self._most_epochs, X)
-        self._finetune(X, encoded.astype(np.int64), callbacks, class_weight=weight)
+        callbacks = EpochCallbacks(self, self.max_epochs, X)
+        self._finetune(X, values, encoded.astype(np.int64), callbacks, class_weight=weight)
         callbacks.end()
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import closing
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,6 +18,8 @@ from sklearn.utils import check_random_state, metadata_routing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from fei_sklearn import _specs
+from fei_sklearn._bridge.spec import chunk_seed
 from fei_sklearn._fitting import (
     CallbackSupportMixin,
     EpochCallbacks,
@@ -27,21 +29,15 @@ from fei_sklearn._fitting import (
     with_callbacks,
 )
 from fei_sklearn._input.checks import check_panel
-from fei_sklearn._input.containers import plain_array
-from fei_sklearn._input.preparation import to_panel
 from fei_sklearn._input.scaling import Scaler
-from fei_sklearn._input.stored import StoredPanel, check_target, is_stored, row_blocks
+from fei_sklearn._input.windows import sliding_windows
 from fei_sklearn._saving.mixin import SavingMixin
 from fei_sklearn.objectives import OBJECTIVES
-from fei_sklearn.readout.spec import LAYERS, STATISTICS, VIEWS, resolve
+from fei_sklearn.readout.spec import LAYERS, STATISTICS, VIEWS
 
-# torch is imported with fei_sklearn._bridge.pretraining, in the methods that compute.
+# The methods that compute import torch, with modules of fei_sklearn._bridge.
 
-
-#: Most epochs of a pretraining from scratch.
-DEFAULT_EPOCHS = 50
-
-#: Relative spread of the embeddings below which `fit` warns of collapse.
+#: Relative deviation of the embeddings below which `fit` warns of collapse.
 COLLAPSE_DEVIATION = 1e-4
 
 
@@ -324,7 +320,6 @@ class FEIEmbedder(
         return tags
 
     @all_or_nothing
-    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Pretrain the encoder.
@@ -357,28 +352,7 @@ class FEIEmbedder(
         CollapseWarning
             If all series have nearly the same embedding.
         """
-        from fei_sklearn._bridge import pretraining as _network
-
-        self._readout(stage_widths=(1,), n_encoded=1)
-        start = self._start()
-        values = check_panel(self, X, reset=True)
-        panel, seen = self._prepared(values, self._scaler(values, start), start)
-        earlier = list(self.history_) if start is self else []
-        callbacks = EpochCallbacks(self, self._most_epochs, X)
-        result = _network.pretrain(
-            self,
-            panel,
-            None if start is None else _network.Start.of(start),
-            int(check_random_state(self.random_state).randint(2**31 - 1)),
-            Watchers([callbacks, *printers(self)]),
-            lambda so_far: callbacks.follow(
-                lambda *state: seen | self._learnt(so_far(*state), earlier)
-            ),
-        )
-        self.__dict__.pop("stream_state_", None)
-        self.__dict__.update(seen | self._learnt(result, earlier))
-        self._warn_of_collapse(result)
-        callbacks.end()
+        self._pretrain(X)
         return self
 
     @all_or_nothing
@@ -418,122 +392,113 @@ class FEIEmbedder(
         CollapseWarning
             If all series of the chunk have nearly the same embedding.
         """
-        from fei_sklearn._bridge import pretraining as _network
-        from fei_sklearn._bridge import stream as _stream
+        from fei_sklearn._bridge.stream import pretrain_on
 
-        self._readout(stage_widths=(1,), n_encoded=1)
+        _specs.check_readout(self)
         goes_on = hasattr(self, "weights_")
         start = self if goes_on else self._start()
         values = check_panel(self, X, reset=not goes_on)
-        scaler = Scaler(self.offset_, self.scale_) if goes_on else self._scaler(values, start)
-        panel, seen = self._prepared(values, scaler, start)
-        earlier = list(self.history_) if goes_on else []
-        draw = int(check_random_state(self.random_state).randint(2**31 - 1))
-        result, state = _stream.pretrain_on(
-            self,
-            panel,
-            None if start is None else _network.Start.of(start),
+        input_spec = _specs.training_input(self, values, start)
+        earlier = []
+        if goes_on:
+            input_spec = replace(input_spec, scaler=Scaler(self.offset_, self.scale_))
+            earlier = list(self.history_)
+        panel = input_spec.panel(values)
+        seed = chunk_seed(_draw_seed(self.random_state), len(earlier))
+        outcome, state = pretrain_on(
+            _specs.pretraining_spec(self, seed),
+            input_spec.training_panel(panel),
+            _specs.fitted_model(start),
             getattr(self, "stream_state_", None),
-            int(np.random.SeedSequence([draw, len(earlier)]).generate_state(1)[0]),
             Watchers(printers(self, max_epochs=1)),
         )
-        result.history[0]["epoch"] = len(earlier) + 1
-        self.__dict__.update(seen | self._learnt(result, earlier), stream_state_=state)
-        self._warn_of_collapse(result)
+        outcome.history[0]["epoch"] = len(earlier) + 1
+        self._keep(outcome, earlier, input_spec, panel, values)
+        self.stream_state_ = state
+        _warn_of_collapse(outcome)
         return self
 
-    def _prepared(self, values, scaler, start):
-        """Validated series as the network is to see them, and what is noted of them."""
-        at_least = self.min_timepoints if start is None else start.min_timepoints_
-        panel = to_panel(values, scaler, at_least)
-        separate = self._separates_channels(values.shape[1], start)
-        seen = {
-            "n_channels_in_": values.shape[1],
-            "n_timepoints_in_": min(panel.max_length, values.shape[2]),
-            "min_timepoints_": at_least,
-            "offset_": scaler.offset,
-            "scale_": scaler.scale,
-            "separate_channels_": separate,
-        }
-        return panel.univariate() if separate else panel, seen
+    @with_callbacks
+    def _pretrain(self, X, values=None):
+        """Pretrain, and return the panel of all channels that the series of X became.
 
-    @staticmethod
-    def _learnt(result, earlier):
-        """Fitted attributes of what pretraining gave, after earlier epochs."""
-        return {
-            "weights_": result.weights,
-            "stage_widths_": result.stage_widths,
-            "stride_": result.stride,
-            "objective_": result.objective,
-            "reference_length_": result.reference_length,
-            "history_": earlier + result.history,
-            "best_epoch_": len(earlier) + result.best_epoch,
-            "n_iter_": len(earlier) + len(result.history),
-        }
+        Parameters
+        ----------
+        X : array-like
+            Series as the user gave them, for callbacks.
+        values : ndarray or StoredPanel, default=None
+            The same series if another estimator has validated them, and noted their features on
+            this one. None validates X.
+        """
+        from fei_sklearn._bridge import pretraining
 
-    @staticmethod
-    def _warn_of_collapse(result):
-        if result.relative_deviation < COLLAPSE_DEVIATION:
-            warnings.warn(
-                "The embeddings of the training series differ by "
-                f"{result.relative_deviation:.1e} of their size only: pretraining collapsed. Lower "
-                "learning_rate or max_epochs, or raise mask_ratio.",
-                CollapseWarning,
-                stacklevel=3,
-            )
+        _specs.check_readout(self)
+        start = self._start()
+        if values is None:
+            values = check_panel(self, X, reset=True)
+        input_spec = _specs.training_input(self, values, start)
+        panel = input_spec.panel(values)
+        earlier = list(self.history_) if start is self else []
+        spec = _specs.pretraining_spec(self, _draw_seed(self.random_state))
+        max_epochs = spec.optimisation.max_epochs
 
-    @property
-    def _most_epochs(self):
-        if self.max_epochs == "auto":
-            return DEFAULT_EPOCHS if self.pretrained is None else 0
-        return self.max_epochs
+        def keep(embedder, outcome):
+            embedder._keep(outcome, earlier, input_spec, panel, values)
 
-    def _scaler(self, values, start):
-        """The scaling of the model to start from, where it fits; else that of the panel."""
-        if start is None or start.offset_ is None or len(start.offset_) != values.shape[1]:
-            return Scaler.fit(values, (start or self).scaling)
-        return Scaler(start.offset_, start.scale_)
-
-    def _separates_channels(self, n_channels, start):
-        """Whether a univariate encoder takes the channels one by one."""
-        if start is None:
-            return self.channels == "independent"
-        if start.separate_channels_ or start.n_channels_in_ == 1:
-            return True
-        if n_channels != start.n_channels_in_:
-            raise ValueError(
-                f"X has {n_channels} channels, but the weights to start from were trained on "
-                f"{start.n_channels_in_}: give as many, or start from a model that was trained "
-                "with channels='independent'."
-            )
-        return False
+        callbacks = EpochCallbacks(self, max_epochs, X, keep)
+        outcome = pretraining.pretrain(
+            spec,
+            input_spec.training_panel(panel),
+            _specs.fitted_model(start),
+            Watchers([callbacks, *printers(self, max_epochs)]),
+            callbacks.follow,
+        )
+        keep(self, outcome)
+        if hasattr(self, "stream_state_"):
+            del self.stream_state_
+        _warn_of_collapse(outcome)
+        callbacks.end()
+        return panel
 
     def _start(self):
-        """The fitted embedder to start from, or None."""
+        """Return the fitted embedder to start from, or None."""
         if self.warm_start and hasattr(self, "weights_"):
             return self
         if self.pretrained is None:
             return None
-        own = self.encoder if callable(self.encoder) else None
-        return type(self).from_pretrained(self.pretrained, encoder=own)
+        builder = self.encoder if callable(self.encoder) else None
+        return type(self).from_pretrained(self.pretrained, encoder=builder)
 
-    def _readout(self, stage_widths=None, n_encoded=None):
-        """Statistics, layers and views, as the parameters ask for and the fitted encoder allows."""
-        if stage_widths is None:
-            # of an encoder that is not FEI's own, "auto" takes the last map alone
-            own = self.objective_.startswith("fei") and not callable(self.encoder)
-            stage_widths = self.stage_widths_ if own else self.stage_widths_[-1:]
-            n_encoded = self.n_channels_in_ if self.separate_channels_ else 1
-        spec = resolve(
-            self.pooling, self.layers, self.views, stage_widths=stage_widths, n_encoded=n_encoded
-        )
-        if not spec.statistics and (spec.layers != "last" or len(spec.views) > 1):
-            raise ValueError(
-                "pooling=None gives the steps of one map, and those of several layers or views "
-                f"differ in number: use layers='last' and one view, not layers={self.layers!r} and "
-                f"views={self.views!r}, or pool them."
-            )
-        return spec
+    def _keep(self, outcome, earlier, input_spec, panel, values):
+        """Keep the outcome of a pretraining, and the way from the series to their panel.
+
+        Parameters
+        ----------
+        outcome : Pretrained
+            Weights and history.
+        earlier : list of dict
+            Records of earlier epochs.
+        input_spec : InputSpec
+            Way from validated series to a panel.
+        panel : Panel
+            The panel.
+        values : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
+            Validated series.
+        """
+        self.n_channels_in_ = values.shape[1]
+        self.n_timepoints_in_ = min(panel.max_length, values.shape[2])
+        self.min_timepoints_ = input_spec.min_timepoints
+        self.offset_ = input_spec.scaler.offset
+        self.scale_ = input_spec.scaler.scale
+        self.separate_channels_ = input_spec.separate_channels
+        self.weights_ = outcome.weights
+        self.stage_widths_ = outcome.stage_widths
+        self.stride_ = outcome.stride
+        self.objective_ = outcome.objective
+        self.reference_length_ = outcome.reference_length
+        self.history_ = earlier + outcome.history
+        self.best_epoch_ = len(earlier) + outcome.best_epoch
+        self.n_iter_ = len(earlier) + len(outcome.history)
 
     def transform(self, X, out=None):
         """Embed series.
@@ -565,7 +530,10 @@ class FEIEmbedder(
             If `X` has other dimensions or channels than in `fit`, or holds infinities; or if `out`
             does not fit.
         """
-        return self._embed(self._values(X), out)
+        values = self._values(X)
+        from fei_sklearn._bridge.encoding import embed_values
+
+        return embed_values(_specs.encoding_spec(self), values, out)
 
     def transform_chunks(self, X, *, n_rows=None):
         """Embed series part by part, for embeddings that are larger than memory, too.
@@ -593,52 +561,16 @@ class FEIEmbedder(
         """
         if n_rows is not None and n_rows < 1:
             raise ValueError(f"n_rows must be at least 1, got {n_rows}.")
-        return self._embedded(self._values(X), n_rows)
+        values = self._values(X)
+        from fei_sklearn._bridge.encoding import embed_blocks
+
+        return embed_blocks(_specs.encoding_spec(self), values, n_rows)
 
     def _values(self, X):
-        """Series that are ready to be embedded but for their scaling."""
+        """Return validated series, before their scaling."""
         check_is_fitted(self)
         self._validate_params()  # the readout may have been set since fit
         return check_panel(self, X, reset=False)
-
-    def _embed(self, values, out=None):
-        """Embeddings of validated series: of those that are not in memory part by part."""
-        from fei_sklearn._bridge import pretraining as _network
-
-        into_array = out is None or isinstance(out, np.ndarray)
-        if self.pooling is None and not into_array:
-            raise ValueError(
-                f"out must be a NumPy array, or a memory map, with pooling=None, got a "
-                f"{type(out).__name__}: write the parts of transform_chunks(X) there."
-            )
-        if self.pooling is None or (into_array and isinstance(values, np.ndarray)):
-            return _network.embed_panel(self, self._panel(values), out)
-        shape = (len(values), self._n_features_out)
-        if out is None:
-            out = np.empty(shape, dtype=np.float32)
-        check_target(out, shape)
-        for rows, embeddings in self._embedded(values):
-            out[rows] = embeddings
-        return out
-
-    def _embedded(self, values, n_rows=None):
-        """Rows and embeddings of validated series, part by part."""
-        from fei_sklearn._bridge import pretraining as _network
-        from fei_sklearn.prefetch import read_ahead
-
-        stored = values if isinstance(values, StoredPanel) else StoredPanel(values)
-        panel = self._panel(stored)
-        n_rows = n_rows or _network.rows_at_once(self, stored.shape, stored.chunk_rows)
-        starts = range(0, len(stored), n_rows)
-        slices = [slice(start, min(start + n_rows, len(stored))) for start in starts]
-        tasks = ((rows, panel.block(rows)) for rows in slices)
-        with closing(tasks if stored is not values else read_ahead(tasks)) as tasks:
-            for rows, part in tasks:
-                yield rows, _network.embed_panel(self, part)
-
-    def _panel(self, values):
-        """Validated series as the fitted encoder takes them."""
-        return to_panel(values, Scaler(self.offset_, self.scale_), self.min_timepoints_)
 
     def transform_sliding(self, X, *, window_length, step=1):
         """Embed what each moment of long series has behind it.
@@ -672,21 +604,9 @@ class FEIEmbedder(
             If the window is longer than the series, or shorter than 2.
         """
         check_is_fitted(self)
-        X = StoredPanel(X) if is_stored(X) else np.asarray(plain_array(X))
-        shape = X.source_shape if isinstance(X, StoredPanel) else X.shape
-        n_timepoints = shape[-1] if len(shape) in (2, 3) else 0
-        if not 2 <= window_length <= n_timepoints or step < 1:
-            raise ValueError(
-                f"window_length must be from 2 to the {n_timepoints} time points of X, got "
-                f"{window_length}, and step at least 1, got {step}."
-            )
-        starts = np.arange(0, n_timepoints - window_length + 1, step)
-        embeddings = []
-        for series in (series.reshape(shape[1:]) for _, part in row_blocks(X) for series in part):
-            windows = np.lib.stride_tricks.sliding_window_view(series, window_length, axis=-1)
-            windows = np.moveaxis(windows[..., starts, :], -2, 0)
-            embeddings.append(np.asarray(self.transform(windows)))
-        return np.stack(embeddings), starts + window_length - 1
+        windows, ends = sliding_windows(X, window_length, step)
+        embeddings = [np.asarray(self.transform(of_series)) for of_series in windows]
+        return np.stack(embeddings), ends
 
     def step_positions(self, n_timepoints):
         """Time points at which the steps of ``pooling=None`` are centred.
@@ -709,25 +629,38 @@ class FEIEmbedder(
         ValueError
             If the encoder is a user's own without a method ``step_positions``.
         """
-        encoder = self.encoder_
-        if not hasattr(encoder, "step_positions"):
-            raise ValueError(
-                f"The encoder {type(encoder).__name__} has no method step_positions(n_timepoints), "
-                "so the positions of its steps are not known."
-            )
-        length = max(n_timepoints, self.min_timepoints_ or 0)  # as the encoder sees it, stretched
-        positions = encoder.step_positions(length).numpy()
-        return positions * ((n_timepoints - 1) / (length - 1))
+        check_is_fitted(self)
+        from fei_sklearn._bridge.encoding import step_positions
+
+        stretched = max(n_timepoints, self.min_timepoints_ or 0)
+        positions = step_positions(_specs.fitted_model(self), stretched)
+        return positions * ((n_timepoints - 1) / (stretched - 1))
 
     @property
     def _n_features_out(self):
-        n_encoded = self.n_channels_in_ if self.separate_channels_ else 1
-        return n_encoded * self._readout().n_features(self.stage_widths_)
+        return _specs.encoding_spec(self).n_features
 
     @property
     def encoder_(self):
         """The fitted encoder: a new torch module on the CPU, in evaluation mode."""
         check_is_fitted(self)
-        from fei_sklearn._bridge import pretraining as _network
+        from fei_sklearn._bridge.encoding import restore_encoder
 
-        return _network.restore_encoder(self)
+        return restore_encoder(_specs.fitted_model(self))
+
+
+def _draw_seed(random_state):
+    """Draw the seed of a pretraining."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _warn_of_collapse(outcome):
+    """Warn if all training series have nearly the same embedding."""
+    if outcome.relative_deviation < COLLAPSE_DEVIATION:
+        warnings.warn(
+            "The embeddings of the training series differ by "
+            f"{outcome.relative_deviation:.1e} of their size only: pretraining collapsed. Lower "
+            "learning_rate or max_epochs, or raise mask_ratio.",
+            CollapseWarning,
+            stacklevel=3,
+        )

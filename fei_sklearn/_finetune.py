@@ -1,4 +1,4 @@
-"""What fine-tuners share: an embedder and a head, trained end to end."""
+"""Base class of classifier and regressor: an embedder and a head, fine-tuned end to end."""
 
 from __future__ import annotations
 
@@ -20,20 +20,27 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from fei_sklearn import _specs
+from fei_sklearn._bridge.first_head import first_head
+from fei_sklearn._bridge.spec import FinetuningSpec, MachineSpec, OptimisationSpec
 from fei_sklearn._embedder import FEIEmbedder
 from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers
-from fei_sklearn._input.checks import check_panel
+from fei_sklearn._input.checks import check_fits, check_panel, share_features
 
-# torch is imported with fei_sklearn._bridge.finetuning, in the methods that compute.
+# The methods that compute import torch, with modules of fei_sklearn._bridge.
 
-#: Fewest series that validate; a panel that would give fewer trains on all of them.
+#: Minimum number of series that validate; where fewer would, all series train.
 MIN_VALIDATION = 8
 
 
 class FineTuner(
     CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """What the classifier and the regressor share: the embedder, the run, the features."""
+    """Embedder and linear head, without the encoding of the targets.
+
+    Parameters and attributes are those that :class:`fei_sklearn.FEIClassifier` and
+    :class:`fei_sklearn.FEIRegressor` document.
+    """
 
     _doc_link_module = "fei_sklearn"
     _doc_link_template = FEIEmbedder._doc_link_template
@@ -103,19 +110,30 @@ class FineTuner(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    @property
-    def _most_epochs(self):
-        return self.max_epochs
+    def _finetune(self, X, values, y, callbacks, *, class_weight=None):
+        """Fit embedder and head on series and their encoded targets.
 
-    def _finetune(self, X, y, callbacks, *, class_weight=None):
-        """Fit embedder and head on series and their encoded targets."""
-        from fei_sklearn._bridge import finetuning as _supervised
-        from fei_sklearn._bridge.first_head import first_head
+        Parameters
+        ----------
+        X : array-like
+            Series as the user gave them.
+        values : ndarray or StoredPanel
+            The same series, validated.
+        y : ndarray of shape (n_samples,), int64, or (n_samples, n_outputs), float32
+            Classes from 0, or standardised targets.
+        callbacks : EpochCallbacks
+            Watcher of the fine-tuning.
+        class_weight : ndarray of shape (n_classes,), default=None
+            Weights of the classes.
+        """
+        from fei_sklearn._bridge.encoding import embed_values
+        from fei_sklearn._bridge.finetuning import finetune
 
         random_state = check_random_state(self.random_state)
-        embedder = self._fitted_embedder(X, random_state)
-        features = embedder.transform(X)
-        panel = self._training_panel(embedder, X, features, y)
+        embedder, panel = self._fitted_embedder(X, values, random_state)
+        embedder._validate_params()  # the readout may have been set since its fit
+        encoding = _specs.encoding_spec(embedder)
+        features = embed_values(encoding, values, panel=panel)
         rows, held_out = self._split(y, random_state)
         head = first_head(  # on the rows that train: others would not be held out any more
             features[rows].astype(np.float64),
@@ -124,27 +142,26 @@ class FineTuner(
             n_classes=None if y.ndim == 2 else int(y.max()) + 1,  # the last may only validate
             class_weight=class_weight,
         )
-        result = _supervised.finetune(
-            self,
-            embedder,
-            panel,
+        spec = self._finetuning_spec(class_weight, int(random_state.randint(2**31 - 1)))
+        outcome = finetune(
+            spec,
+            encoding,
+            self._training_panel(panel, features, y),
             head,
             rows,
             held_out,
-            class_weight=class_weight,
-            seed=int(random_state.randint(2**31 - 1)),
-            watcher=Watchers([callbacks, *printers(self)]),
+            Watchers([callbacks, *printers(self, self.max_epochs)]),
         )
-        if result.weights is not None:
-            embedder.weights_ = embedder.weights_ | result.weights
+        if not self.freeze_encoder:
+            embedder.weights_ = embedder.weights_ | outcome.weights
         self.embedder_ = embedder
-        self.coef_, self.intercept_ = result.head.on_features()
-        self.history_ = result.history
-        self.n_iter_ = len(result.history)
-        self.best_epoch_ = result.best_epoch
+        self.coef_, self.intercept_ = outcome.head.on_features()
+        self.history_ = outcome.history
+        self.n_iter_ = len(outcome.history)
+        self.best_epoch_ = outcome.best_epoch
 
-    def _fitted_embedder(self, X, random_state):
-        """A fitted embedder of our own, whose weights may change."""
+    def _fitted_embedder(self, X, values, random_state):
+        """Return a fitted embedder whose weights may change, and the panel of the series."""
         given = self.embedder
         if isinstance(given, FrozenEstimator):
             fitted = given.estimator
@@ -152,7 +169,9 @@ class FineTuner(
                 raise ValueError(
                     f"embedder must wrap a fitted FEIEmbedder, got {given!r}: fit it first."
                 )
-            return copy.deepcopy(fitted)
+            check_fits(fitted, X)
+            panel = _specs.fitted_input(fitted).panel(values)
+            return copy.deepcopy(fitted), panel
         if given is None:
             given = FEIEmbedder()
         elif not isinstance(given, FEIEmbedder):
@@ -172,44 +191,73 @@ class FineTuner(
             )
         if embedder.random_state is None:
             embedder.set_params(random_state=int(random_state.randint(2**31 - 1)))
-        return embedder.fit(X)
+        share_features(self, embedder)
+        panel = embedder._pretrain(X, values)
+        return embedder, panel
 
-    def _training_panel(self, embedder, X, features, y):
+    def _finetuning_spec(self, class_weight, seed):
+        """Return the fine-tuning that the parameters describe."""
+        optimisation = OptimisationSpec(
+            max_epochs=self.max_epochs,
+            min_epoch_steps=self.min_epoch_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            lr_decay=self.lr_decay,
+            n_iter_no_change=self.n_iter_no_change,
+            precision=self.precision,
+        )
+        return FinetuningSpec(
+            freeze_encoder=self.freeze_encoder,
+            optimisation=optimisation,
+            machine=MachineSpec(self.device, n_jobs=self.n_jobs),
+            class_weight=class_weight,
+            seed=seed,
+        )
+
+    def _training_panel(self, panel, features, y):
+        """Return series and targets, or the features in their place for a frozen encoder."""
         from fei_sklearn.data import Panel
 
         if self.freeze_encoder:
             return Panel(features[:, :, np.newaxis], targets=y)
-        values = check_panel(embedder, X, reset=False)
-        panel = embedder._panel(values)
         return Panel(panel.values, panel.lengths, y)
 
     def _split(self, y, random_state):
-        """Rows that train, of every class at least one, and rows that validate."""
+        """Draw rows that train, of every class at least one, and rows that validate."""
         rows = np.arange(len(y))
-        n_held_out = round((self.validation_fraction or 0.0) * len(y)) if self.max_epochs else 0
-        available, n_strata, stratify = rows, 1, None
+        n_held_out = 0
+        if self.max_epochs:
+            n_held_out = round((self.validation_fraction or 0.0) * len(y))
+        available = rows
+        stratify = None
+        n_strata = 1
         if y.ndim == 1:
-            order = random_state.permutation(rows)
-            trains_anyway = order[np.unique(y[order], return_index=True)[1]]
-            others = np.setdiff1d(rows, trains_anyway)
-            available = others[np.bincount(y[others], minlength=1)[y[others]] > 1]
-            stratify, n_strata = y[available], len(np.unique(y))
-        if n_held_out < max(MIN_VALIDATION, n_strata) or len(available) < n_held_out + n_strata:
+            available = _rows_that_may_validate(y, random_state)
+            stratify = y[available]
+            n_strata = len(np.unique(stratify))
+        too_few_validate = n_held_out < max(MIN_VALIDATION, n_strata)
+        too_few_train = len(available) < n_held_out + n_strata
+        if too_few_validate or too_few_train:
             return rows, rows[:0]
-        held_out = train_test_split(
+        _, held_out = train_test_split(
             available, test_size=n_held_out, stratify=stratify, random_state=random_state
-        )[1]
+        )
         return np.setdiff1d(rows, held_out), np.sort(held_out)
 
     def _embed(self, X):
+        """Return the fine-tuned embeddings of series."""
         check_is_fitted(self)
-        return self.embedder_._embed(check_panel(self, X, reset=False))
+        values = check_panel(self, X, reset=False)
+        from fei_sklearn._bridge.encoding import embed_values
+
+        return embed_values(_specs.encoding_spec(self.embedder_), values)
 
     def _outputs(self, X):
+        """Return the outputs of the head, in float64."""
         return self._embed(X).astype(np.float64) @ self.coef_.T + self.intercept_
 
     def transform(self, X):
-        """Fine-tuned embeddings.
+        """Return fine-tuned embeddings.
 
         Parameters
         ----------
@@ -226,9 +274,20 @@ class FineTuner(
         ------
         NotFittedError
             If `fit` was not called.
+        ValueError
+            If `X` has other dimensions or channels than in `fit`, or holds infinities.
         """
         return self._embed(X)
 
     @property
     def _n_features_out(self):
         return self.embedder_._n_features_out
+
+
+def _rows_that_may_validate(y, random_state):
+    """Return rows but for one of each class, of the classes that then have at least two left."""
+    order = random_state.permutation(np.arange(len(y)))
+    _, first_of_class = np.unique(y[order], return_index=True)
+    others = np.setdiff1d(np.arange(len(y)), order[first_of_class])
+    n_of_class = np.bincount(y[others], minlength=1)
+    return others[n_of_class[y[others]] > 1]

@@ -1,10 +1,11 @@
-"""Who follows a fit: scikit-learn's callbacks, and a line a epoch for `verbose`.
+"""Around a fit: rollback when it fails, scikit-learn's callbacks, and the lines of `verbose`.
 
-scikit-learn's callbacks came with 1.9; on older releases the same names do nothing.
+scikit-learn's callbacks came with version 1.9; with older versions the same names do nothing.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ try:
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's mixin."""
+        """Stand-in for scikit-learn's mixin."""
 
     def with_callbacks(method: Any) -> Any:
         """Return the method unchanged."""
@@ -27,12 +28,15 @@ except ImportError:  # scikit-learn < 1.9
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+#: Losses that a printed line shows, where a record has them.
+PRINTED_LOSSES = ("train_loss", "valid_loss", "valid_unexplained")
+
 
 def all_or_nothing(method: Method) -> Method:
-    """Undo what a method did to its estimator's attributes when it raises, Ctrl-C included.
+    """Restore an estimator's attributes when a method raises, Ctrl-C included.
 
-    Attributes are put back, not copied: the method may bind new objects to them, not change the
-    old ones in place.
+    Attributes are put back, not copied: the method may assign new objects to them, but not change
+    the old ones in place.
     """
 
     @functools.wraps(method)
@@ -49,83 +53,122 @@ def all_or_nothing(method: Method) -> Method:
 
 
 class EpochCallbacks:
-    """Pass the epochs of a fit on to the estimator's callbacks.
+    """Watcher that calls an estimator's callbacks.
 
     Parameters
     ----------
     estimator : estimator
-        With callback support or, on older scikit-learn, without.
+        Estimator with callbacks; on older scikit-learn, or without callbacks, nothing is called.
     max_epochs : int
-        Most epochs of the fit.
+        Maximum number of epochs of the fit.
     X : array-like
-        What `fit` was given.
+        The argument of `fit`.
+    keep : callable, default=None
+        Sets the fitted attributes of an estimator from the outcome of a fit. With None callbacks
+        get no fitted estimator.
     """
 
-    def __init__(self, estimator: Any, max_epochs: int, X: Any) -> None:
-        self.told = {"estimator": estimator, "X": X}
+    def __init__(
+        self,
+        estimator: Any,
+        max_epochs: int,
+        X: Any,
+        keep: Callable[[Any, Any], None] | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.arguments = {"estimator": estimator, "X": X}
+        self.keep = keep
         self.records: list[EpochRecord] = []
-        self.attributes: Callable[..., dict[str, Any]] | None = None
+        self.outcome_so_far: Callable[..., Any] | None = None
         self.best: Best | None = None
         self.fit: Any = None
+        self.epoch: Any = None
         if hasattr(estimator, "_init_callback_context"):
             self.fit = estimator._init_callback_context(max_subtasks=max_epochs)
-            self.fit.call_on_fit_task_begin(**self.told)
+            self.fit.call_on_fit_task_begin(**self.arguments)
 
-    def follow(self, attributes: Callable[..., dict[str, Any]]) -> None:
-        """Take from here what the estimator's attributes would be if the fit stopped now.
+    def follow(self, outcome_so_far: Callable[..., Any]) -> None:
+        """Let callbacks have the estimator as it would be if the fit stopped now.
 
         Parameters
         ----------
-        attributes : callable
-            From the records so far, the best weights and their epoch to the fitted attributes.
-            Called only where a callback asks for a fitted estimator.
+        outcome_so_far : callable
+            From the records so far, the best weights and their epoch to the outcome of the fit.
+            Called only where a callback takes a fitted estimator.
         """
-        self.attributes = attributes
+        self.outcome_so_far = outcome_so_far
 
     def begin(self, best: Best) -> None:
-        """Keep how to get at the best weights."""
+        """Keep the function that returns the best weights."""
         self.best = best
 
     def begin_epoch(self) -> None:
-        """Tell that an epoch begins."""
+        """Call the callbacks at the begin of an epoch."""
         if self.fit is not None:
             self.epoch = self.fit.subcontext(task_name="epoch")
-            self.epoch.call_on_fit_task_begin(**self.told)
+            self.epoch.call_on_fit_task_begin(**self.arguments)
 
     def end_epoch(self, record: EpochRecord) -> bool:
-        """Tell that an epoch ended; True if a callback asks to stop."""
+        """Call the callbacks at the end of an epoch, and return whether one asks to stop."""
         self.records.append(record)
-        return self.fit is not None and self._end(self.epoch)
+        if self.fit is None:
+            return False
+        return self._end_task(self.epoch)
 
     def end(self) -> None:
-        """Tell that the fit ended."""
+        """Call the callbacks at the end of the fit."""
         if self.fit is not None:
-            self._end(self.fit)
+            self._end_task(self.fit)
 
-    def _end(self, task: Any) -> bool:
-        attributes, best = self.attributes, self.best
-        lazily = None
-        if attributes is not None and best is not None:
-            lazily = lambda: attributes(self.records, *best())  # noqa: E731
-        stop: bool = task.call_on_fit_task_end(**self.told, reconstruction_attributes=lazily)
-        return stop
+    def _end_task(self, task: Any) -> bool:
+        stops: bool = task.call_on_fit_task_end(
+            **self.arguments, reconstruction_attributes=self._attributes_so_far()
+        )
+        return stops
+
+    def _attributes_so_far(self) -> Callable[[], dict[str, Any]] | None:
+        """Return a function that returns the fitted attributes, or None before training begins."""
+        keep = self.keep
+        outcome_so_far = self.outcome_so_far
+        best = self.best
+        if keep is None or outcome_so_far is None or best is None:
+            return None
+
+        def attributes_so_far() -> dict[str, Any]:
+            weights, epoch = best()
+            stopped = copy.copy(self.estimator)
+            keep(stopped, outcome_so_far(self.records, weights, epoch))
+            return _fitted_attributes(stopped)
+
+        return attributes_so_far
+
+
+def _fitted_attributes(estimator: Any) -> dict[str, Any]:
+    """Return the fitted attributes of an estimator by name."""
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_")
+    }
 
 
 class ProgressPrinter:
-    """Print a line every `every` epochs, with the losses and the time left.
+    """Watcher that prints a line every `every` epochs, with the losses and the time left.
 
     Parameters
     ----------
     name : str
-        What is being fitted.
+        Name of the estimator.
     max_epochs : int
-        Most epochs of the fit.
+        Maximum number of epochs of the fit.
     every : int, default=1
-        Epochs from line to line; the first and the last have one.
+        Epochs from line to line; the first and the last epoch always have one.
     """
 
     def __init__(self, name: str, max_epochs: int, every: int = 1) -> None:
-        self.name, self.max_epochs, self.every = name, max_epochs, every
+        self.name = name
+        self.max_epochs = max_epochs
+        self.every = every
         self.started = time.perf_counter()
 
     def begin(self, best: Best) -> None:
@@ -135,31 +178,30 @@ class ProgressPrinter:
         """Do nothing."""
 
     def end_epoch(self, record: EpochRecord) -> bool:
-        """Print the epoch."""
+        """Print the epoch, if it is its turn."""
         epoch = int(record["epoch"])
-        if epoch % self.every and epoch not in (1, self.max_epochs):
+        is_due = epoch % self.every == 0 or epoch in (1, self.max_epochs)
+        if not is_due:
             return False
-        left = (time.perf_counter() - self.started) / epoch * (self.max_epochs - epoch)
+        seconds_per_epoch = (time.perf_counter() - self.started) / epoch
+        left = duration(seconds_per_epoch * (self.max_epochs - epoch))
         losses = "  ".join(
-            f"{key} {record[key]:.4f}"
-            for key in ("train_loss", "valid_loss", "valid_unexplained")
-            if key in record
+            f"{name} {record[name]:.4f}" for name in PRINTED_LOSSES if name in record
         )
         print(
             f"[{self.name}] epoch {epoch}/{self.max_epochs}  {losses}  "
             f"lr {record['learning_rate']:.2e}  {record['seconds']:.2f} s/epoch  "
-            f"at most {_duration(left)} left",
+            f"at most {left} left",
             flush=True,
         )
         return False
 
 
-def printers(estimator: Any, max_epochs: int | None = None) -> list[Watcher]:
-    """The printer that an estimator's `verbose` asks for, if any; of so many epochs at most."""
+def printers(estimator: Any, max_epochs: int) -> list[Watcher]:
+    """Return the printer of an estimator with `verbose`, and none of a silent one."""
     if not estimator.verbose:
         return []
-    name, every = type(estimator).__name__, int(estimator.verbose)
-    return [ProgressPrinter(name, max_epochs or estimator._most_epochs, every)]
+    return [ProgressPrinter(type(estimator).__name__, max_epochs, int(estimator.verbose))]
 
 
 class Watchers:
@@ -169,23 +211,27 @@ class Watchers:
         self.watchers = watchers
 
     def begin(self, best: Best) -> None:
-        """Tell all of them."""
+        """Pass on to each watcher that the run begins."""
         for watcher in self.watchers:
             watcher.begin(best)
 
     def begin_epoch(self) -> None:
-        """Tell all of them."""
+        """Pass on to each watcher that an epoch begins."""
         for watcher in self.watchers:
             watcher.begin_epoch()
 
     def end_epoch(self, record: EpochRecord) -> bool:
-        """Tell all of them; True if any asks to stop."""
-        return any([watcher.end_epoch(record) for watcher in self.watchers])
+        """Pass the record on to each watcher, and return whether one asks to stop."""
+        answers = [watcher.end_epoch(record) for watcher in self.watchers]
+        return any(answers)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a duration in words, in its largest two units."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+    if minutes:
+        return f"{minutes} min {seconds:02d} s"
+    return f"{seconds} s"

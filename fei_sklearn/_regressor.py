@@ -9,6 +9,9 @@ from fei_sklearn._finetune import FineTuner
 from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, with_callbacks
 from fei_sklearn._input.checks import check_panel
 
+#: Standard deviation of a target, relative to its mean, up to which it counts as constant.
+CONSTANT_TARGET = 1e-14
+
 
 class FEIRegressor(RegressorMixin, FineTuner):
     """Regressor of time series: an FEI embedder and a linear head, fine-tuned end to end.
@@ -100,13 +103,16 @@ class FEIRegressor(RegressorMixin, FineTuner):
         ValueError
             For bad parameters or input. The estimator stays as it was.
         """
-        _, y = check_panel(self, X, y, reset=True, y_numeric=True, multi_output=True)
+        values, y = check_panel(self, X, y, reset=True, y_numeric=True, multi_output=True)
         self._y_ndim = y.ndim
         y = y.reshape(len(y), -1).astype(np.float64)
-        mean, std = y.mean(axis=0), y.std(axis=0)
-        std = np.where(std > 1e-14 * np.abs(mean), std, 1.0)
-        callbacks = EpochCallbacks(self, self._most_epochs, X)
-        self._finetune(X, ((y - mean) / std).astype(np.float32), callbacks)
+        mean = y.mean(axis=0)
+        std = y.std(axis=0)
+        varies = std > CONSTANT_TARGET * np.abs(mean)
+        std = np.where(varies, std, 1.0)
+        standardised = ((y - mean) / std).astype(np.float32)
+        callbacks = EpochCallbacks(self, self.max_epochs, X)
+        self._finetune(X, values, standardised, callbacks)
         self.coef_ = self.coef_ * std[:, np.newaxis]
         self.intercept_ = self.intercept_ * std + mean
         callbacks.end()
@@ -126,4 +132,6 @@ class FEIRegressor(RegressorMixin, FineTuner):
             Predictions, of the shape of `y` in `fit`.
         """
         outputs = self._outputs(X)
-        return outputs[:, 0] if self._y_ndim == 1 else outputs
+        if self._y_ndim == 1:
+            return outputs[:, 0]
+        return outputs

@@ -16,7 +16,7 @@ import pytest
 import torch
 from quick import dilated, quick, run_python, walks
 
-from fei_sklearn import FEIEmbedder
+from fei_sklearn import FEIEmbedder, _specs
 from fei_sklearn._bridge import processes as _ranks
 from fei_sklearn._bridge.devices import resolve_devices
 from fei_sklearn._bridge.processes import _Pickler, run_on_ranks
@@ -127,7 +127,7 @@ def test_a_users_encoder_has_batch_norm_of_each_part(jobs):
 
 SCRIPT = """
 import sys
-from fei_sklearn import FEIEmbedder
+from fei_sklearn import FEIEmbedder, _specs
 from quick import quick, walks
 from torch import nn
 
@@ -178,7 +178,7 @@ def test_watchers_hear_every_epoch_and_may_stop(jobs):
     objective = FEIObjective(FEIEncoder(1, 16), width=16, n_timepoints=24)
     options = TrainingOptions(5, 1, 8, 0.01, "cosine", 0.9, None, devices.own, "32-true", 0, 2)
     run = TrainingRun(objective, Panel(X.astype(np.float32)), options, None, None)
-    history, best_epoch = train_on(devices, run, quick(), watcher)
+    history, best_epoch = train_on(devices, run, _specs.pretraining_spec(quick(), seed=0), watcher)
     assert len(history) == best_epoch == 2
     begin, *rest = watcher.heard
     assert begin == "begin" and [rest[0], rest[2]] == ["begin_epoch"] * 2
@@ -477,7 +477,8 @@ def test_a_panel_that_is_not_in_memory_is_sent_by_its_file(kind, tmp_path):
             file["panel"] = values
         stored = h5py.File(tmp_path / "panel.h5")["panel"]
     embedder = quick(device="cpu").fit(walks(20, 1, 64))
-    panel = embedder._panel(check_panel(embedder, stored, reset=False))
+    checked = check_panel(embedder, stored, reset=False)
+    panel = _specs.fitted_input(embedder).panel(checked)
     copy = sent(panel, tmp_path)
     rows = np.array([3, 150, 4])
     np.testing.assert_array_equal(copy.take(rows).values, panel.take(rows).values)
@@ -486,7 +487,7 @@ def test_a_panel_that_is_not_in_memory_is_sent_by_its_file(kind, tmp_path):
 
 def test_what_cannot_be_sent_is_a_sentence(tmp_path):
     lock = threading.Lock()
-    with pytest.raises(ValueError, match=r"cannot be handed to them .*lock.*use n_devices=1"):
+    with pytest.raises(ValueError, match=r"cannot be sent to them .*lock.*use n_devices=1"):
         run_on_ranks(lambda watcher: lock, 2, n_threads=1, watcher=None, remedy="")
 
 

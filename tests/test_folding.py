@@ -8,7 +8,8 @@ import torch
 from quick import CONFIGURATIONS, dilated, quick, walks
 from torch import nn
 
-from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn import _specs
+from fei_sklearn._bridge.encoding import build_readout
 from fei_sklearn.encoder.folding import FoldedConv1d, fold_batch_norm
 from fei_sklearn.encoder.layers import MaskedBatchNorm1d
 from fei_sklearn.encoder.resnet import FEIEncoder
@@ -129,9 +130,11 @@ def test_what_every_objective_reads_out_survives_folding(objective):
 
 
 def compare(embedder, X):
-    panel = embedder._panel(embedder._values(X))
+    encoding = _specs.encoding_spec(embedder)
+    panel = encoding.input.panel(embedder._values(X))
     encoder = embedder.encoder_
     assert any(isinstance(module, MaskedBatchNorm1d) for module in encoder.modules())
-    expected = embed(_network.build_readout(embedder, encoder), panel, device=CPU)
+    readout = build_readout(encoding.model, encoding.readout, encoder)
+    expected = embed(readout, panel, device=CPU)
     embeddings = embedder.transform(X)
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())

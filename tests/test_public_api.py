@@ -148,9 +148,9 @@ def test_progress_has_a_line_for_some_epochs(verbose, epochs, capfd):
     ],
 )
 def test_durations(seconds, shown):
-    from fei_sklearn._fitting import _duration
+    from fei_sklearn._fitting import duration
 
-    assert _duration(seconds) == shown
+    assert duration(seconds) == shown
 
 
 def test_nothing_is_written_unless_asked(tmp_path, monkeypatch):

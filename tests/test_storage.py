@@ -14,7 +14,7 @@ from quick import CONFIGURATIONS, quick, walks
 from sklearn.exceptions import NotFittedError
 
 from fei_sklearn import FEIClassifier
-from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn._bridge import encoding, pretraining
 from fei_sklearn._input import stored as _storage
 from fei_sklearn._input.stored import StoredPanel, is_stored, row_blocks
 
@@ -59,8 +59,8 @@ stores = pytest.mark.parametrize("store", STORES.values(), ids=STORES)
 def small_parts(monkeypatch):
     """Parts that are smaller than the panels of these tests."""
     monkeypatch.setattr(_storage, "CHUNK_ROWS", 8)
-    monkeypatch.setattr(_network, "VALUES_AT_ONCE", 1)
-    monkeypatch.setitem(_network.TILE_ROWS, "cpu", 8)
+    monkeypatch.setattr(encoding, "VALUES_AT_ONCE", 1)
+    monkeypatch.setitem(encoding.TILE_ROWS, "cpu", 8)
 
 
 class Noting:
@@ -223,13 +223,13 @@ def test_transform_reads_the_panel_for_its_lengths_and_to_embed_it(make, chunk_r
 @pytest.mark.parametrize(("scaling", "n_passes"), [("channel", 2), ("series", 1)])
 def test_fit_looks_through_the_panel_for_statistics_and_for_lengths(scaling, n_passes, monkeypatch):
     source, reads = Noting(walks(40), 3), []
-    pretrain = _network.pretrain
+    pretrain = pretraining.pretrain
 
     def noting(*arguments):
         reads.append(how_often(source))
         return pretrain(*arguments)
 
-    monkeypatch.setattr(_network, "pretrain", noting)
+    monkeypatch.setattr(pretraining, "pretrain", noting)
     quick(scaling=scaling).fit(source)
     assert (reads[0] == n_passes).all()
 

@@ -1,4 +1,4 @@
-"""The machine: devices, precision, threads, and the caller's random state."""
+"""Devices, precision and threads to compute on, and the caller's random state."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PRECISIONS = ("auto", "32-true", "64-true", "16-mixed", "bf16-mixed")
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Device to compute on.
+    """Return a device to compute on.
 
     Parameters
     ----------
     device : str or torch.device
-        "auto" takes CUDA where there is one and the CPU elsewhere.
+        Name of a device. "auto" is CUDA where there is one, and the CPU elsewhere.
 
     Returns
     -------
     torch.device
-        The device, which exists.
+        A device of this machine.
 
     Raises
     ------
@@ -34,7 +34,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         If torch does not know the device, or the machine does not have it.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        has_cuda = torch.cuda.is_available()
+        return torch.device("cuda" if has_cuda else "cpu")
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
@@ -43,14 +44,23 @@ def resolve_device(device: str | torch.device) -> torch.device:
         ) from None
     if resolved.type == "cpu":
         return torch.device("cpu")
-    backend = {"cuda": torch.cuda, "mps": torch.mps}.get(resolved.type)
-    n_devices = backend.device_count() if backend is not None else 0
-    if (resolved.index or 0) >= n_devices:
+    n_devices = _n_devices(resolved.type)
+    index = resolved.index or 0
+    if index >= n_devices:
         raise ValueError(
             f"device={str(device)!r} is not on this machine, which has {n_devices} such devices; "
             "use device='auto' or 'cpu'."
         )
     return resolved
+
+
+def _n_devices(kind: str) -> int:
+    """Return how many devices of a kind the machine has."""
+    if kind == "cuda":
+        return torch.cuda.device_count()
+    if kind == "mps":
+        return torch.mps.device_count()
+    return 0
 
 
 @dataclass(frozen=True)
@@ -60,9 +70,9 @@ class Devices:
     Attributes
     ----------
     own : torch.device
-        This process's.
+        Device of this process.
     count : int
-        How many there are, each with a process of its own in training.
+        Number of devices, each with a process of its own in training.
     joined : bool
         Whether torchrun or SLURM has started these processes, of which this is one.
     """
@@ -72,7 +82,7 @@ class Devices:
     joined: bool
 
     def all(self) -> list[torch.device]:
-        """Those that this process may use by itself."""
+        """Return the devices that this process may use by itself."""
         if self.joined or self.count == 1:
             return [self.own]
         if self.own.type == "cpu":
@@ -81,113 +91,144 @@ class Devices:
 
 
 def resolve_devices(n_devices: int | str, device: str) -> Devices:
-    """Devices to compute on together.
+    """Return devices to compute on together.
 
     Parameters
     ----------
     n_devices : int or "auto"
-        Number of devices. "auto" is that of the processes that torchrun or SLURM has started, else
-        that of the machine's CUDA devices, else 1.
+        Number of devices. "auto" is the number of processes that torchrun or SLURM has started,
+        else the number of CUDA devices of the machine, else 1.
     device : str
-        As :func:`resolve_device` takes it.
+        Name of a device, as in :func:`resolve_device`.
 
     Returns
     -------
     Devices
-        They exist.
+        Devices of this machine.
 
     Raises
     ------
     ValueError
-        If there are fewer devices, or other processes than `n_devices`.
+        If there are fewer devices, or if `n_devices` is not the number of processes started.
     """
     own = resolve_device(device)
     n_processes, local_rank = _launched()
-    if n_devices == "auto":
-        n_devices = n_processes
-        if n_processes == 1 and own.type == "cuda" and own.index is None:
-            n_devices = torch.cuda.device_count()
-    n_devices = int(n_devices)
-    if n_devices == 1:
-        return Devices(own, 1, False)
+    count = _resolve_count(n_devices, own, n_processes)
+    if count == 1:
+        return Devices(own, count=1, joined=False)
     if own.index is not None or own.type not in ("cpu", "cuda"):
         raise ValueError(
-            f"n_devices={n_devices} needs device='cuda', whose devices it counts from the first, "
-            f"or 'cpu', got {device!r}."
+            f"n_devices={count} needs device='cuda', whose devices are counted from the first, or "
+            f"device='cpu', got {device!r}."
         )
-    if n_processes not in (1, n_devices):
+    if n_processes not in (1, count):
         raise ValueError(
-            f"n_devices={n_devices}, but {n_processes} processes were started: use "
+            f"n_devices={count}, but {n_processes} processes were started: use "
             f"n_devices={n_processes} or 'auto'."
         )
     joined = n_processes > 1
-    n_here, n_needed = torch.cuda.device_count(), local_rank + 1 if joined else n_devices
-    if own.type == "cuda" and n_needed > n_here:
+    if own.type == "cuda":
+        _check_n_cuda(count, n_needed=local_rank + 1 if joined else count)
+        if joined:
+            own = torch.device("cuda", local_rank)
+    return Devices(own, count, joined)
+
+
+def _resolve_count(n_devices: int | str, own: torch.device, n_processes: int) -> int:
+    """Return the number of devices, with a number for "auto"."""
+    if n_devices != "auto":
+        return int(n_devices)
+    if n_processes == 1 and own.type == "cuda" and own.index is None:
+        return torch.cuda.device_count()
+    return n_processes
+
+
+def _check_n_cuda(count: int, n_needed: int) -> None:
+    """Raise a ValueError if this machine lacks CUDA devices."""
+    n_here = torch.cuda.device_count()
+    if n_needed > n_here:
         raise ValueError(
-            f"n_devices={n_devices} needs {n_needed} CUDA devices on this machine, which has or "
-            f"shows {n_here}: use n_devices='auto'."
+            f"n_devices={count} needs {n_needed} CUDA devices on this machine, which has or shows "
+            f"{n_here}: use n_devices='auto'."
         )
-    if joined and own.type == "cuda":
-        own = torch.device("cuda", local_rank)
-    return Devices(own, n_devices, joined)
 
 
 def _launched() -> tuple[int, int]:
-    """Processes that torchrun or SLURM has started, and which of its machine's this is."""
-    env = os.environ
-    if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= env.keys():
-        return int(env["WORLD_SIZE"]), int(env["LOCAL_RANK"])
-    # srun alone makes steps; a batch script by itself is one process, whatever SLURM_NTASKS is
-    if {"SLURM_STEP_ID", "SLURM_NTASKS", "SLURM_LOCALID"} <= env.keys():
-        return int(env["SLURM_NTASKS"]), int(env["SLURM_LOCALID"])
+    """Return how many processes torchrun or SLURM has started, and this one's rank on its machine.
+
+    Without a launcher that is one process, of rank 0.
+    """
+    variables = os.environ
+    if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= variables.keys():
+        return int(variables["WORLD_SIZE"]), int(variables["LOCAL_RANK"])
+    # only srun makes steps; a batch script by itself is one process, whatever SLURM_NTASKS is
+    if {"SLURM_STEP_ID", "SLURM_NTASKS", "SLURM_LOCALID"} <= variables.keys():
+        return int(variables["SLURM_NTASKS"]), int(variables["SLURM_LOCALID"])
     return 1, 0
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Precision to train in, by Lightning Fabric's name.
+    """Return the precision to train in, by Lightning Fabric's name.
 
-    "auto" is float32 on the CPU, and mixed with bfloat16 on a CUDA device that has it.
+    Parameters
+    ----------
+    precision : str
+        One of :data:`PRECISIONS`. "auto" is float32 on the CPU, and mixed with bfloat16 on a CUDA
+        device that supports it.
+    device : torch.device
+        Device to train on.
 
     Raises
     ------
     ValueError
-        For an unknown name.
+        If the name is unknown.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}.")
     if precision != "auto":
         return precision
-    return "bf16-mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return "bf16-mixed"
+    return "32-true"
 
 
 @contextmanager
 def torch_threads(n_jobs: int | None) -> Iterator[None]:
-    """Run a block with this many of torch's CPU threads, and restore their number.
+    """Run a block with a number of torch's CPU threads, and restore the number afterwards.
 
     Parameters
     ----------
     n_jobs : int or None
-        Number of threads, at most one for each core; -1 means one for each core. None leaves the
-        number as it is.
+        Number of threads, at most one per core; -1 means one per core. None leaves the number as
+        it is.
+
+    Raises
+    ------
+    ValueError
+        If `n_jobs` is 0 or not an integer.
     """
+    if n_jobs is None:
+        yield
+        return
+    if not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
+        raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}.")
     before = torch.get_num_threads()
-    if n_jobs is not None:
-        if not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
-            raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}.")
-        # more threads than cores only wait for each other, and very many crash torch
-        n_threads = min(joblib.effective_n_jobs(int(n_jobs)), os.cpu_count() or 1)
-        torch.set_num_threads(n_threads)
+    # more threads than cores only wait for each other, and very many crash torch
+    n_threads = min(joblib.effective_n_jobs(int(n_jobs)), os.cpu_count() or 1)
+    torch.set_num_threads(n_threads)
     try:
         yield
     finally:
-        if n_jobs is not None:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
 
 
 @contextmanager
 def shared_threads(n_workers: int) -> Iterator[None]:
-    """Run a block in which torch's CPU threads are shared out among so many workers."""
-    with torch_threads(max(1, torch.get_num_threads() // n_workers) if n_workers > 1 else None):
+    """Run a block in which each of several workers has its share of torch's CPU threads."""
+    n_jobs = None
+    if n_workers > 1:
+        n_jobs = max(1, torch.get_num_threads() // n_workers)
+    with torch_threads(n_jobs):
         yield
 
 
@@ -198,10 +239,17 @@ _global_generator = threading.RLock()
 def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
     """Run a block, whose modules draw from torch's global generator, from a seed of its own.
 
-    The caller's random state is as it was afterwards.
+    The caller's random state is restored afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the global generator within the block.
+    device : torch.device
+        Device whose generator is seeded as well, if it is a CUDA device.
     """
-    devices = [device] if device.type == "cuda" else []
-    # the generator is the process's, so threads take turns
-    with _global_generator, torch.random.fork_rng(devices=devices):
+    cuda_devices = [device] if device.type == "cuda" else []
+    # the process has one global generator, so threads take turns
+    with _global_generator, torch.random.fork_rng(devices=cuda_devices):
         torch.manual_seed(seed)
         yield

@@ -1,21 +1,18 @@
-"""Fine-tuning in torch: a head on an embedder's encoder, trained with it or on its embeddings."""
+"""Fine-tuning: a head on an encoder, trained with the encoder or on its embeddings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 
+from fei_sklearn._bridge.building import fitted_encoder_spec, users_random_state
 from fei_sklearn._bridge.devices import resolve_device, torch_threads
-from fei_sklearn._bridge.pretraining import (
-    Architecture,
-    Weights,
-    build_readout,
-    restore_encoder,
-    training_options,
-)
+from fei_sklearn._bridge.encoding import build_readout, restore_encoder
+from fei_sklearn._bridge.first_head import HeadArrays
+from fei_sklearn._bridge.pretraining import training_options
+from fei_sklearn._bridge.spec import EncodingSpec, FinetuningSpec, Weights, as_model_weights
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 from fei_sklearn.training.loop import train
@@ -23,88 +20,50 @@ from fei_sklearn.training.progress import EpochRecord, Watcher
 
 
 @dataclass(frozen=True)
-class HeadArrays:
-    """A linear head as arrays, in float64.
-
-    Attributes
-    ----------
-    centre, scale : ndarray of shape (n_features,)
-        By which features are standardised.
-    weight : ndarray of shape (n_outputs, n_features)
-        On standardised features.
-    bias : ndarray of shape (n_outputs,)
-        Outputs at the mean of the features.
-    penalty : float, default=0.0
-        What times the squared distance of the weights from `anchor` joins the loss.
-    anchor : ndarray of shape (n_outputs, n_features), default=None
-        What the penalty draws the weights to; None without a penalty.
-    """
-
-    centre: np.ndarray
-    scale: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray
-    penalty: float = 0.0
-    anchor: np.ndarray | None = None
-
-    def on_features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients and intercept on features as they are."""
-        coef = self.weight / self.scale
-        return coef, self.bias - coef @ self.centre
-
-
-@dataclass(frozen=True)
 class Finetuned:
-    """What fine-tuning gives.
+    """Outcome of a fine-tuning.
 
     Attributes
     ----------
-    weights : dict of str to ndarray, or None
-        Of the encoder; None if it was frozen.
+    weights : dict of str to ndarray
+        Weights of the encoder, under their names in a model; none if it was frozen.
     head : HeadArrays
         The trained head.
     history : list of dict
-        One record an epoch.
+        One record per epoch.
     best_epoch : int
-        Epoch of the weights, from 1.
+        Epoch of the weights, from 1; 0 without training.
     """
 
-    weights: Weights | None
+    weights: Weights
     head: HeadArrays
     history: list[EpochRecord]
     best_epoch: int
 
 
 def finetune(
-    tuner: Any,
-    embedder: Any,
+    spec: FinetuningSpec,
+    encoding: EncodingSpec,
     panel: Panel,
     head: HeadArrays,
     rows: np.ndarray,
     held_out: np.ndarray,
-    *,
-    class_weight: np.ndarray | None,
-    seed: int,
     watcher: Watcher,
 ) -> Finetuned:
     """Train a head on series and their targets, and unless frozen the encoder with it.
 
     Parameters
     ----------
-    tuner : FEIClassifier or FEIRegressor
-        Its parameters are read, nothing is written.
-    embedder : FEIEmbedder
-        A fitted embedder, from whose weights to start.
+    spec : FinetuningSpec
+        The fine-tuning.
+    encoding : EncodingSpec
+        The fitted model to start from, and its readout.
     panel : Panel
         Series with targets; embeddings of shape (n_samples, n_features, 1) for a frozen encoder.
     head : HeadArrays
         The head to start from.
     rows, held_out : ndarray of int
         Rows that train and rows that validate, of which there may be none.
-    class_weight : ndarray of shape (n_classes,) or None
-        Weights of the classes.
-    seed : int
-        Source of all randomness.
     watcher : Watcher
         Follows the run.
 
@@ -112,33 +71,51 @@ def finetune(
     -------
     Finetuned
         Weights, head and history.
+
+    Raises
+    ------
+    ValueError
+        If a loss is not finite, or a batch is too large for the device's memory.
     """
-    device = resolve_device(tuner.device)
-    architecture = Architecture.of(embedder)
-    with torch_threads(tuner.n_jobs), architecture.random_state(seed, device):
-        frozen = tuner.freeze_encoder
-        encoder = None if frozen else restore_encoder(embedder)
-        readout = Features() if encoder is None else build_readout(embedder, encoder)
+    device = resolve_device(spec.machine.device)
+    encoder_spec = fitted_encoder_spec(encoding.model)
+    threads = torch_threads(spec.machine.n_jobs)
+    random_state = users_random_state(encoder_spec, spec.seed, device)
+    history: list[EpochRecord] = []
+    best_epoch = 0
+    with threads, random_state:
+        encoder = None
+        readout: torch.nn.Module = Features()
+        if not spec.freeze_encoder:
+            encoder = restore_encoder(encoding.model)
+            readout = build_readout(encoding.model, encoding.readout, encoder)
         layer = LinearHead(
-            *(_float32(a) for a in (head.centre, head.scale, head.weight, head.bias))
+            _float32(head.centre), _float32(head.scale), _float32(head.weight), _float32(head.bias)
         )
-        weight = None if class_weight is None else _float32(class_weight)
-        anchor = None if head.anchor is None else _float32(head.anchor)
-        objective = SupervisedObjective(readout, layer, weight, head.penalty, anchor)
-        history: list[EpochRecord] = []
-        best_epoch = 0
-        if tuner.max_epochs:
+        objective = SupervisedObjective(
+            readout,
+            layer,
+            class_weight=_optional_float32(spec.class_weight),
+            penalty=head.penalty,
+            anchor=_optional_float32(head.anchor),
+        )
+        if spec.optimisation.max_epochs:
+            batch_size = spec.optimisation.batch_size_for(len(rows))
             result = train(
                 objective,
                 panel.select(rows),
-                training_options(tuner, tuner.batch_size, device, seed),
+                training_options(spec.optimisation, batch_size, device, spec.seed),
                 validation=panel.select(held_out) if len(held_out) else None,
                 watcher=watcher,
             )
-            history, best_epoch = result.history, result.best_epoch
-    state = {} if encoder is None else encoder.state_dict()
+            history = result.history
+            best_epoch = result.best_epoch
+    weights = {}
+    if encoder is not None:
+        state = {name: value.numpy().copy() for name, value in encoder.state_dict().items()}
+        weights = as_model_weights(state)
     return Finetuned(
-        weights={f"encoder.{k}": v.numpy().copy() for k, v in state.items()} or None,
+        weights=weights,
         head=replace(head, weight=_float64(layer.weight), bias=_float64(layer.bias)),
         history=history,
         best_epoch=best_epoch,
@@ -147,6 +124,12 @@ def finetune(
 
 def _float32(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(array, dtype=np.float32))
+
+
+def _optional_float32(array: np.ndarray | None) -> torch.Tensor | None:
+    if array is None:
+        return None
+    return _float32(array)
 
 
 def _float64(tensor: torch.Tensor) -> np.ndarray:

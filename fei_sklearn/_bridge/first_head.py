@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_predict
 
-from fei_sklearn._bridge.finetuning import HeadArrays
+#: Penalties of the ridge regression per feature, on class indicators and on targets.
+CLASS_PENALTY = 0.01
+TARGET_PENALTY = 0.1
 
-#: Penalty of the ridge regression, per feature: on classes and on targets.
-CLASS_PENALTY, TARGET_PENALTY = 0.01, 0.1
-
-#: What times the mean squared distance from a classifier's first head joins the loss, per series.
+#: Weight in the loss, per series, of the squared distance from a classifier's first head.
 ANCHOR = 5.0
 
-#: Folds that tell by how much to multiply a classifier's outputs, and bounds of that. Beyond 10 a
-#: head that fits would be so sure that its gradients vanish, into numbers that are slow on a CPU.
-N_FOLDS, SCALES = 5, (0.1, 10.0)
+#: Cross-validation folds whose outputs give the factor on a classifier's outputs.
+N_FOLDS = 5
+
+#: Bounds of that factor. Beyond 10 the probabilities of a head that fits would be so close to 0
+#: and 1 that its gradients vanish into denormal numbers, which are slow on a CPU.
+SMALLEST_FACTOR = 0.1
+LARGEST_FACTOR = 10.0
+
+#: Standard deviation, relative to the largest mean, up to which a feature counts as constant.
+CONSTANT_FEATURE = 1e-6
+
+
+@dataclass(frozen=True)
+class HeadArrays:
+    """A linear head as arrays, in float64.
+
+    Attributes
+    ----------
+    centre, scale : ndarray of shape (n_features,)
+        Mean and standard deviation that standardise the features.
+    weight : ndarray of shape (n_outputs, n_features)
+        Weights on standardised features.
+    bias : ndarray of shape (n_outputs,)
+        Outputs at the mean of the features.
+    penalty : float, default=0.0
+        Weight of the squared distance between the weights and `anchor` in the loss.
+    anchor : ndarray of shape (n_outputs, n_features), default=None
+        Weights to which the penalty draws; None without a penalty.
+    """
+
+    centre: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+    penalty: float = 0.0
+    anchor: np.ndarray | None = None
+
+    def on_features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients and intercept on features that are not standardised."""
+        coef = self.weight / self.scale
+        intercept = self.bias - coef @ self.centre
+        return coef, intercept
 
 
 def first_head(
@@ -29,7 +69,7 @@ def first_head(
     n_classes: int | None = None,
     class_weight: np.ndarray | None = None,
 ) -> HeadArrays:
-    """A linear head on standardised features.
+    """Return a linear head on standardised features.
 
     Parameters
     ----------
@@ -38,67 +78,87 @@ def first_head(
     y : ndarray of shape (n_samples,), int, or (n_samples, n_outputs), floating
         Classes from 0, or standardised targets.
     warm : bool
-        Fit it, by ridge regression on the targets or on class indicators; else it is zero.
+        Whether ridge regression on the targets or on class indicators fits the head; otherwise it
+        is zero.
     n_classes : int, default=None
-        Classes there are, of which `y` may lack some; None takes those up to its greatest.
+        Number of classes, of which `y` may lack some; None counts them up to the greatest in `y`.
     class_weight : ndarray of shape (n_classes,), default=None
         Weights of the classes.
 
     Returns
     -------
     HeadArrays
-        The head, with the features' own mean and standard deviation. Fitted, it brings a penalty
-        that keeps it from going far: without that, thousands of features would go on to fit the
-        training series whatever the ridge penalty and the class weights had said.
+        The head, with the mean and standard deviation of the features. A fitted head has a penalty
+        that keeps its weights close to their start: without it, thousands of features would go on
+        to fit the training series, whatever the ridge penalty and the class weights.
     """
-    centre, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 1e-6 * np.abs(centre).max(), scale, 1.0)
-    standardised, n_features = (features - centre) / scale, features.shape[1]
-    n_outputs = y.shape[1] if y.ndim == 2 else n_classes or int(y.max()) + 1
+    centre = features.mean(axis=0)
+    scale = features.std(axis=0)
+    varies = scale > CONSTANT_FEATURE * np.abs(centre).max()
+    scale = np.where(varies, scale, 1.0)
+    standardised = (features - centre) / scale
+    n_features = features.shape[1]
+    n_outputs = _n_outputs(y, n_classes)
     if not warm:
-        return HeadArrays(centre, scale, np.zeros((n_outputs, n_features)), np.zeros(n_outputs))
+        weight = np.zeros((n_outputs, n_features))
+        return HeadArrays(centre, scale, weight, np.zeros(n_outputs))
     if y.ndim == 2:
-        weight, bias = _fitted(Ridge(alpha=TARGET_PENALTY * n_features), standardised, y)
-        penalty = TARGET_PENALTY * n_features / y.size
-        return HeadArrays(centre, scale, weight, bias, penalty, np.zeros_like(weight))
-    weight, bias = _of_classes(standardised, y, n_outputs, class_weight)
+        ridge_penalty = TARGET_PENALTY * n_features
+        weight, bias = _fitted(Ridge(alpha=ridge_penalty), standardised, y)
+        return HeadArrays(
+            centre, scale, weight, bias, ridge_penalty / y.size, np.zeros_like(weight)
+        )
+    weight, bias = _class_logits(standardised, y, n_outputs, class_weight)
     return HeadArrays(centre, scale, weight, bias, ANCHOR / len(y), weight)
 
 
-def _of_classes(
+def _n_outputs(y: np.ndarray, n_classes: int | None) -> int:
+    if y.ndim == 2:
+        return int(y.shape[1])
+    return n_classes or int(y.max()) + 1
+
+
+def _class_logits(
     features: np.ndarray, y: np.ndarray, n_classes: int, class_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits: ridge regression on class indicators, times what makes probabilities of them."""
-    weights = np.ones(len(y)) if class_weight is None else class_weight[y]
+    """Fit ridge regression on class indicators, times the factor of the likeliest probabilities."""
+    weights = np.ones(len(y))
+    if class_weight is not None:
+        weights = class_weight[y]
     weights = weights / weights.mean()
-    indicators = np.where(y[:, None] == np.arange(n_classes), 1.0, -1.0)
+    is_class = y[:, np.newaxis] == np.arange(n_classes)
+    indicators = np.where(is_class, 1.0, -1.0)
     model = Ridge(alpha=CLASS_PENALTY * features.shape[1])
-    scale = 1.0
+    factor = 1.0
     if len(y) >= 2 * N_FOLDS:
         folds = KFold(N_FOLDS, shuffle=True, random_state=0)
         outputs = cross_val_predict(
             model, features, indicators, cv=folds, params={"sample_weight": weights}
         )
-        scale = _best_scale(outputs, y, weights)
+        factor = _best_factor(outputs, y, weights)
     weight, bias = _fitted(model, features, indicators, weights)
-    return scale * weight, scale * bias
+    return factor * weight, factor * bias
 
 
-def _best_scale(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
-    """By what to multiply outputs for the least cross-entropy."""
+def _best_factor(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """Return the factor on outputs with the least cross-entropy."""
+    rows = np.arange(len(y))
 
-    def cross_entropy(log_scale: float) -> float:
-        logits = log_softmax(np.exp(log_scale) * outputs, axis=1)
-        return -float(weights @ logits[np.arange(len(y)), y])
+    def cross_entropy(log_factor: float) -> float:
+        log_probabilities = log_softmax(np.exp(log_factor) * outputs, axis=1)
+        return -float(weights @ log_probabilities[rows, y])
 
-    bounds = tuple(np.log(SCALES))
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
+    bounds = (np.log(SMALLEST_FACTOR), np.log(LARGEST_FACTOR))
+    best = minimize_scalar(cross_entropy, bounds=bounds, method="bounded")
+    return float(np.exp(best.x))
 
 
 def _fitted(
     model: Ridge, features: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and bias, also of a single output."""
+    """Fit, and return weights and bias, with an axis for the outputs even if there is only one."""
     model.fit(features, targets, sample_weight=weights)
     n_outputs = targets.shape[1]
-    return model.coef_.reshape(n_outputs, -1), np.broadcast_to(model.intercept_, (n_outputs,))
+    weight = model.coef_.reshape(n_outputs, -1)
+    bias = np.broadcast_to(model.intercept_, (n_outputs,))
+    return weight, bias

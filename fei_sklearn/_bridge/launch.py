@@ -1,11 +1,10 @@
-"""Pretraining on one device or, with a process for each, on several."""
+"""Training runs on one device, or on several with a process for each."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import nn
 
 from fei_sklearn._bridge.devices import Devices, resolve_devices
 from fei_sklearn._bridge.processes import run_on_ranks
+from fei_sklearn._bridge.spec import PretrainingSpec, Weights
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.base import Objective
 from fei_sklearn.training.checkpointing import RunFolder
@@ -20,12 +20,24 @@ from fei_sklearn.training.loop import TrainingResult, train
 from fei_sklearn.training.options import TrainingOptions
 from fei_sklearn.training.progress import EpochRecord, Watcher, copies
 
-Arrays = dict[str, np.ndarray]
-
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """All that training takes but who follows it: what each process of a group is given."""
+    """Arguments of training but for the watcher; every process of a group is sent a copy.
+
+    Attributes
+    ----------
+    objective : Objective
+        The objective, which is trained in place.
+    panel : Panel
+        Training series.
+    options : TrainingOptions
+        Options of the run.
+    validation : Panel or None
+        Series that early stopping watches.
+    run_folder : RunFolder or None
+        Folder of the run's state.
+    """
 
     objective: Objective
     panel: Panel
@@ -44,45 +56,51 @@ class TrainingRun:
             run_folder=self.run_folder,
         )
 
-    def on_rank(self, watcher: Watcher | None) -> tuple[Arrays, list[EpochRecord], int]:
-        """Train as one of several processes; arrays, because tensors do not leave a process."""
+    def on_rank(self, watcher: Watcher | None) -> tuple[Weights, list[EpochRecord], int]:
+        """Train as one of several processes, and return weights as arrays, records and best epoch.
+
+        Tensors cannot be sent to another process.
+        """
         options = self.options
         device = resolve_devices(options.n_devices, options.device.type).own
         torch.manual_seed(options.seed + int(os.environ["RANK"]))  # for a user's own encoder
-        result = replace(self, options=replace(options, device=device))(watcher)
+        run = replace(self, options=replace(options, device=device))
+        result = run(watcher)
         weights = {name: value.numpy() for name, value in self.objective.state_dict().items()}
         return weights, result.history, result.best_epoch
 
 
 def train_on(
-    devices: Devices, run: TrainingRun, embedder: Any, watcher: Watcher
+    devices: Devices, run: TrainingRun, spec: PretrainingSpec, watcher: Watcher
 ) -> tuple[list[EpochRecord], int]:
-    """Train in place, in this process or in one for each device.
+    """Train in place, in this process or in one process per device.
 
     Parameters
     ----------
     devices : Devices
         Where to train.
     run : TrainingRun
-        What to train.
-    embedder : FEIEmbedder
-        Its parameters are read.
+        The run.
+    spec : PretrainingSpec
+        The pretraining that the run is part of.
     watcher : Watcher
         Follows the run.
 
     Returns
     -------
-    tuple of (list of dict, int)
-        History and best epoch.
+    history : list of dict
+        One record per epoch.
+    best_epoch : int
+        Epoch of the weights, from 1.
 
     Raises
     ------
     ValueError
-        If the run cannot be spread over several devices.
+        If several devices cannot share the run.
     RuntimeError
         If one of the processes was killed.
     """
-    _check(devices, run, embedder)
+    _check(devices, run, spec)
     if devices.count == 1 or devices.joined:
         result = run(watcher)
         return result.history, result.best_epoch
@@ -92,7 +110,7 @@ def train_on(
         devices.count,
         n_threads=max(1, torch.get_num_threads() // devices.count),
         watcher=follower,
-        remedy=_remedy(embedder),
+        remedy=_remedy(spec),
     )
     run.objective.load_state_dict(_tensors(weights))
     run.objective.eval()
@@ -101,47 +119,56 @@ def train_on(
 
 
 class _Follower:
-    """Passes on what is heard of a run in other processes, which give arrays for weights."""
+    """Watcher in the calling process of a run in other processes, whose weights are arrays."""
 
     def __init__(self, watcher: Watcher, objective: nn.Module) -> None:
-        self.watcher, self.objective = watcher, objective
-        self.begin_epoch, self.end_epoch = watcher.begin_epoch, watcher.end_epoch
+        self.watcher = watcher
+        self.objective = objective
         self.ended_at: int | None = None
 
-    def begin(self, best: Callable[[], tuple[Arrays, int]]) -> None:
-        """Tell that the run begins."""
+    def begin(self, best: Callable[[], tuple[Weights, int]]) -> None:
+        """Pass on that the run begins, with a function that returns its best weights."""
 
-        def weights() -> tuple[dict[str, torch.Tensor], int]:
-            if self.ended_at is not None:  # and with it the other processes
+        def best_tensors() -> tuple[dict[str, torch.Tensor], int]:
+            if self.ended_at is not None:  # the processes have ended, and left their weights here
                 return copies(self.objective), self.ended_at
             arrays, epoch = best()
             return _tensors(arrays), epoch
 
-        self.watcher.begin(weights)
+        self.watcher.begin(best_tensors)
+
+    def begin_epoch(self) -> None:
+        """Pass on that an epoch begins."""
+        self.watcher.begin_epoch()
+
+    def end_epoch(self, record: EpochRecord) -> bool:
+        """Pass on the record of an epoch, and return whether to stop."""
+        return self.watcher.end_epoch(record)
 
 
-def _tensors(arrays: Arrays) -> dict[str, torch.Tensor]:
+def _tensors(arrays: Weights) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
 
-def _check(devices: Devices, run: TrainingRun, embedder: Any) -> None:
-    """Raise a ValueError if a run cannot be spread over devices."""
+def _check(devices: Devices, run: TrainingRun, spec: PretrainingSpec) -> None:
+    """Raise a ValueError if several devices cannot share a run."""
     if devices.count == 1:
         return
     if not run.objective.mean_over_series:
         raise ValueError(
-            f"objective={embedder.objective!r} compares the series of a batch with each other, "
-            f"which are not on one device with n_devices={devices.count}: use n_devices=1."
+            f"objective={spec.objective!r} compares the series of a batch with each other, which "
+            f"n_devices={devices.count} would put on different devices: use n_devices=1."
         )
-    if devices.joined and embedder.random_state is None:
+    if devices.joined and not spec.is_repeatable:
         raise ValueError(
             f"n_devices={devices.count} in processes that were started together needs a "
-            "random_state, got None: they have to draw the same numbers."
+            "random_state, got None: all of them must draw the same numbers."
         )
 
 
-def _remedy(embedder: Any) -> str:
-    if embedder.checkpoint_dir is None:
-        return "fit again; with a checkpoint_dir it would go on from its last state."
-    folder = str(embedder.checkpoint_dir)
-    return f"the state in checkpoint_dir={folder!r} is intact, fit again to go on from it."
+def _remedy(spec: PretrainingSpec) -> str:
+    """Return the advice for a run of which a process was killed."""
+    if spec.checkpoint_dir is None:
+        return "fit again; with a checkpoint_dir the next fit would resume from the last state."
+    folder = str(spec.checkpoint_dir)
+    return f"the state in checkpoint_dir={folder!r} is intact, fit again to resume from it."

@@ -1,8 +1,8 @@
-"""Processes that train together, started and watched by the one that called `fit`.
+"""Processes that train together, started and watched by the process that called `fit`.
 
-Each rank is a new interpreter, which is told of the others as torchrun tells it. The caller's
-process computes nothing: it passes the epochs on to whoever follows the fit, notices at once when a
-rank has died, and ends the others. Nothing of them is left when it goes on.
+Each rank is a new interpreter, which finds the others by torchrun's environment variables. The
+calling process computes nothing. It passes the epochs on to the watcher of the fit, notices at once
+when a rank has died, and then kills the others. No rank is left when it returns.
 """
 
 from __future__ import annotations
@@ -21,50 +21,75 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import cloudpickle
 import numpy as np
 
+if TYPE_CHECKING:
+    from fei_sklearn.training.progress import Best, EpochRecord, Watcher
+
+T = TypeVar("T")
+
+#: Weights as arrays, and their epoch.
+BestArrays = tuple[dict[str, np.ndarray], int]
+
 #: Arrays of more bytes are put into a file, which all ranks map into their memory.
 MAPPED_BYTES = 2**20
-#: Seconds in which the process that was killed is looked for, once another has failed.
+#: Seconds in which a killed process is looked for after another one has failed.
 GRACE_SECONDS = 2.0
 
-#: Called in each rank with a watcher in the first, and None in the others.
-Job = Callable[[Any], Any]
+
+class ArrayWatcher(Protocol):
+    """Watcher of a run in other processes, which send their weights as arrays."""
+
+    def begin(self, best: Callable[[], BestArrays]) -> None:
+        """Note that the run begins, and how to get its best weights."""
+
+    def begin_epoch(self) -> None:
+        """Note that an epoch begins."""
+
+    def end_epoch(self, record: EpochRecord) -> bool:
+        """Note the record of an epoch, and return whether to stop."""
 
 
-def run_on_ranks(job: Job, n_ranks: int, *, n_threads: int, watcher: Any, remedy: str) -> Any:
+def run_on_ranks(
+    job: Callable[[Watcher | None], T],
+    n_ranks: int,
+    *,
+    n_threads: int,
+    watcher: ArrayWatcher,
+    remedy: str,
+) -> T:
     """Run a job in several processes at once.
 
     Parameters
     ----------
     job : callable
-        Pickled, code of the user's own included, and called in each process. It takes a watcher, or
-        None in all processes but the first. Large arrays in it are shared, not copied.
+        Pickled, with the user's own code, and called in each process with a watcher, or with None
+        in all processes but the first. Large arrays in the job are shared, not copied.
     n_ranks : int
         Number of processes.
     n_threads : int
-        CPU threads of each.
-    watcher : Watcher
-        What the first process's watcher hears, this one hears as well.
+        CPU threads per process.
+    watcher : ArrayWatcher
+        Receives in this process all that the first process's watcher receives.
     remedy : str
-        What to do when a process has died, for the error.
+        Advice for the error message if a process has died.
 
     Returns
     -------
     object
-        What the job gave in the first process.
+        Result of the job in the first process.
 
     Raises
     ------
     ValueError
-        If something in the job cannot be handed to other processes.
+        If something in the job cannot be sent to other processes.
     RuntimeError
         If a process was killed.
     Exception
-        Of the job, as it was raised there.
+        Exception of the job, as it was raised in its process.
     """
     with tempfile.TemporaryDirectory(prefix="fei-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "job"
@@ -72,13 +97,21 @@ def run_on_ranks(job: Job, n_ranks: int, *, n_threads: int, watcher: Any, remedy
             _send(job, file, Path(folder))
         ranks = _Ranks(path, n_ranks, n_threads)
         try:
-            return ranks.follow(watcher, remedy)
+            result: T = ranks.follow(watcher, remedy)
+            return result
         finally:  # Ctrl-C included
             ranks.end()
 
 
+class _Message(NamedTuple):
+    """Message of a rank to the calling process."""
+
+    kind: str
+    content: Any = None
+
+
 class _Ranks:
-    """The processes, as their parent sees them."""
+    """The processes, as the calling process sees them."""
 
     def __init__(self, path: Path, n_ranks: int, n_threads: int) -> None:
         common = os.environ | {
@@ -86,93 +119,113 @@ class _Ranks:
             "LOCAL_WORLD_SIZE": str(n_ranks),
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(_free_port()),
-            "TORCHELASTIC_RUN_ID": "fei-sklearn",  # by which the engine knows torchrun's variables
+            "TORCHELASTIC_RUN_ID": "fei-sklearn",  # the engine recognises torchrun by this one
             "OMP_NUM_THREADS": str(n_threads),
             "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),
         }
         command = [sys.executable, "-c", f"from {__name__} import main; main()", str(path)]
-        self.heard: queue.Queue[tuple[int, str, Any]] = queue.Queue()
+        self.received: queue.Queue[tuple[int, _Message]] = queue.Queue()
         self.processes: list[subprocess.Popen[bytes]] = []
         for rank in range(n_ranks):
-            env = common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            pipe = subprocess.PIPE
-            process = subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe)
+            process = subprocess.Popen(
+                command,
+                env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
             self.processes.append(process)
-            threading.Thread(target=self._hear, args=(rank, process.stdout), daemon=True).start()
+            reader = threading.Thread(
+                target=self._receive, args=(rank, _pipe(process.stdout)), daemon=True
+            )
+            reader.start()
 
-    def follow(self, watcher: Any, remedy: str) -> Any:
-        """Pass on what the first rank tells, until it is done or one of them has failed."""
-        told = self._told(remedy)
-        for what, about in told:
-            if what == "done":
-                return about
-            if what == "begin":
-                watcher.begin(lambda: self._best(told))
-            elif what == "begin_epoch":
+    def follow(self, watcher: ArrayWatcher, remedy: str) -> Any:
+        """Pass messages on to a watcher, and return the result of the first rank."""
+        messages = self._messages(remedy)
+        message = next(messages)
+        while message.kind != "done":
+            if message.kind == "begin":
+                watcher.begin(lambda: self._best(messages))
+            elif message.kind == "begin_epoch":
                 watcher.begin_epoch()
             else:
-                self._answer(bool(watcher.end_epoch(about)))
+                stops = watcher.end_epoch(message.content)
+                self._answer(bool(stops))
+            message = next(messages)
+        return message.content
 
-    def _hear(self, rank: int, stream: IO[bytes]) -> None:
+    def _receive(self, rank: int, stream: IO[bytes]) -> None:
+        """Put the messages of a rank into the queue, and "ended" when its stream has ended."""
         with suppress(EOFError, pickle.UnpicklingError, OSError, ValueError):
             while True:
-                self.heard.put((rank, *pickle.load(stream)))
-        self.heard.put((rank, "ended", None))
+                message = _Message(*pickle.load(stream))
+                self.received.put((rank, message))
+        self.received.put((rank, _Message("ended")))
 
-    def _told(self, remedy: str) -> Iterator[tuple[str, Any]]:
-        """What the first rank tells. Raises what has failed in any of them."""
+    def _messages(self, remedy: str) -> Iterator[_Message]:
+        """Yield the messages of the first rank; raise if any rank fails or ends."""
         while True:
-            rank, what, about = self.heard.get()
-            if what == "ended":
+            rank, message = self.received.get()
+            if message.kind == "ended":
                 raise self._death(rank, remedy)
-            if what == "failed":
-                raise self._failure(about, remedy)
-            yield what, about
+            if message.kind == "failed":
+                raise self._failure(message.content, remedy)
+            yield message
 
-    def _best(self, told: Iterator[tuple[str, Any]]) -> Any:
-        """The best weights so far, of the first rank while it waits for an answer."""
+    def _best(self, messages: Iterator[_Message]) -> BestArrays:
+        """Return the best weights so far of the first rank, which waits for an answer."""
         self._answer("best")
-        return next(told)[1]
+        best: BestArrays = next(messages).content
+        return best
 
-    def _answer(self, answer: Any) -> None:
-        stream = self.processes[0].stdin
-        assert stream is not None
-        with suppress(BrokenPipeError):  # of its end we shall hear
+    def _answer(self, answer: object) -> None:
+        stream = _pipe(self.processes[0].stdin)
+        with suppress(BrokenPipeError):  # the reader thread reports its exit
             pickle.dump(answer, stream)
             stream.flush()
 
     def _failure(self, error: BaseException, remedy: str) -> BaseException:
-        """What a rank raised, unless that was because another was killed."""
+        """Return the error of a rank, or of another rank whose death has caused it."""
+        is_its_own = isinstance(error, ValueError | TypeError)
         deadline = time.monotonic() + GRACE_SECONDS
-        while not isinstance(error, ValueError | TypeError) and time.monotonic() < deadline:
+        while not is_its_own and time.monotonic() < deadline:
             for rank, process in enumerate(self.processes):
-                if (process.poll() or 0) < 0:
+                was_killed = (process.poll() or 0) < 0
+                if was_killed:
                     return self._death(rank, remedy)
             time.sleep(0.05)
         return error
 
     def _death(self, rank: int, remedy: str) -> RuntimeError:
+        """Return the error of a rank that has ended before it was done."""
+        process = self.processes[rank]
         with suppress(subprocess.TimeoutExpired):
-            self.processes[rank].wait(GRACE_SECONDS)
-        code = self.processes[rank].returncode
-        how = f"ended with code {code}"
+            process.wait(GRACE_SECONDS)
+        code = process.returncode
+        end = f"ended with code {code}"
         if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
+            end = f"was killed by {signal.Signals(-code).name}"
         return RuntimeError(
-            f"Process {rank} of the {len(self.processes)} that trained together, from 0, {how}, "
-            f"and the others were ended: {remedy}"
+            f"Process {rank} of the {len(self.processes)} that trained together, counted from 0, "
+            f"{end}, and the others were stopped: {remedy}"
         )
 
     def end(self) -> None:
-        """End all processes, and wait until none of them is left."""
+        """Kill all processes, and wait until none is left."""
         for process in self.processes:
             process.kill()
         for process in self.processes:
             process.wait()
             for stream in (process.stdin, process.stdout):
-                assert stream is not None
                 with suppress(OSError):
-                    stream.close()
+                    _pipe(stream).close()
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    """Return a process's stream, which is None only if the process was started without a pipe."""
+    if stream is None:
+        raise RuntimeError("A process was started without pipes for its input and output.")
+    return stream
 
 
 def _free_port() -> int:
@@ -185,100 +238,117 @@ def _free_port() -> int:
 
 
 def main() -> None:
-    """Do the job, and tell the parent. On standard input are its answers, on output what it hears.
+    """Run the job, and report to the calling process.
 
-    What else is printed goes to standard error.
+    Standard input has the answers of the calling process, standard output is for messages to it.
+    Everything else that is printed goes to standard error.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-    teller = _Teller(os.fdopen(os.dup(1), "wb"))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the calling process handles Ctrl-C
+    reporter = _Reporter(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     is_first = os.environ["RANK"] == "0"
     try:
         with open(sys.argv[1], "rb") as file:
             job = pickle.load(file)
-        result = job(teller if is_first else None)
+        result = job(reporter if is_first else None)
         if is_first:
-            teller.tell("done", result)
+            reporter.send("done", result)
     except Exception as error:
-        teller.tell_failure(error)
-    teller.ended.wait()  # no rank leaves before the first is done
+        reporter.send_failure(error)
+    reporter.wait_for_end()  # no rank leaves before the first is done
 
 
-class _Teller:
-    """The first rank's watcher, which tells the parent; in the others, it tells of failures."""
+class _Reporter:
+    """Watcher of the first rank, which reports to the calling process; others report failures."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self.stream, self.ended = stream, threading.Event()
+        self.stream = stream
         self.answers: queue.Queue[Any] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.best: Best | None = None
+        threading.Thread(target=self._receive_answers, daemon=True).start()
 
-    def _listen(self) -> None:
-        """Take in the parent's answers; and end this process when there is no parent any more."""
+    def _receive_answers(self) -> None:
+        """Put answers into the queue, and exit when the calling process has ended."""
         with suppress(EOFError, OSError):
             while True:
-                self.answers.put(pickle.load(sys.stdin.buffer))
+                answer = pickle.load(sys.stdin.buffer)
+                self.answers.put(answer)
         os._exit(1)
 
-    def tell(self, what: str, about: Any = None) -> None:
+    def wait_for_end(self) -> None:
+        """Wait until the calling process kills this one."""
+        threading.Event().wait()
+
+    def send(self, kind: str, content: object = None) -> None:
         """Send a message."""
-        self.stream.write(pickle.dumps((what, about)))
+        message = pickle.dumps((kind, content))
+        self.stream.write(message)
         self.stream.flush()
 
-    def tell_failure(self, error: Exception) -> None:
-        """Send an exception, with where it was raised."""
+    def send_failure(self, error: Exception) -> None:
+        """Send an exception, with a note of where it was raised."""
         error.add_note(traceback.format_exc())
         try:
-            self.tell("failed", error)
+            self.send("failed", error)
         except (pickle.PicklingError, TypeError, AttributeError):
-            self.tell("failed", RuntimeError(f"{type(error).__name__}: {error}"))
+            self.send("failed", RuntimeError(f"{type(error).__name__}: {error}"))
 
-    def begin(self, best: Callable[[], tuple[dict[str, Any], int]]) -> None:
-        """Tell that the run begins."""
+    def begin(self, best: Best) -> None:
+        """Report that the run begins."""
         self.best = best
-        self.tell("begin")
+        self.send("begin")
 
     def begin_epoch(self) -> None:
-        """Tell that an epoch begins."""
-        self.tell("begin_epoch")
+        """Report that an epoch begins."""
+        self.send("begin_epoch")
 
-    def end_epoch(self, record: dict[str, float]) -> bool:
-        """Tell what an epoch gave, and hear whether to stop."""
-        self.tell("end_epoch", record)
-        while (answer := self.answers.get()) == "best":
-            weights, epoch = self.best()
-            self.tell("best", ({k: v.cpu().numpy() for k, v in weights.items()}, epoch))
+    def end_epoch(self, record: EpochRecord) -> bool:
+        """Report the record of an epoch, and return whether to stop."""
+        self.send("end_epoch", record)
+        answer = self.answers.get()
+        while answer == "best":
+            self._send_best()
+            answer = self.answers.get()
         return bool(answer)
+
+    def _send_best(self) -> None:
+        if self.best is None:
+            raise RuntimeError("The run has no weights yet: it must begin first.")
+        weights, epoch = self.best()
+        arrays = {name: tensor.cpu().numpy() for name, tensor in weights.items()}
+        self.send("best", (arrays, epoch))
 
 
 # Arrays that are shared
 
 
-def _send(job: Job, file: IO[bytes], folder: Path) -> None:
+def _send(job: object, file: IO[bytes], folder: Path) -> None:
     try:
         _Pickler(file, folder).dump(job)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"n_devices starts other processes, and what they work on cannot be handed to them "
+            "n_devices starts other processes, and part of their work cannot be sent to them "
             f"({error}): use n_devices=1, an array or a memory map, or start them with torchrun."
         ) from error
 
 
-class _Pickler(cloudpickle.Pickler):
-    """Pickles arrays by file: those of a memory map or HDF5 by their own, large ones by a new."""
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickler that sends arrays by file: those in a file by its name, large ones in a new file."""
 
     def __init__(self, file: IO[bytes], folder: Path) -> None:
         super().__init__(file)
-        self.folder, self.n_files = folder, 0
+        self.folder = folder
+        self.n_files = 0
 
     def reducer_override(self, obj: Any) -> Any:
-        """How to pickle an object."""
+        """Return how to pickle an object."""
         if type(obj).__module__.startswith("h5py.") and hasattr(obj, "chunks"):
             return _open_hdf5, (obj.file.filename, obj.name)
         if type(obj) not in (np.ndarray, np.memmap) or obj.dtype.hasobject:
             return super().reducer_override(obj)
         file_map = _file_map(obj)
         if file_map is not None:
-            return _in_file(obj, file_map)
+            return _reduce_map(obj, file_map)
         if obj.nbytes <= MAPPED_BYTES:
             return super().reducer_override(obj)
         self.n_files += 1
@@ -288,20 +358,26 @@ class _Pickler(cloudpickle.Pickler):
 
 
 def _file_map(array: np.ndarray) -> np.memmap | None:
-    """The memory map of the whole file that an array is a view of, if it is one."""
-    found, owner = None, array
+    """Return the memory map of a whole file that an array is a view of, or None."""
+    found = None
+    owner: Any = array
     while isinstance(owner, np.ndarray):
-        found = owner if isinstance(owner, np.memmap) else found
-        owner = owner.base  # type: ignore[assignment]
-    return found if found is not None and found.filename is not None else None
+        if isinstance(owner, np.memmap):
+            found = owner
+        owner = owner.base
+    if found is None or found.filename is None:
+        return None
+    return found
 
 
-def _in_file(array: np.ndarray, file_map: np.memmap) -> Any:
-    low, high = np.lib.array_utils.byte_bounds(array)
-    place = low - np.lib.array_utils.byte_bounds(file_map)[0] + file_map.offset
-    first = array.__array_interface__["data"][0] - low
-    about = (array.dtype, array.shape, array.strides, first)
-    return _map_again, (file_map.filename, place, high - low, *about)
+def _reduce_map(array: np.ndarray, file_map: np.memmap) -> Any:
+    """Return how to pickle a view of a memory map: by file, place and layout."""
+    first_byte, end = np.lib.array_utils.byte_bounds(array)
+    map_begin, _ = np.lib.array_utils.byte_bounds(file_map)
+    place = first_byte - map_begin + file_map.offset
+    offset = array.__array_interface__["data"][0] - first_byte
+    layout = (array.dtype, array.shape, array.strides, offset)
+    return _map_again, (file_map.filename, place, end - first_byte, *layout)
 
 
 def _map_again(
@@ -311,10 +387,10 @@ def _map_again(
     dtype: np.dtype,
     shape: tuple[int, ...],
     strides: tuple[int, ...],
-    first: int,
+    offset: int,
 ) -> np.ndarray:
     raw = np.memmap(path, np.uint8, "c", place, (n_bytes,))
-    view: np.ndarray = np.ndarray(shape, dtype, raw, first, strides)
+    view: np.ndarray = np.ndarray(shape, dtype, raw, offset, strides)
     return view
 
 

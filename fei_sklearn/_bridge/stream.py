@@ -1,105 +1,91 @@
-"""Pretraining that goes on from chunk to chunk of a stream."""
+"""Pretraining on the chunks of a stream, one after the other."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 
-from fei_sklearn._bridge.pretraining import (
-    Pretrained,
-    Start,
-    Weights,
-    batch_size,
-    pretrain,
-    training_options,
-)
+from fei_sklearn._bridge.pretraining import Pretrained, as_arrays, prepared
+from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec, Weights
 from fei_sklearn.data import Panel
-from fei_sklearn.objectives.base import PretrainingObjective
 from fei_sklearn.training.loop import train
-from fei_sklearn.training.progress import EpochRecord, Watcher
+from fei_sklearn.training.progress import Watcher
 
-#: Before the names of the optimiser's moments, in the state of a stream.
-MOMENTS = "moments."
-#: How the names of the momentum copies' weights begin.
-TARGET = "target_"
+#: Prefix of AdamW's moments in the state of a stream; all other names are momentum copies'.
+_MOMENTS = "moments."
 
 
 def pretrain_on(
-    embedder: Any,
+    spec: PretrainingSpec,
     panel: Panel,
-    start: Start | None,
+    start: FittedModel | None,
     state: Weights | None,
-    seed: int,
     watcher: Watcher,
 ) -> tuple[Pretrained, Weights]:
     """Pretrain on a chunk for one epoch, under a constant learning rate and momentum.
 
     Parameters
     ----------
-    embedder : FEIEmbedder
-        Its parameters are read, nothing is written.
+    spec : PretrainingSpec
+        The pretraining.
     panel : Panel
         Series of the chunk; all of them train.
-    start : Start or None
-        Weights to go on from; None draws them.
+    start : FittedModel or None
+        Model to continue from; None draws new weights.
     state : dict of str to ndarray, or None
-        What the last chunk left beside the weights; None for the first.
-    seed : int
-        Source of all randomness.
+        State after the last chunk; None for the first.
     watcher : Watcher
-        Told of the epoch.
+        Follows the epoch.
 
     Returns
     -------
-    learnt : Pretrained
+    outcome : Pretrained
         Weights, with batch-norm statistics and biases of this chunk, and one record.
     state : dict of str to ndarray
-        For the next chunk: the momentum copies' weights, and the optimiser's moments.
+        For the next chunk: the weights of the momentum copies, and AdamW's moments.
 
     Raises
     ------
     ValueError
         If the objective keeps more than its weights from step to step.
     """
-    left: Weights = {}
-
-    def train_on_chunk(
-        embedder: Any,
-        objective: PretrainingObjective,
-        panel: Panel,
-        device: torch.device,
-        seeds: list[int],
-        watcher: Watcher,
-    ) -> tuple[list[EpochRecord], int]:
+    with prepared(spec, panel, start) as pretraining:
+        objective = pretraining.objective
         if not objective.resumable:
             raise ValueError(
                 f"{type(objective).__name__} keeps more than its weights from step to step, so it "
                 "cannot be trained on a stream: use fit."
             )
-        options = training_options(embedder, batch_size(embedder, len(panel)), device, seeds[0])
-        options = replace(options, max_epochs=1, lr_decay=1.0, n_iter_no_change=None, endless=True)
-        moments = None if state is None else _restore(objective, state)
+        options = replace(
+            pretraining.options(), max_epochs=1, lr_decay=1.0, n_iter_no_change=None, endless=True
+        )
+        moments = None
+        if state is not None:
+            momentum_state, moments = _split_state(state)
+            objective.load_momentum_state(momentum_state)
         result = train(objective, panel, options, watcher=watcher, moments=moments)
-        left.update({f"{MOMENTS}{k}": _array(v) for k, v in result.moments.items()})
-        weights = objective.state_dict().items()
-        left.update({k: _array(v) for k, v in weights if k.startswith(TARGET)})
-        return result.history, result.best_epoch
-
-    learnt = pretrain(embedder, panel, start, seed, watcher, trainer=train_on_chunk)
-    return learnt, left
+        next_state = _join_state(objective.momentum_state(), result.moments)
+        return pretraining.outcome(result.history, result.best_epoch), next_state
 
 
-def _restore(objective: PretrainingObjective, state: Weights) -> dict[str, torch.Tensor]:
-    """Give the momentum copies their weights, and return the optimiser's moments."""
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
-    target = {k: v for k, v in tensors.items() if k.startswith(TARGET)}
-    objective.load_state_dict(objective.state_dict() | target)
-    moments = {k.removeprefix(MOMENTS): v for k, v in tensors.items() if k.startswith(MOMENTS)}
-    return moments
+def _split_state(state: Weights) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return the weights of the momentum copies, and AdamW's moments."""
+    momentum_state = {}
+    moments = {}
+    for name, array in state.items():
+        tensor = torch.from_numpy(np.array(array))
+        if name.startswith(_MOMENTS):
+            moments[name.removeprefix(_MOMENTS)] = tensor
+        else:
+            momentum_state[name] = tensor
+    return momentum_state, moments
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy().copy()
+def _join_state(
+    momentum_state: dict[str, torch.Tensor], moments: dict[str, torch.Tensor]
+) -> Weights:
+    """Return the state that :func:`_split_state` splits again."""
+    named_moments = {f"{_MOMENTS}{name}": tensor for name, tensor in moments.items()}
+    return as_arrays(named_moments | momentum_state)

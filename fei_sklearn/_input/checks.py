@@ -45,15 +45,11 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     TypeError
         For sparse or non-numeric input.
     """
-    univariate_3d = not reset and estimator.input_ndim_ == 3 and estimator.n_features_in_ == 1
+    univariate_3d = not reset and _is_univariate_3d(estimator)
     stored = StoredPanel(X) if is_stored(X) else None
     X = stored.outline() if stored is not None else as_array(X, series_are_1d=univariate_3d)
-    if not reset and len(getattr(X, "shape", ())) in {2, 3} - {estimator.input_ndim_}:
-        raise ValueError(
-            f"X has {len(X.shape)} dimensions, {X.shape}, but {type(estimator).__name__} was "
-            f"fitted on {estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a "
-            "univariate panel its channel axis, X[:, 0] takes it away."
-        )
+    if not reset:
+        _check_dimensions(estimator, X)
     checked = validate_data(
         estimator,
         X,
@@ -75,6 +71,53 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     elif X.ndim == 2:
         X = X[:, np.newaxis]
     return (X, checked[1]) if with_targets else X
+
+
+def check_fits(estimator: Any, X: Any) -> None:
+    """Check a panel's dimensions, features and names, but not its values, against those in `fit`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted estimator.
+    X : array-like
+        Panel as the user gave it, whose values another estimator has validated.
+
+    Raises
+    ------
+    ValueError
+        If the panel has other dimensions, channels or names.
+    """
+    if is_stored(X):
+        outline = StoredPanel(X).outline()
+    else:
+        outline = as_array(X, series_are_1d=_is_univariate_3d(estimator))
+    _check_dimensions(estimator, outline)
+    validate_data(estimator, outline, reset=False, skip_check_array=True)
+
+
+def share_features(validated: Any, estimator: Any) -> None:
+    """Note on an estimator the features that another one has noted of the same panel."""
+    estimator.n_features_in_ = validated.n_features_in_
+    estimator.input_ndim_ = validated.input_ndim_
+    if hasattr(validated, "feature_names_in_"):
+        estimator.feature_names_in_ = validated.feature_names_in_
+
+
+def _is_univariate_3d(estimator: Any) -> bool:
+    """Return whether an estimator was fitted on a 3-D panel of one channel."""
+    return bool(estimator.input_ndim_ == 3 and estimator.n_features_in_ == 1)
+
+
+def _check_dimensions(estimator: Any, X: Any) -> None:
+    """Raise if X has other dimensions than the panel that an estimator was fitted on."""
+    shape = getattr(X, "shape", ())
+    if len(shape) in (2, 3) and len(shape) != estimator.input_ndim_:
+        raise ValueError(
+            f"X has {len(shape)} dimensions, {shape}, but {type(estimator).__name__} was fitted on "
+            f"{estimator.input_ndim_}. Reshape your data: X[:, np.newaxis] gives a univariate "
+            "panel its channel axis, X[:, 0] takes it away."
+        )
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:

@@ -1,0 +1,252 @@
+"""Embeddings of validated series under a fitted model: in memory, or block by block.
+
+The restored encoder is kept from call to call outside the estimator, whose pickle and copies stay
+plain arrays.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fei_sklearn._bridge.building import build_encoder, fitted_encoder_spec, users_random_state
+from fei_sklearn._bridge.devices import resolve_devices, shared_threads, torch_threads
+from fei_sklearn._bridge.spec import (
+    EncodingSpec,
+    FittedModel,
+    MachineSpec,
+    Weights,
+    bias_name,
+    encoder_weights,
+)
+from fei_sklearn._input.stored import StoredPanel, check_target
+from fei_sklearn.data import Panel
+from fei_sklearn.encoder.folding import fold_batch_norm
+from fei_sklearn.encoder.layout import layer_widths, select_layers
+from fei_sklearn.encoder.maps import has_blocks, has_step_positions
+from fei_sklearn.inference import TILE_ROWS, embed
+from fei_sklearn.prefetch import read_ahead
+from fei_sklearn.readout.pooling import Readout
+from fei_sklearn.readout.spec import ReadoutSpec
+
+CPU = torch.device("cpu")
+
+#: Values that are embedded at once of a panel that is not in memory.
+VALUES_AT_ONCE = 2**20
+
+#: Weights, device and folded encoder by the owner of an encoding.
+_encoders: weakref.WeakKeyDictionary[object, tuple[Weights, torch.device, nn.Module]]
+_encoders = weakref.WeakKeyDictionary()
+
+
+def restore_encoder(model: FittedModel) -> nn.Module:
+    """Return a new module with the fitted weights, in evaluation mode, on the CPU."""
+    spec = fitted_encoder_spec(model)
+    generator = torch.Generator().manual_seed(0)
+    with users_random_state(spec, 0, CPU):
+        encoder = build_encoder(
+            model.objective, spec, model.encoder_channels, model.reference_length, generator
+        )
+    state = {
+        name: torch.from_numpy(np.array(array))
+        for name, array in encoder_weights(model.weights).items()
+    }
+    encoder.load_state_dict(state)
+    return encoder.eval()
+
+
+def build_readout(model: FittedModel, spec: ReadoutSpec, encoder: nn.Module) -> Readout:
+    """Return the module that `transform` computes, on an encoder with the model's architecture."""
+    biases = None
+    if "ppv" in spec.statistics:
+        biases = _biases(model, spec, encoder)
+    return Readout(encoder, spec, biases=biases, separate_channels=model.separate_channels)
+
+
+def _biases(model: FittedModel, spec: ReadoutSpec, encoder: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the "ppv" biases of the layers and views that a readout takes."""
+    stored_layers = "blocks" if has_blocks(encoder) else "all"
+    widths = list(layer_widths(model.stage_widths, stored_layers))
+    biases = {}
+    for view in spec.views:
+        stored = torch.from_numpy(np.array(model.weights[bias_name(view)]))
+        by_map = torch.split(stored, widths, dim=1)
+        if stored_layers == "blocks":
+            taken = list(select_layers(by_map, spec.layers))
+        elif spec.layers == "last":
+            taken = [by_map[-1]]
+        else:
+            taken = list(by_map)
+        biases[view] = torch.cat(taken, dim=1)
+    return biases
+
+
+def embed_panel(encoding: EncodingSpec, panel: Panel, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the embeddings of a panel in one go.
+
+    Parameters
+    ----------
+    encoding : EncodingSpec
+        Model, readout and machine.
+    panel : Panel
+        Series in memory, as `encoding.input` prepares them.
+    out : ndarray, default=None
+        Array to write the embeddings to; None makes a new one.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features) or (n_samples, n_steps, n_features), float32
+        Embeddings.
+    """
+    machine = encoding.machine
+    device, *others = resolve_devices(machine.n_devices, machine.device).all()
+    encoder = _kept_encoder(encoding, device)
+    with torch_threads(machine.n_jobs), shared_threads(1 + len(others)):
+        readout = build_readout(encoding.model, encoding.readout, encoder).to(device)
+        return embed(readout, panel, device=device, others=others, out=out)
+
+
+def _kept_encoder(encoding: EncodingSpec, device: torch.device) -> nn.Module:
+    """Return the owner's folded encoder, restored anew if its weights or device have changed."""
+    model = encoding.model
+    kept = _encoders.get(encoding.owner)
+    if kept is not None:
+        weights, kept_device, encoder = kept
+        if weights is model.weights and kept_device == device:
+            return encoder
+    encoder = fold_batch_norm(restore_encoder(model)).to(device)
+    _encoders[encoding.owner] = (model.weights, device, encoder)
+    return encoder
+
+
+def embed_values(
+    encoding: EncodingSpec,
+    values: np.ndarray | StoredPanel,
+    out: Any = None,
+    *,
+    panel: Panel | None = None,
+) -> Any:
+    """Return the embeddings of validated series, block by block if these are not in memory.
+
+    Parameters
+    ----------
+    encoding : EncodingSpec
+        Model, readout, input and machine.
+    values : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
+        Validated series.
+    out : array-like, default=None
+        Where to write the embeddings: an array, or an array of zarr or h5py. None makes an array.
+    panel : Panel, default=None
+        The same series, if they are prepared already.
+
+    Returns
+    -------
+    array-like of shape (n_samples, n_features), or (n_samples, n_steps, n_features) without pooling
+        `out`, or a new array of float32.
+
+    Raises
+    ------
+    ValueError
+        If `out` does not fit.
+    """
+    into_array = out is None or isinstance(out, np.ndarray)
+    gives_steps = not encoding.readout.statistics
+    if gives_steps and not into_array:
+        raise ValueError(
+            f"out must be a NumPy array, or a memory map, with pooling=None, got a "
+            f"{type(out).__name__}: write the parts of transform_chunks(X) there."
+        )
+    if gives_steps or (into_array and isinstance(values, np.ndarray)):
+        if panel is None:
+            panel = encoding.input.panel(values)
+        return embed_panel(encoding, panel, out)
+    shape = (len(values), encoding.n_features)
+    if out is None:
+        out = np.empty(shape, dtype=np.float32)
+    check_target(out, shape)
+    for rows, embeddings in embed_blocks(encoding, values, panel=panel):
+        out[rows] = embeddings
+    return out
+
+
+def embed_blocks(
+    encoding: EncodingSpec,
+    values: np.ndarray | StoredPanel,
+    n_rows: int | None = None,
+    *,
+    panel: Panel | None = None,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Embed validated series block by block; the next block is read while one is embedded.
+
+    Parameters
+    ----------
+    encoding : EncodingSpec
+        Model, readout, input and machine.
+    values : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
+        Validated series.
+    n_rows : int, default=None
+        Series per block; None chooses.
+    panel : Panel, default=None
+        The series of a StoredPanel, if they are prepared already.
+
+    Yields
+    ------
+    tuple of slice and ndarray
+        Rows, and their embeddings.
+    """
+    in_memory = isinstance(values, np.ndarray)
+    stored = StoredPanel(values) if isinstance(values, np.ndarray) else values
+    if panel is None:
+        panel = encoding.input.panel(stored)
+    if n_rows is None:
+        n_rows = rows_at_once(encoding.machine, stored.shape, stored.chunk_rows)
+    prepared = _prepared_blocks(panel, n_rows)
+    blocks = prepared if in_memory else read_ahead(prepared)
+    with closing(blocks):
+        for rows, block in blocks:
+            yield rows, embed_panel(encoding, block)
+
+
+def _prepared_blocks(panel: Panel, n_rows: int) -> Generator[tuple[slice, Panel], None, None]:
+    """Yield rows and their series, read into memory."""
+    for start in range(0, len(panel), n_rows):
+        rows = slice(start, min(start + n_rows, len(panel)))
+        yield rows, panel.block(rows)
+
+
+def rows_at_once(machine: MachineSpec, shape: tuple[int, ...], chunk_rows: int) -> int:
+    """Return how many series of a panel that is not in memory are embedded at once.
+
+    They fill whole tiles of inference, and whole chunks of the file, so that no chunk is read
+    twice.
+    """
+    device = resolve_devices(machine.n_devices, machine.device).own
+    tile_rows = TILE_ROWS.get(device.type, 32)
+    values_per_tile = tile_rows * int(np.prod(shape[1:]))
+    n_tiles = max(1, VALUES_AT_ONCE // values_per_tile)
+    n_chunks = -(-n_tiles * tile_rows // chunk_rows)
+    return n_chunks * chunk_rows
+
+
+def step_positions(model: FittedModel, n_timepoints: int) -> np.ndarray:
+    """Return the time points at which the steps of a series' map are centred.
+
+    Raises
+    ------
+    ValueError
+        If the encoder is a user's own without a method ``step_positions``.
+    """
+    encoder = restore_encoder(model)
+    if not has_step_positions(encoder):
+        raise ValueError(
+            f"The encoder {type(encoder).__name__} has no method step_positions(n_timepoints), "
+            "so the positions of its steps are not known."
+        )
+    positions: np.ndarray = encoder.step_positions(n_timepoints).numpy()
+    return positions

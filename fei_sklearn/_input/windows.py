@@ -1,0 +1,65 @@
+"""Windows that slide over long series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fei_sklearn._input.containers import plain_array
+from fei_sklearn._input.stored import StoredPanel, is_stored, row_blocks
+
+
+def sliding_windows(
+    X: Any, window_length: int, step: int
+) -> tuple[Iterator[np.ndarray], np.ndarray]:
+    """Return the windows of each series in turn, and where they end.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, n_timepoints)
+        Series of one length.
+    window_length : int
+        Time points per window.
+    step : int
+        Time points from one window to the next.
+
+    Returns
+    -------
+    windows : iterator of ndarray of shape (n_windows, window_length) or \
+(n_windows, n_channels, window_length)
+        Views of the windows of a series.
+    ends : ndarray of shape (n_windows,), int64
+        Index of the last time point of each window.
+
+    Raises
+    ------
+    ValueError
+        If the window is longer than the series or shorter than 2, or the step is below 1.
+    """
+    panel = StoredPanel(X) if is_stored(X) else np.asarray(plain_array(X))
+    shape = panel.source_shape if isinstance(panel, StoredPanel) else panel.shape
+    n_timepoints = shape[-1] if len(shape) in (2, 3) else 0
+    if not 2 <= window_length <= n_timepoints or step < 1:
+        raise ValueError(
+            f"window_length must be from 2 to the {n_timepoints} time points of X, got "
+            f"{window_length}, and step at least 1, got {step}."
+        )
+    starts = np.arange(0, n_timepoints - window_length + 1, step)
+    windows = _windows_by_series(panel, shape[1:], window_length, starts)
+    return windows, starts + window_length - 1
+
+
+def _windows_by_series(
+    panel: np.ndarray | StoredPanel,
+    series_shape: tuple[int, ...],
+    window_length: int,
+    starts: np.ndarray,
+) -> Iterator[np.ndarray]:
+    for _, block in row_blocks(panel):
+        for series in block:
+            every = np.lib.stride_tricks.sliding_window_view(
+                series.reshape(series_shape), window_length, axis=-1
+            )
+            yield np.moveaxis(every[..., starts, :], -2, 0)
