@@ -1,124 +1,103 @@
-"""Bundled checkpoints, used as they are, beside an untrained encoder and MiniRocket on UCR sets.
+"""Bundled checkpoints as they are, beside an untrained encoder and MiniRocket on UCR sets.
 
-Every method gives features to the same head, StandardScaler and RidgeClassifierCV, on the archive's
-own split. Needs a folder of ``.npz`` panels with the keys X_train, y_train, X_test, y_test (or any
-data that ``fei_sklearn.datasets.load_dataset`` reads), and sktime with numba for MiniRocket::
+Every method gives features to the same ridge head, on the archive's own split. The script needs a
+folder of ``.npz`` panels with the keys X_train, y_train, X_test, y_test (or any data that
+``fei_sklearn.datasets.load_dataset`` reads), and sktime with numba for MiniRocket::
 
     python benchmarks/checkpoints.py DIR --methods fei-small fei-tiny untrained minirocket
 
-`--labels 10` keeps at most so many labelled series a class, drawn with the seed; `--most 500` at
-most so many series of each part, which the big sets need to be quick.
+`--labels 10` keeps at most ten labelled series per class, drawn with the seed. `--most 500` keeps
+at most 500 series of each part, which makes the big sets quick.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import RidgeClassifierCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from heads import ridge_accuracy
+from minirocket import MiniRocket
+from results import append_json, table_head, table_row
+from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
 
-
-class MiniRocket:
-    """sktime's MiniRocket on panels of shape (n_samples, 1, n_timepoints)."""
-
-    def __init__(self, seed: int) -> None:
-        from sktime.transformations.panel.rocket import MiniRocket as Transformer
-
-        self.transformer = Transformer(random_state=seed, n_jobs=1)
-
-    def fit(self, X):
-        self.transformer.fit(X.astype(np.float64))
-        return self
-
-    def transform(self, X):
-        return self.transformer.transform(X.astype(np.float64)).to_numpy()
+#: Measures in the last rows of the table, and their decimals.
+MEANS = {"accuracy": 4, "features": 0, "transform_seconds": 2}
 
 
 def method(name: str, seed: int):
-    """An unfitted transformer: "minirocket", "untrained", or a checkpoint; "+mean" etc. pools."""
+    """Return an unfitted transformer: "minirocket", "untrained" or a checkpoint.
+
+    A name with a suffix such as "+mean" sets the pooling.
+    """
     name, _, pooling = name.partition("+")
     if name == "minirocket":
         return MiniRocket(seed)
-    readout = {"pooling": pooling} if pooling else {}
-    if name == "untrained":
-        readout |= {"min_timepoints": 512}
-    else:
-        readout |= {"pretrained": name}
-    return FEIEmbedder(max_epochs=0, random_state=seed, n_jobs=1, **readout)
+    params = {"min_timepoints": 512} if name == "untrained" else {"pretrained": name}
+    if pooling:
+        params["pooling"] = pooling
+    return FEIEmbedder(max_epochs=0, random_state=seed, n_jobs=1, **params)
 
 
-def some(X, y, most: int | None, labels: int | None, rng: np.random.Generator):
-    """At most `labels` series a class, and `most` in all."""
-    order = rng.permutation(len(y))
-    if labels is not None:
-        order = np.concatenate([order[y[order] == label][:labels] for label in np.unique(y)])
-    elif most is not None and most < len(y):
-        kept = order[:most]
-        order = kept if len(np.unique(y[kept])) == len(np.unique(y)) else order[: 3 * most]
-    rows = np.sort(order)
-    return X[rows], y[rows]
-
-
-def cell(name: str, data, seed: int) -> dict[str, float]:
-    """Accuracy, features, and seconds of fit and transform of one method on one set."""
-    X_train, y_train, X_test, y_test = data
+def measure(name: str, split: Split, seed: int) -> dict[str, float]:
+    """Return accuracy, number of features, and seconds of a method on a set."""
     started = time.perf_counter()
-    transformer = method(name, seed).fit(X_train)
+    transformer = method(name, seed).fit(split.X_train)
     fitted = time.perf_counter()
-    train, test = transformer.transform(X_train), transformer.transform(X_test)
+    features = embed(transformer, split)
     embedded = time.perf_counter()
-    head = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10)))
     return {
-        "accuracy": float(head.fit(train, y_train).score(test, y_test)),
-        "features": train.shape[1],
+        "accuracy": ridge_accuracy(features),
+        "features": features.X_train.shape[1],
         "fit_seconds": fitted - started,
         "transform_seconds": embedded - fitted,
     }
 
 
+def measure_set(path: Path, args: argparse.Namespace) -> list[dict[str, float]]:
+    """Return the measures of each method on a set, means over the seeds."""
+    dataset = load_dataset(path)
+    measures: dict[str, list[dict[str, float]]] = {name: [] for name in args.methods}
+    for seed in args.seeds:
+        rng = np.random.default_rng(seed)
+        split = sample_split(
+            dataset, rng, most_train=args.most, most_test=args.most, per_class=args.labels
+        )
+        for name in args.methods:  # in turn, so that a busy machine is busy for all
+            measures[name].append(measure(name, split, seed))
+            cell = {"set": path.stem, "method": name, "seed": seed}
+            append_json(args.out, cell | measures[name][-1])
+    return [mean_of(of_seeds) for of_seeds in measures.values()]
+
+
+def mean_of(measures: list[dict[str, float]]) -> dict[str, float]:
+    return {key: np.mean([each[key] for each in measures]) for key in measures[0]}
+
+
 def main() -> None:
     """Print a table of accuracies, set by set, and the means."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("folder", type=Path)
+    add_set_arguments(parser)
     parser.add_argument("--methods", nargs="+", default=["fei-small", "untrained", "minirocket"])
-    parser.add_argument("--sets", nargs="+", help="names; default: all in the folder")
     parser.add_argument("--most", type=int)
     parser.add_argument("--labels", type=int)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--out", type=Path, help="JSON lines, one a cell")
+    parser.add_argument("--out", type=Path, help="JSON lines, one per cell")
     args = parser.parse_args()
-    names = args.sets or sorted(path.stem for path in args.folder.glob("*.npz"))
-    print("| set |", " | ".join(args.methods), "|\n|---|" + "---|" * len(args.methods))
-    results: list[list[dict[str, float]]] = []
-    for name in names:
-        dataset = load_dataset(args.folder / f"{name}.npz")
-        cells = {m: [] for m in args.methods}
-        for seed in args.seeds:
-            rng = np.random.default_rng(seed)
-            data = (
-                *some(dataset.X_train, dataset.y_train, args.most, args.labels, rng),
-                *some(dataset.X_test, dataset.y_test, args.most, None, rng),
-            )
-            for m in args.methods:  # side by side, so that a busy machine is busy for all
-                cells[m].append(cell(m, data, seed))
-                if args.out:
-                    with args.out.open("a") as file:
-                        line = {"set": name, "method": m, "seed": seed} | cells[m][-1]
-                        file.write(json.dumps(line) + "\n")
-        means = [{k: np.mean([c[k] for c in cs]) for k in cs[0]} for cs in cells.values()]
-        results.append(means)
-        print(f"| {name} |", " | ".join(f"{m['accuracy']:.3f}" for m in means), "|", flush=True)
-    for key, digits in (("accuracy", 4), ("features", 0), ("transform_seconds", 2)):
-        columns = [np.mean([row[i][key] for row in results]) for i in range(len(args.methods))]
-        print(f"| mean {key} |", " | ".join(f"{v:.{digits}f}" for v in columns), "|")
+    print(table_head(["set", *args.methods]))
+    results = []
+    for path in set_paths(args):
+        results.append(measure_set(path, args))
+        accuracies = [f"{measures['accuracy']:.3f}" for measures in results[-1]]
+        print(table_row([path.stem, *accuracies]), flush=True)
+    by_method = [mean_of(list(of_sets)) for of_sets in zip(*results, strict=True)]
+    for key, decimals in MEANS.items():
+        means = [f"{measures[key]:.{decimals}f}" for measures in by_method]
+        print(table_row([f"mean {key}", *means]))
 
 
 if __name__ == "__main__":

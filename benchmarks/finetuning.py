@@ -1,11 +1,10 @@
-"""Fine-tuning from a checkpoint beside heads on frozen features, and what it starts from.
+"""Fine-tuning from a checkpoint, beside heads on frozen features and fine-tuning from scratch.
 
     python benchmarks/finetuning.py DIR --checkpoint fei-tiny --sets Wine FacesUCR --most 100
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. "lean" is the mean, the
 maximum and the deviation of all stages, which have a gradient; the shares of the default readout
-have none. "from scratch" is the same encoder with random weights. Each seed has its
-own series.
+have none. "from scratch" is the same encoder with random weights. Each seed draws its own series.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from checkpoints import some
-from sklearn.linear_model import RidgeClassifierCV
+from heads import ridge_classifier
+from results import table_head, table_row
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from ucr_sets import add_set_arguments, sample_split, set_paths
 
 from fei_sklearn import FEIClassifier, FEIEmbedder
 from fei_sklearn.datasets import load_dataset
@@ -44,44 +43,52 @@ RIDGE = "frozen, ridge"
 
 
 def model(name: str, checkpoint: str, seed: int):
-    """A way by its name, unfitted."""
-    params, changes = WAYS.get(name, ({}, {}))
-    size = {"encoder": checkpoint.removeprefix("fei-"), "min_timepoints": 512}
-    start = {"pretrained": checkpoint} if changes is not UNTRAINED else size
-    embedder = FEIEmbedder(**start | changes, random_state=seed, n_jobs=1)
-    if name != RIDGE:
-        return FEIClassifier(embedder, random_state=seed, n_jobs=1, **params)
-    return make_pipeline(embedder, StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10)))
+    """Return the unfitted classifier of a way."""
+    params, embedder_params = WAYS.get(name, ({}, {}))
+    if embedder_params is UNTRAINED:
+        start = {"encoder": checkpoint.removeprefix("fei-"), "min_timepoints": 512}
+    else:
+        start = {"pretrained": checkpoint}
+    embedder = FEIEmbedder(**start | embedder_params, random_state=seed, n_jobs=1)
+    if name == RIDGE:
+        return make_pipeline(embedder, ridge_classifier())
+    return FEIClassifier(embedder, random_state=seed, n_jobs=1, **params)
+
+
+def measure_set(path: Path, args: argparse.Namespace) -> np.ndarray:
+    """Return the accuracy of each way on a set, a mean over the seeds."""
+    dataset = load_dataset(path)
+    scores = np.zeros((len(args.seeds), len(args.ways)))
+    for i, seed in enumerate(args.seeds):
+        rng = np.random.default_rng(seed)
+        split = sample_split(dataset, rng, most_train=args.most, most_test=args.test)
+        for k, way in enumerate(args.ways):
+            classifier = model(way, args.checkpoint, seed)
+            classifier.fit(split.X_train, split.y_train)
+            scores[i, k] = classifier.score(split.X_test, split.y_test)
+    return scores.mean(axis=0)
 
 
 def main() -> None:
-    """Print a row a set, means over the seeds."""
+    """Print a row per set, means over the seeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    add_set_arguments(parser)
     parser.add_argument("--checkpoint", default="fei-tiny")
-    parser.add_argument("--sets", nargs="+", help="names; default: all in the folder")
     parser.add_argument("--most", type=int, default=100, help="training series")
     parser.add_argument("--test", type=int, default=200, help="test series")
     parser.add_argument("--ways", nargs="+", default=[RIDGE, *WAYS], help=f"of {[RIDGE, *WAYS]}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     args = parser.parse_args()
-    names = args.ways
-    print("| set | " + " | ".join(names) + " | s |")
-    print("|" + "---|" * (len(names) + 2))
-    rows = []
-    for name in args.sets or sorted(path.stem for path in args.folder.glob("*.npz")):
-        data, started = load_dataset(args.folder / f"{name}.npz"), time.perf_counter()
-        scores = np.zeros(len(names))
-        for seed in args.seeds:
-            rng = np.random.default_rng(seed)
-            X, y = some(data.X_train, data.y_train, args.most, None, rng)
-            X_test, y_test = some(data.X_test, data.y_test, args.test, None, rng)
-            fitted = (model(way, args.checkpoint, seed).fit(X, y) for way in names)
-            scores += [m.score(X_test, y_test) / len(args.seeds) for m in fitted]
-        rows.append(scores)
-        cells = " | ".join(f"{score:.3f}" for score in scores)
-        print(f"| {name} | {cells} | {time.perf_counter() - started:.0f} |", flush=True)
-    print("| mean | " + " | ".join(f"{m:.3f}" for m in np.mean(rows, axis=0)) + " | |")
+    print(table_head(["set", *args.ways, "s"]))
+    scores = []
+    for path in set_paths(args):
+        started = time.perf_counter()
+        scores.append(measure_set(path, args))
+        cells = [f"{score:.3f}" for score in scores[-1]]
+        seconds = time.perf_counter() - started
+        print(table_row([path.stem, *cells, f"{seconds:.0f}"]), flush=True)
+    means = [f"{mean:.3f}" for mean in np.mean(scores, axis=0)]
+    print(f"| mean | {' | '.join(means)} | |")
 
 
 if __name__ == "__main__":

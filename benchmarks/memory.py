@@ -3,17 +3,17 @@
     python benchmarks/memory.py --folder /somewhere/with/room
 
 The panel is of float64 and 8 GB: random walks of 256 to 1024 time points, padded with NaN to 65,536
-as series of unequal length are, so that there is much to read and little to compute. It is written
-as .npy (and memory-mapped), as zarr and as HDF5, one after the other. Each is fitted, one epoch of
-it all, and embedded by a process of its own, whose data may take 1.5 GB (RLIMIT_DATA, which is
-``ulimit -d``); that this is less than the panel is shown by loading it whole, which fails.
+as series of unequal length are, so that there is much to read and little to compute. The script
+writes it as .npy (and memory-maps it), as zarr and as HDF5, one after the other. A process of its
+own fits each for one epoch and embeds it, and may have 1.5 GB of data (RLIMIT_DATA, which is
+``ulimit -d``). The process then tries to load the panel whole, which must fail.
 
-A limit on address space (RLIMIT_AS, ``ulimit -v``) would count the mapped file itself, though it
-takes no memory that cannot be had back. So only the processes of zarr and HDF5 get one, too: 1.5 GB
-beyond what is mapped before they open their panel.
+A limit on address space (RLIMIT_AS, ``ulimit -v``) would count the mapped file itself, though the
+system can take that memory back at any time. So only the processes of zarr and HDF5 also get such a
+limit: 1.5 GB beyond what is mapped before they open their panel.
 
-Peaks are of anonymous memory, sampled every 50 ms; pages of the file that the system keeps because
-there is room are not in them.
+Peaks are of anonymous memory, sampled every 50 ms. They leave out pages of the file that the system
+keeps because there is room.
 """
 
 from __future__ import annotations
@@ -28,38 +28,43 @@ import time
 from pathlib import Path
 
 import numpy as np
+from results import table_head, table_row
 
 N_TIMEPOINTS = 65536
 GB = 2**30
 
+#: File name of the panel in each store.
+FILES = {"memory map": "X.npy", "zarr": "X.zarr", "HDF5": "X.h5"}
 
-def blocks(n):
-    """The panel, 64 series at a time."""
+
+def row_blocks(n):
+    """Yield the panel, 64 series at a time, and their rows."""
     generator = np.random.default_rng(0)
     for start in range(0, n, 64):
-        size = min(64, n - start)
-        block = np.full((size, 1, N_TIMEPOINTS), np.nan)
+        stop = min(start + 64, n)
+        block = np.full((stop - start, 1, N_TIMEPOINTS), np.nan)
         for series in block[:, 0]:
             length = int(generator.integers(256, 1025))
             series[:length] = generator.normal(size=length).cumsum()
-        yield slice(start, start + size), block
+        yield slice(start, stop), block
 
 
 def create(store, path, shape, dtype):
-    """An empty array, to be written by rows; its chunks are of one series."""
+    """Return an empty array on disk, to be written by rows; its chunks hold one series each."""
     if store == "memory map":
         return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    chunks = (1, *shape[1:])
     if store == "zarr":
         import zarr
 
-        return zarr.create_array(path, shape=shape, chunks=(1, *shape[1:]), dtype=dtype)
+        return zarr.create_array(path, shape=shape, chunks=chunks, dtype=dtype)
     import h5py
 
-    return h5py.File(path, "w").create_dataset("X", shape, dtype, chunks=(1, *shape[1:]))
+    return h5py.File(path, "w").create_dataset("X", shape, dtype, chunks=chunks)
 
 
 def opened(store, path):
-    """The array, to be read."""
+    """Return the array on disk, to be read."""
     if store == "memory map":
         return np.load(path, mmap_mode="r")
     if store == "zarr":
@@ -71,17 +76,27 @@ def opened(store, path):
     return h5py.File(path, "r")["X"]
 
 
+def write_panel(store, path, n_series):
+    X = create(store, path, (n_series, 1, N_TIMEPOINTS), np.float64)
+    for rows, block in row_blocks(n_series):
+        X[rows] = block
+    if store == "HDF5":
+        X.file.close()
+
+
 def status(name):
-    """A size in bytes of /proc/self/status."""
+    """Return a size in bytes from /proc/self/status."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])
+    line = next(line for line in lines if line.startswith(name))
+    return 1024 * int(line.split()[1])
 
 
 class Peak:
-    """The most anonymous memory that the process has had."""
+    """Highest anonymous memory of the process while the context lasts."""
 
     def __enter__(self):
-        self.bytes, self.stopped = status("RssAnon"), threading.Event()
+        self.bytes = status("RssAnon")
+        self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._watch)
         self.thread.start()
         return self
@@ -95,8 +110,15 @@ class Peak:
         self.thread.join()
 
 
+def limit_memory(store, limit):
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    if store != "memory map":
+        address_space = status("VmSize") + limit
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
+
 def measure(store, path, limit):
-    """Fit and embed in this process, under the limit."""
+    """Fit and embed in this process, under the limit, and print a row of the table."""
     from fei_sklearn import FEIEmbedder
 
     embedder = FEIEmbedder(
@@ -105,31 +127,59 @@ def measure(store, path, limit):
     warm = np.random.default_rng(0).normal(size=(64, 1, 64)).cumsum(axis=-1)
     embedder.fit(warm).transform(warm)
     before = status("RssAnon")
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    if store != "memory map":
-        address_space = status("VmSize") + limit
-        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    limit_memory(store, limit)
     X = opened(store, path)
-    out = create(store, path.with_name("embeddings" + path.suffix), (X.shape[0], 128), np.float32)
-    seconds = []
+    n_series = X.shape[0]
+    out = create(store, path.with_name("embeddings" + path.suffix), (n_series, 128), np.float32)
     with Peak() as peak:
-        for task in (lambda: embedder.fit(X), lambda: embedder.transform(X, out=out)):
-            started = time.perf_counter()
-            task()
-            seconds.append(time.perf_counter() - started)
-    sample = slice(0, 32)
-    assert np.allclose(out[sample], embedder.transform(X[sample]), rtol=1e-4, atol=1e-4)
-    assert np.isfinite(out[X.shape[0] - 32 :]).all()
+        started = time.perf_counter()
+        embedder.fit(X)
+        fitted = time.perf_counter()
+        embedder.transform(X, out=out)
+        embedded = time.perf_counter()
+    check_embeddings(embedder, X, out)
+    cells = [
+        store,
+        f"{before / GB:.2f}",
+        f"{peak.bytes / GB:.2f}",
+        "fits" if fits_whole(X) else "MemoryError",
+        f"{fitted - started:.0f}",
+        f"{embedded - fitted:.0f}",
+    ]
+    print(table_row(cells), flush=True)
+
+
+def check_embeddings(embedder, X, out):
+    """Check the first embeddings against a panel in memory, and that the last are finite."""
+    first = slice(0, 32)
+    expected = embedder.transform(X[first])
+    np.testing.assert_allclose(out[first], expected, rtol=1e-4, atol=1e-4)
+    last = out[X.shape[0] - 32 :]
+    if not np.isfinite(last).all():
+        raise ValueError("The last embeddings are not finite.")
+
+
+def fits_whole(X):
+    """Return whether the whole panel fits in the memory of the process."""
     try:
         np.array(X)
-        whole = "fits"
     except MemoryError:
-        whole = "MemoryError"
-    print(
-        f"| {store} | {before / GB:.2f} | {peak.bytes / GB:.2f} | {whole} | {seconds[0]:.0f} | "
-        f"{seconds[1]:.0f} |",
-        flush=True,
-    )
+        return False
+    return True
+
+
+def measure_in_child(store, args):
+    """Write the panel to a store, measure it in a process of its own, and delete it."""
+    n_series = int(args.gb * GB) // (8 * N_TIMEPOINTS)
+    folder = args.folder / "fei-sklearn-memory"
+    folder.mkdir(parents=True)
+    path = folder / FILES[store]
+    try:
+        write_panel(store, path, n_series)
+        options = ["--folder", str(path), "--limit", str(args.limit), "--child", store]
+        subprocess.run([sys.executable, __file__, *options], check=True)
+    finally:
+        shutil.rmtree(folder)
 
 
 def main():
@@ -137,34 +187,21 @@ def main():
     parser.add_argument("--folder", type=Path, required=True, help="where the panel is written")
     parser.add_argument("--gb", type=float, default=8.0, help="size of the panel")
     parser.add_argument("--limit", type=float, default=1.5, help="limit on data, in GB")
-    parser.add_argument("--stores", nargs="+", default=["memory map", "zarr", "HDF5"])
+    parser.add_argument("--stores", nargs="+", default=list(FILES))
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.child:
-        measure(arguments.child, arguments.folder, int(arguments.limit * GB))
+    args = parser.parse_args()
+    if args.child:
+        measure(args.child, args.folder, int(args.limit * GB))
         return
-    n = int(arguments.gb * GB) // (8 * N_TIMEPOINTS)
+    n_series = int(args.gb * GB) // (8 * N_TIMEPOINTS)
     print(
-        f"{n} series of {N_TIMEPOINTS} time points, {arguments.gb:g} GB; "
-        f"data limited to {arguments.limit:g} GB\n"
+        f"{n_series} series of {N_TIMEPOINTS} time points, {args.gb:g} GB; "
+        f"data limited to {args.limit:g} GB\n"
     )
-    print("| store | GB before | peak GB | loading it whole | fit, s | transform, s |")
-    print("|---|---|---|---|---|---|", flush=True)
-    for store in arguments.stores:
-        folder = arguments.folder / "fei-sklearn-memory"
-        folder.mkdir(parents=True)
-        path = folder / {"memory map": "X.npy", "zarr": "X.zarr", "HDF5": "X.h5"}[store]
-        try:
-            X = create(store, path, (n, 1, N_TIMEPOINTS), np.float64)
-            for rows, block in blocks(n):
-                X[rows] = block
-            if store == "HDF5":
-                X.file.close()
-            del X
-            options = ["--folder", str(path), "--limit", str(arguments.limit), "--child", store]
-            subprocess.run([sys.executable, __file__, *options], check=True)
-        finally:
-            shutil.rmtree(folder)
+    columns = ["store", "GB before", "peak GB", "loading it whole", "fit, s", "transform, s"]
+    print(table_head(columns), flush=True)
+    for store in args.stores:
+        measure_in_child(store, args)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
     python benchmarks/precision.py [--data FOLDER] [--encoder tiny] [--epochs 20] [--seeds 2]
 
 Each set is pretrained on in float32 and in mixed bfloat16, from the same seeds. A standardised
-ridge head is cross-validated on the training part; test parts are never touched. Likeness of
-embeddings is linear CKA, 1 where one is a rotation of the other; that of two float32 runs from two
-seeds says what chance does. Sets are those that sktime ships, and any other name is a file
-FOLDER/NAME.npz with `X_train` and `y_train`. A CPU without bfloat16 of its own computes the same,
-many times more slowly.
+ridge head is cross-validated on the training part; test parts are never touched. The likeness of
+embeddings is linear CKA, which is 1 where one is a rotation of the other; the likeness of two
+float32 runs from two seeds shows the effect of chance. The sets are those that sktime ships, and
+any other name is a file FOLDER/NAME.npz with `X_train` and `y_train`. A CPU without bfloat16 of its
+own computes the same, many times more slowly.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-from choices import UNIVARIATE, load, score
+from heads import cross_validated
+from sktime_sets import UNIVARIATE, load_training_part
 
 from fei_sklearn import FEIEmbedder
 
@@ -26,16 +27,59 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 def training_part(name: str, folder: Path | None) -> tuple[np.ndarray, np.ndarray]:
     if name in UNIVARIATE:
-        return load(name, folder)
+        return load_training_part(name, folder)
     with np.load(folder / f"{name}.npz") as arrays:
         return arrays["X_train"], arrays["y_train"]
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> float:
-    """Linear centred kernel alignment (Kornblith et al., ICML 2019) of standardised embeddings."""
-    a, b = ((z - z.mean(0)) / (z.std(0) + 1e-9) for z in (a, b))
-    cross, own_a, own_b = (np.sum((p @ p.T) * (q @ q.T)) for p, q in ((a, b), (a, a), (b, b)))
+    """Return linear centred kernel alignment (Kornblith et al., ICML 2019) of embeddings."""
+    gram_a = gram_matrix(a)
+    gram_b = gram_matrix(b)
+    cross = np.sum(gram_a * gram_b)
+    own_a = np.sum(gram_a * gram_a)
+    own_b = np.sum(gram_b * gram_b)
     return float(cross / np.sqrt(own_a * own_b))
+
+
+def gram_matrix(embeddings: np.ndarray) -> np.ndarray:
+    """Return the inner products of standardised embeddings."""
+    centred = embeddings - embeddings.mean(axis=0)
+    standardised = centred / (embeddings.std(axis=0) + 1e-9)
+    return standardised @ standardised.T
+
+
+def mean_likeness(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    return np.mean([likeness(a, b) for a, b in pairs])
+
+
+def measure(name: str, args: argparse.Namespace) -> str:
+    """Return the line of a set: scores by precision, and likeness of embeddings."""
+    X, y = training_part(name, args.data)
+    embeddings = {}
+    line = [f"{name:18s}"]
+    for precision in PRECISIONS:
+        scores = []
+        embeddings[precision] = []
+        for seed in range(args.seeds):
+            embedder = FEIEmbedder(
+                args.encoder,
+                max_epochs=args.epochs,
+                pooling="mean",
+                layers="last",
+                precision=precision,
+                random_state=seed,
+            )
+            embedded = embedder.fit_transform(X).astype(np.float64)
+            embeddings[precision].append(embedded)
+            scores.append(cross_validated(embedded, y, seed))
+        line.append(f"{precision} " + " ".join(f"{score:.3f}" for score in scores))
+    single, mixed = embeddings.values()
+    between_precisions = mean_likeness(list(zip(single, mixed, strict=True)))
+    between_seeds = mean_likeness(list(itertools.combinations(single, 2)))
+    line.append(f"likeness of precisions {between_precisions:.4f}")
+    line.append(f"likeness of seeds {between_seeds:.4f}")
+    return "   ".join(line)
 
 
 def main() -> None:
@@ -47,38 +91,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     for name in args.sets:
-        X, y = training_part(name, args.data)
-        embeddings, scores = {}, {}
-        for precision, seed in itertools.product(PRECISIONS, range(args.seeds)):
-            embedder = FEIEmbedder(
-                args.encoder,
-                max_epochs=args.epochs,
-                pooling="mean",
-                layers="last",
-                precision=precision,
-                random_state=seed,
-            )
-            embeddings[precision, seed] = embedder.fit_transform(X).astype(np.float64)
-            scores[precision, seed] = score(embeddings[precision, seed], y, seed)
-        seeds = range(args.seeds)
-        pairs = {
-            "precisions": [
-                (embeddings[PRECISIONS[0], s], embeddings[PRECISIONS[1], s]) for s in seeds
-            ],
-            "seeds": [
-                (embeddings[PRECISIONS[0], s], embeddings[PRECISIONS[0], t])
-                for s, t in itertools.combinations(seeds, 2)
-            ],
-        }
-        line = [f"{name:18s}"]
-        for precision in PRECISIONS:
-            each = " ".join(f"{scores[precision, s]:.3f}" for s in seeds)
-            line.append(f"{precision} {each}")
-        line += [
-            f"likeness of {what} {np.mean([likeness(*pair) for pair in two]):.4f}"
-            for what, two in pairs.items()
-        ]
-        print("   ".join(line), flush=True)
+        print(measure(name, args), flush=True)
 
 
 if __name__ == "__main__":

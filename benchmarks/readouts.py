@@ -1,24 +1,27 @@
-"""Which statistics, of which blocks, on which views: readouts of one encoder side by side.
+"""Readouts of one encoder side by side: which statistics, of which blocks, on which views.
 
     python benchmarks/readouts.py DIR --checkpoint fei-small --sets Wine Worms --most 150
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every readout gives
-features to the head of checkpoints.py: standardised, a ridge whose penalty is chosen by leaving
-one out. They enter a ridge through their inner products alone, so that each group of features is
-computed once, and a readout is a sum of inner products.
+features to the ridge head of all benchmarks, whose penalty is chosen by leaving one out. Features
+enter a ridge through their inner products alone, so each group of features is computed once, and a
+readout is a sum of inner products.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from checkpoints import some
+from heads import PENALTIES
+from results import table_head, table_row
 from torch import Tensor
+from ucr_sets import Split, add_set_arguments, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
@@ -26,192 +29,239 @@ from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import BlockMaps
 from fei_sklearn.readout.pooling import proportion_above, view_of
 
-ALPHAS = np.logspace(-3, 3, 10)
 VIEWS = ("level", "shape", "change", "half", "sum", "autocorrelation")
+N_BLOCKS = 8
+#: Rows that are embedded at once.
 TILE = 64
-BLOCKS = range(8)
+
+
+class Group(NamedTuple):
+    """A statistic of the maps of a block on a view: a group of features."""
+
+    view: str
+    block: int
+    statistic: str
 
 
 def standardised(x: Tensor) -> Tensor:
     return view_of(x, "shape")
 
 
-def seen(x: Tensor, view: str) -> Tensor:
-    """A view of the package's, or one that was tried beside them."""
+def view_or_trial(x: Tensor, view: str) -> Tensor:
+    """Return a view of the package, or one that was tried beside them."""
     if view == "half":
         return torch.nn.functional.avg_pool1d(standardised(x), 2)
     if view == "sum":
-        return standardised(standardised(x).cumsum(dim=-1))
+        sums = standardised(x).cumsum(dim=-1)
+        return standardised(sums)
     if view == "autocorrelation":
         n = x.shape[-1]
         spectrum = torch.fft.rfft(standardised(x), n=2 * n)
-        return standardised(torch.fft.irfft(spectrum.abs() ** 2, n=2 * n)[..., 1:n])
+        autocorrelation = torch.fft.irfft(spectrum.abs() ** 2, n=2 * n)
+        return standardised(autocorrelation[..., 1:n])
     return view_of(x, view)
 
 
-def stretched(x: np.ndarray, n_timepoints: int) -> Tensor:
-    x = torch.from_numpy(x.astype(np.float32))
+def stretched(series: np.ndarray, n_timepoints: int) -> Tensor:
+    x = torch.from_numpy(series.astype(np.float32))
     if x.shape[-1] >= n_timepoints:
         return x
     return torch.nn.functional.interpolate(x, n_timepoints, mode="linear", align_corners=True)
 
 
-def halves(m: BlockMaps, biases: Tensor) -> Tensor:
-    """Shares above three of the biases in the first and in the second half."""
-    return torch.cat([proportion_above(half, biases) for half in m.summed.chunk(2, dim=-1)], dim=1)
+def shares_of_halves(maps: BlockMaps, biases: Tensor) -> Tensor:
+    """Return the shares above biases in the first and in the second half."""
+    halves = maps.summed.chunk(2, dim=-1)
+    return torch.cat([proportion_above(half, biases) for half in halves], dim=1)
 
 
-def statistics(m: BlockMaps, deciles: Tensor) -> dict[str, Tensor]:
-    """Groups of features of a map, whose deciles over the training panel are given."""
+def statistics(maps: BlockMaps, deciles: Tensor) -> dict[str, Tensor]:
+    """Return groups of features of a map, given its deciles over the training panel."""
+    three_quantiles = deciles[2::2][:3]
     return {
-        "mean": m.activated.mean(dim=-1),
-        "max after GELU": m.activated.amax(dim=-1),
-        "max": m.summed.amax(dim=-1),
-        "min": m.summed.amin(dim=-1),
-        "std": m.summed.std(dim=-1, correction=0),
-        "ppv 5": proportion_above(m.summed, deciles[::2]),
-        "ppv 9": proportion_above(m.summed, deciles),
-        "ppv of halves": halves(m, deciles[2::2][:3]),
+        "mean": maps.activated.mean(dim=-1),
+        "max after GELU": maps.activated.amax(dim=-1),
+        "max": maps.summed.amax(dim=-1),
+        "min": maps.summed.amin(dim=-1),
+        "std": maps.summed.std(dim=-1, correction=0),
+        "ppv 5": proportion_above(maps.summed, deciles[::2]),
+        "ppv 9": proportion_above(maps.summed, deciles),
+        "ppv of halves": shares_of_halves(maps, three_quantiles),
     }
 
 
 def deciles_of(encoder: torch.nn.Module, x: Tensor) -> list[Tensor]:
+    """Return the deciles of each block's maps, from 64 series and about 20,000 values."""
     rows = np.unique(np.linspace(0, len(x) - 1, 64).astype(int))
-    values = [
-        m.summed.movedim(1, -1).reshape(-1, m.summed.shape[1]) for m in encoder.block_maps(x[rows])
-    ]
-    steps = torch.linspace(0.1, 0.9, 9)
-    return [torch.quantile(v[:: -(-len(v) // 20_000)], steps, dim=0) for v in values]
+    probabilities = torch.linspace(0.1, 0.9, 9)
+    deciles = []
+    for maps in encoder.block_maps(x[rows]):
+        n_features = maps.summed.shape[1]
+        values = maps.summed.movedim(1, -1).reshape(-1, n_features)
+        step = -(-len(values) // 20_000)
+        deciles.append(torch.quantile(values[::step], probabilities, dim=0))
+    return deciles
 
 
 @torch.inference_mode()
-def features(encoder: torch.nn.Module, x: Tensor, deciles: list[Tensor]) -> dict[tuple, Tensor]:
-    parts: dict[tuple, list[Tensor]] = {}
+def features(
+    encoder: torch.nn.Module, x: Tensor, deciles: list[Tensor]
+) -> dict[tuple[int, str], Tensor]:
+    """Return the features of each block and statistic."""
+    tiles: dict[tuple[int, str], list[Tensor]] = {}
     for tile in x.split(TILE):
-        for block, (m, d) in enumerate(zip(encoder.block_maps(tile), deciles, strict=True)):
-            for name, values in statistics(m, d).items():
-                parts.setdefault((block, name), []).append(values)
-    return {key: torch.cat(values).double() for key, values in parts.items()}
+        blocks = zip(encoder.block_maps(tile), deciles, strict=True)
+        for block, (maps, block_deciles) in enumerate(blocks):
+            for name, values in statistics(maps, block_deciles).items():
+                tiles.setdefault((block, name), []).append(values)
+    return {key: torch.cat(values).double() for key, values in tiles.items()}
 
 
-def inner_products(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
-    centre, scale = train.mean(dim=0), train.std(dim=0, correction=0)
-    kept = scale > 1e-10
-    train, test = (((z - centre) / scale)[:, kept] for z in (train, test))
-    return train @ train.T, test @ train.T
+def inner_products(train: Tensor, test: Tensor) -> np.ndarray:
+    """Return inner products of standardised features, the rows of training above those of test."""
+    centre = train.mean(dim=0)
+    scale = train.std(dim=0, correction=0)
+    is_kept = scale > 1e-10
+    train = ((train - centre) / scale)[:, is_kept]
+    test = ((test - centre) / scale)[:, is_kept]
+    return torch.cat([train @ train.T, test @ train.T]).numpy()
 
 
-def ridge_accuracy(train: np.ndarray, test: np.ndarray, y: np.ndarray, y_test: np.ndarray) -> float:
-    """Accuracy of scikit-learn's RidgeClassifierCV from inner products of centred features."""
+def ridge_accuracy(products: np.ndarray, y: np.ndarray, y_test: np.ndarray) -> float:
+    """Return the accuracy of scikit-learn's RidgeClassifierCV from inner products."""
+    train = products[: len(y)]
+    test = products[len(y) :]
     classes = np.unique(y)
-    targets = np.where(y[:, None] == classes, 1.0, -1.0)
+    targets = np.where(y[:, np.newaxis] == classes, 1.0, -1.0)
     centre = targets.mean(axis=0)
     values, vectors = np.linalg.eigh(train)
     constant = np.argmax(np.abs(vectors.sum(axis=0)))  # the intercept's own direction
     projected = vectors.T @ (targets - centre)
-    errors, solutions = [], []
-    for alpha in ALPHAS:
-        weights = 1.0 / (np.maximum(values, 0.0) + alpha)
+    errors = []
+    solutions = []
+    for penalty in PENALTIES:
+        weights = 1.0 / (np.maximum(values, 0.0) + penalty)
         weights[constant] = 0.0
-        dual = vectors @ (weights[:, None] * projected)
-        errors.append(((dual / (vectors**2 @ weights)[:, None]) ** 2).mean())
+        dual = vectors @ (weights[:, np.newaxis] * projected)
+        leverage = vectors**2 @ weights
+        residuals = dual / leverage[:, np.newaxis]
+        errors.append((residuals**2).mean())
         solutions.append(dual)
-    scores = test @ solutions[int(np.argmin(errors))] + centre
-    return float((classes[scores.argmax(axis=1)] == y_test).mean())
+    best = solutions[int(np.argmin(errors))]
+    scores = test @ best + centre
+    predicted = classes[scores.argmax(axis=1)]
+    return float((predicted == y_test).mean())
 
 
-Groups = Iterable[tuple[str, int, str]]
+def groups_of(
+    statistics: Iterable[str], views: Iterable[str] = VIEWS[:3], blocks: Iterable[int] = range(8)
+) -> list[Group]:
+    return [Group(*key) for key in product(views, blocks, statistics)]
 
 
-def of(statistics: Iterable[str], views: Iterable[str] = VIEWS[:3], blocks=BLOCKS) -> Groups:
-    return list(product(views, blocks, statistics))
+def with_nine_biases(n_blocks: int, *more: str, in_halves: int = 0) -> list[Group]:
+    """Return nine biases in the first blocks and five after; shares of halves in the very first."""
+    return [
+        *groups_of(["mean", "max", *more]),
+        *groups_of(["ppv 9"], blocks=range(n_blocks)),
+        *groups_of(["ppv 5"], blocks=range(n_blocks, N_BLOCKS)),
+        *groups_of(["ppv of halves"], blocks=range(in_halves)),
+    ]
 
 
-def nine(n_blocks: int, *more: str, in_halves: int = 0) -> Groups:
-    """Nine biases in the first blocks, five in the others; shares of halves in the very first."""
-    few = of(["ppv 5"], blocks=range(n_blocks, 8))
-    halved = of(["ppv of halves"], blocks=range(in_halves))
-    return [*of(["mean", "max", *more]), *of(["ppv 9"], blocks=range(n_blocks)), *few, *halved]
+def default_without(view: str) -> list[Group]:
+    return [group for group in DEFAULT if group.view != view]
 
 
-DEFAULT = nine(6, in_halves=4)
-READOUTS: dict[str, Groups] = {
-    "mean, max after GELU, ppv 5": of(["mean", "max after GELU", "ppv 5"]),
-    "mean, max, ppv 5": of(["mean", "max", "ppv 5"]),
-    "mean, max, std, ppv 5": of(["mean", "max", "std", "ppv 5"]),
-    "mean, max, ppv 9": nine(8),
-    "mean, max, ppv 9 in two stages, 5 after": nine(4),
-    "mean, max, ppv 9 in three stages, 5 after": nine(6),
-    "and ppv of halves in one stage": nine(6, in_halves=2),
+def default_and(view: str) -> list[Group]:
+    level = [group for group in DEFAULT if group.view == "level"]
+    return [*DEFAULT, *(group._replace(view=view) for group in level)]
+
+
+DEFAULT = with_nine_biases(6, in_halves=4)
+READOUTS = {
+    "mean, max after GELU, ppv 5": groups_of(["mean", "max after GELU", "ppv 5"]),
+    "mean, max, ppv 5": groups_of(["mean", "max", "ppv 5"]),
+    "mean, max, std, ppv 5": groups_of(["mean", "max", "std", "ppv 5"]),
+    "mean, max, ppv 9": with_nine_biases(8),
+    "mean, max, ppv 9 in two stages, 5 after": with_nine_biases(4),
+    "mean, max, ppv 9 in three stages, 5 after": with_nine_biases(6),
+    "and ppv of halves in one stage": with_nine_biases(6, in_halves=2),
     "and ppv of halves in two stages (default)": DEFAULT,
-    "and ppv of halves in three stages": nine(6, in_halves=6),
-    "and ppv of halves in all stages": nine(6, in_halves=8),
-    "default and min": nine(6, "min", in_halves=4),
-    "default without max": [group for group in DEFAULT if group[2] != "max"],
-    "default without level": [group for group in DEFAULT if group[0] != "level"],
-    "default without shape": [group for group in DEFAULT if group[0] != "shape"],
-    "default without change": [group for group in DEFAULT if group[0] != "change"],
-    **{
-        f"default and {view}": [*DEFAULT, *((view, b, s) for v, b, s in DEFAULT if v == "level")]
-        for view in VIEWS[3:]
-    },
-    "the paper's": [("level", 7, "mean")],
+    "and ppv of halves in three stages": with_nine_biases(6, in_halves=6),
+    "and ppv of halves in all stages": with_nine_biases(6, in_halves=8),
+    "default and min": with_nine_biases(6, "min", in_halves=4),
+    "default without max": [group for group in DEFAULT if group.statistic != "max"],
+    "default without level": default_without("level"),
+    "default without shape": default_without("shape"),
+    "default without change": default_without("change"),
+    "default and half": default_and("half"),
+    "default and sum": default_and("sum"),
+    "default and autocorrelation": default_and("autocorrelation"),
+    "the paper's": [Group("level", 7, "mean")],
 }
 
 
-def scores(encoder: torch.nn.Module, panel: Callable[[], tuple], n_timepoints: int) -> list[float]:
-    """Accuracy of every readout on one set."""
-    X, y, X_test, y_test = panel()
-    centre, scale = X.mean(), X.std()
-    parts = [stretched((part - centre) / scale, n_timepoints) for part in (X, X_test)]
-    products = {}
+def accuracies(encoder: torch.nn.Module, split: Split, n_timepoints: int) -> list[float]:
+    """Return the accuracy of every readout on one set."""
+    centre = split.X_train.mean()
+    scale = split.X_train.std()
+    X_train = stretched((split.X_train - centre) / scale, n_timepoints)
+    X_test = stretched((split.X_test - centre) / scale, n_timepoints)
+    products: dict[Group, np.ndarray] = {}
     for view in VIEWS:
-        train, test = (seen(part, view) for part in parts)
-        deciles = deciles_of(encoder, train)
-        groups = [features(encoder, part, deciles) for part in (train, test)]
-        for key in groups[0]:
-            products[view, *key] = inner_products(groups[0][key], groups[1][key])
-    sums = [
-        [sum(products[g][i] for g in groups).numpy() for i in (0, 1)]
-        for groups in READOUTS.values()
-    ]
-    return [ridge_accuracy(*pair, y, y_test) for pair in sums]
+        train_view = view_or_trial(X_train, view)
+        test_view = view_or_trial(X_test, view)
+        deciles = deciles_of(encoder, train_view)
+        train = features(encoder, train_view, deciles)
+        test = features(encoder, test_view, deciles)
+        for block, statistic in train:
+            key = (block, statistic)
+            products[Group(view, *key)] = inner_products(train[key], test[key])
+    scores = []
+    for groups in READOUTS.values():
+        total = sum(products[group] for group in groups)
+        scores.append(ridge_accuracy(total, split.y_train, split.y_test))
+    return scores
+
+
+def draw_split(path: Path, most: int) -> Split:
+    """Draw from both parts of a set, half as many if its series are long."""
+    dataset = load_dataset(path)
+    rng = np.random.default_rng(0)
+    if dataset.X_train.shape[-1] > 1000:
+        most = most // 2
+    return sample_split(dataset, rng, most_train=most, most_test=most)
+
+
+def print_table(accuracy: np.ndarray) -> None:
+    """Print means over the sets, and differences from the default with their standard error."""
+    default = list(READOUTS.values()).index(DEFAULT)
+    gain = accuracy - accuracy[:, [default]]
+    error = gain.std(axis=0) / np.sqrt(len(gain))
+    print(table_head(["readout", "accuracy", "against the default"]))
+    for i, name in enumerate(READOUTS):
+        against_default = f"{gain[:, i].mean():+.4f} ± {error[i]:.4f}"
+        print(table_row([name, f"{accuracy[:, i].mean():.4f}", against_default]))
 
 
 @torch.inference_mode()
 def main() -> None:
     """Print each readout's accuracy, its mean difference from the default, and that one's error."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("folder", type=Path)
+    add_set_arguments(parser)
     parser.add_argument("--checkpoint", default="fei-small")
-    parser.add_argument("--sets", nargs="+", help="names; default: all in the folder")
     parser.add_argument("--most", type=int, default=150, help="series of each part")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = FEIEmbedder.from_pretrained(args.checkpoint)
     encoder = fold_batch_norm(model.encoder_)
-    table = []
-    for name in args.sets or sorted(path.stem for path in args.folder.glob("*.npz")):
-        data = load_dataset(args.folder / f"{name}.npz")
-        rng = np.random.default_rng(0)
-
-        def panel(data=data, rng=rng) -> tuple:
-            most = args.most if data.X_train.shape[-1] <= 1000 else args.most // 2
-            return (
-                *some(data.X_train, data.y_train, most, None, rng),
-                *some(data.X_test, data.y_test, most, None, rng),
-            )
-
-        table.append(scores(encoder, panel, model.min_timepoints_ or 2))
-        print(f"# {name}: " + " ".join(f"{value:.3f}" for value in table[-1]), flush=True)
-    accuracy = np.array(table)
-    gain = accuracy - accuracy[:, [list(READOUTS.values()).index(DEFAULT)]]
-    error = gain.std(axis=0) / np.sqrt(len(gain))
-    print("| readout | accuracy | against the default |\n|---|---|---|")
-    for i, name in enumerate(READOUTS):
-        print(
-            f"| {name} | {accuracy[:, i].mean():.4f} | {gain[:, i].mean():+.4f} ± {error[i]:.4f} |"
-        )
+    n_timepoints = model.min_timepoints_ or 2
+    scores = []
+    for path in set_paths(args):
+        scores.append(accuracies(encoder, draw_split(path, args.most), n_timepoints))
+        print(f"# {path.stem}: " + " ".join(f"{score:.3f}" for score in scores[-1]), flush=True)
+    print_table(np.array(scores))
 
 
 if __name__ == "__main__":

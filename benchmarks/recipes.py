@@ -2,10 +2,10 @@
 
     python benchmarks/recipes.py DIR --sets ... --variants base real both --real FOLDER ...
 
-Each variant pretrains an encoder for `--steps` steps and is scored on UCR sets as it is, under the
-default readout and under the paper's, by StandardScaler and RidgeClassifierCV. `--start fei-tiny`
-goes on from a checkpoint, which takes the luck of the initial weights out of the comparison, but
-keeps its encoder and objective.
+Each variant pretrains an encoder for `--steps` steps. Its encoder is then scored as it is on UCR
+sets, under the default readout and under the paper's, by the ridge head of all benchmarks. `--start
+fei-tiny` continues from a checkpoint, which takes the luck of the initial weights out of the
+comparison, but keeps the checkpoint's encoder and objective.
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Real corpora are windows
 of the training parts of the panels in the folders or files `--real`: give it none of the families
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import RidgeClassifierCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from heads import ridge_accuracy
+from results import append_json, table_head, table_row
+from ucr_sets import Split, add_set_arguments, embed, set_paths
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset, make_corpus
@@ -35,68 +34,96 @@ from fei_sklearn.objectives.fei import FEIObjective
 
 LENGTH = 512
 
+#: Pooling of the two readouts.
+READOUTS = {"default": "auto", "paper": "mean"}
+
+Paths = tuple[Path, ...]
+Corpus = Callable[[int, int, Paths], np.ndarray]
+
 
 @functools.lru_cache(maxsize=2)
-def synthetic(n: int, seed: int, real: tuple[Path, ...] = ()) -> np.ndarray:
-    """The corpus of the recipes."""
+def synthetic(n: int, seed: int, real: Paths = ()) -> np.ndarray:
+    """Return the corpus of the recipes."""
     return make_corpus(n, LENGTH, random_state=seed)
 
 
-def shrunk(n: int, seed: int, real: tuple[Path, ...], low: float = 16.0) -> np.ndarray:
-    """Half of the series shrunk to `low` to 512 points and stretched again, as short ones are."""
+def shrunk(n: int, seed: int, real: Paths) -> np.ndarray:
+    """Return a corpus with half of its series shrunk to 16 to 512 points and stretched again."""
     corpus = synthetic(n, seed).copy()
     rng = np.random.default_rng([seed, 1])
+    long_grid = np.arange(LENGTH)
     for i in np.flatnonzero(rng.random(n) < 0.5):
-        short = int(log_uniform(rng, low, LENGTH, (1,))[0])
-        knots = np.interp(np.linspace(0, LENGTH - 1, short), np.arange(LENGTH), corpus[i])
-        corpus[i] = np.interp(np.linspace(0, short - 1, LENGTH), np.arange(short), knots)
+        n_points = int(log_uniform(rng, 16.0, LENGTH, (1,))[0])
+        short_grid = np.arange(n_points)
+        places = np.linspace(0, LENGTH - 1, n_points)
+        short = np.interp(places, long_grid, corpus[i])
+        places = np.linspace(0, n_points - 1, LENGTH)
+        corpus[i] = np.interp(places, short_grid, short)
     return standardise(corpus).astype(np.float32)
 
 
-def cropped(n: int, seed: int, real: tuple[Path, ...]) -> np.ndarray:
-    """A random part of every series, an eighth to the whole, stretched."""
+def cropped(n: int, seed: int, real: Paths) -> np.ndarray:
+    """Return a corpus with a random segment of every series, an eighth to the whole, stretched."""
     corpus = synthetic(n, seed)
     rng = np.random.default_rng([seed, 2])
-    part = log_uniform(rng, 0.125, 1.0, (n, 1))
-    begin = rng.random((n, 1)) * (1.0 - part)
-    positions = (begin + part * np.linspace(0.0, 1.0, LENGTH)) * (LENGTH - 1)
+    duration = log_uniform(rng, 0.125, 1.0, (n, 1))
+    begin = rng.random((n, 1)) * (1.0 - duration)
+    time = np.linspace(0.0, 1.0, LENGTH)
+    positions = (begin + duration * time) * (LENGTH - 1)
     return standardise(resample(corpus, positions)).astype(np.float32)
 
 
-def recorded(n: int, seed: int, real: tuple[Path, ...]) -> np.ndarray:
-    """Windows of recorded series, every set as often, half of them a part of a series alone."""
+def recorded(n: int, seed: int, real: Paths) -> np.ndarray:
+    """Return windows of recorded series, every set equally often.
+
+    Half of the windows are a segment of a series, the others a whole series.
+    """
     rng = np.random.default_rng([seed, 3])
-    files = [file for path in real for file in (sorted(path.glob("*.npz")) or [path])]
-    panels = []
-    for file in files:
-        with np.load(file) as arrays:
-            panels.append(arrays["X_train"])
-    out = np.empty((n, LENGTH))
+    panels = recorded_panels(real)
+    time = np.linspace(0.0, 1.0, LENGTH)
+    corpus = np.empty((n, LENGTH))
     for i in range(n):
         panel = panels[rng.integers(len(panels))]
-        series = panel[rng.integers(len(panel)), rng.integers(panel.shape[1])]
-        part = log_uniform(rng, 0.25, 1.0, (1,))[0] if rng.random() < 0.5 else 1.0
-        begin = rng.random() * (1.0 - part)
-        places = (begin + part * np.linspace(0.0, 1.0, LENGTH)) * (len(series) - 1)
-        out[i] = np.interp(places, np.arange(len(series)), series)
-    return standardise(out).astype(np.float32)
+        row = rng.integers(len(panel))
+        channel = rng.integers(panel.shape[1])
+        series = panel[row, channel]
+        duration = 1.0
+        if rng.random() < 0.5:
+            duration = log_uniform(rng, 0.25, 1.0, (1,))[0]
+        begin = rng.random() * (1.0 - duration)
+        places = (begin + duration * time) * (len(series) - 1)
+        corpus[i] = np.interp(places, np.arange(len(series)), series)
+    return standardise(corpus).astype(np.float32)
 
 
-def both(n: int, seed: int, real: tuple[Path, ...]) -> np.ndarray:
-    """Synthetic and recorded series, half and half."""
-    return np.concatenate([synthetic(n, seed)[: n // 2], recorded(n - n // 2, seed, real)])
+def recorded_panels(real: Paths) -> list[np.ndarray]:
+    """Return the training series of all files, given directly or in folders."""
+    panels = []
+    for path in real:
+        files = sorted(path.glob("*.npz")) or [path]
+        for file in files:
+            with np.load(file) as arrays:
+                panels.append(arrays["X_train"])
+    return panels
+
+
+def both(n: int, seed: int, real: Paths) -> np.ndarray:
+    """Return synthetic and recorded series, half and half."""
+    half = n // 2
+    return np.concatenate([synthetic(n, seed)[:half], recorded(n - half, seed, real)])
 
 
 @dataclass(frozen=True)
 class Variant:
-    """How a run differs from the base.
+    """Differences of a run from the base.
 
     Attributes
     ----------
     params : dict
-        Parameters of FEIEmbedder.
+        Parameters of FEIEmbedder. A batch size is a multiple of the base's.
     corpus : callable
-        From a number of series, a seed and the real panels to series of 512 points.
+        Function of a number of series, a seed and the real panels that returns series of 512
+        points.
     corpus_size, steps : float
         Series, and steps, as a multiple of the base's.
     weights : tuple of float
@@ -104,7 +131,7 @@ class Variant:
     """
 
     params: dict[str, Any] = field(default_factory=dict)
-    corpus: Callable[..., np.ndarray] = synthetic
+    corpus: Corpus = synthetic
     corpus_size: float = 1.0
     steps: float = 1.0
     weights: tuple[float, float] = (1.0, 1.0)
@@ -151,68 +178,98 @@ VARIANTS = {
 
 
 @functools.lru_cache(maxsize=3)
-def draw(
-    corpus: Callable[..., np.ndarray], n: int, seed: int, real: tuple[Path, ...]
-) -> np.ndarray:
-    """A corpus, with a channel axis."""
+def draw(corpus: Corpus, n: int, seed: int, real: Paths) -> np.ndarray:
+    """Return a corpus with a channel axis."""
     return corpus(n, seed, real)[:, np.newaxis]
 
 
-def pretrain(
-    variant: Variant, seed: int, args: argparse.Namespace, folder: Path
-) -> list[dict[str, float]]:
+def pretrain(variant: Variant, seed: int, args: argparse.Namespace, folder: Path) -> list[dict]:
     """Pretrain, save to a folder, and return the history."""
     n_series = round(variant.corpus_size * args.series)
     X = draw(variant.corpus, n_series, args.corpus_seed, tuple(args.real))
-    params = {"encoder": args.encoder, "batch_size": 1} | variant.params
-    params["batch_size"] = round(params["batch_size"] * args.batch_size)
-    steps_an_epoch = -(-len(X) // params["batch_size"])
+    params = {
+        "encoder": args.encoder,
+        "learning_rate": args.learning_rate,
+        "min_timepoints": LENGTH,
+        "precision": args.precision,
+    }
+    params |= variant.params
+    batch_size = round(variant.params.get("batch_size", 1) * args.batch_size)
+    steps_per_epoch = -(-len(X) // batch_size)
     steps = round(variant.steps * args.steps)
-    if 0 < steps < steps_an_epoch:
-        X, steps_an_epoch = X[: steps * params["batch_size"]], steps
-    params |= {"max_epochs": round(steps / steps_an_epoch), "min_epoch_steps": 1}
-    params = {"learning_rate": args.learning_rate, "min_timepoints": LENGTH} | params
-    params["pretrained"] = args.start
-    params |= {"validation_fraction": None, "random_state": seed, "n_jobs": 1}
-    before = FEIObjective.branch_weights
-    FEIObjective.branch_weights = variant.weights  # no parameter: nothing else has a use for it
-    try:
-        embedder = FEIEmbedder(precision=args.precision, **params).fit(X)
-    finally:
-        FEIObjective.branch_weights = before
-    embedder.offset_ = embedder.scale_ = None  # as recipes do: each panel has a scaling of its own
+    if 0 < steps < steps_per_epoch:
+        X = X[: steps * batch_size]
+        steps_per_epoch = steps
+    params |= {
+        "batch_size": batch_size,
+        "max_epochs": round(steps / steps_per_epoch),
+        "min_epoch_steps": 1,
+        "pretrained": args.start,
+        "validation_fraction": None,
+        "random_state": seed,
+        "n_jobs": 1,
+    }
+    embedder = FEIEmbedder(**params)
+    fit_with_weights(embedder, X, variant.weights)
+    # recipes do the same: each panel has a scaling of its own
+    embedder.offset_ = None
+    embedder.scale_ = None
     embedder.save(folder)
     return list(embedder.history_)
 
 
-def parts(file: Path, most: int) -> tuple[np.ndarray, ...]:
-    """At most so many series of each part, drawn with the seed 0."""
-    dataset, rng = load_dataset(file), np.random.default_rng(0)
-    out = []
-    for X, y in ((dataset.X_train, dataset.y_train), (dataset.X_test, dataset.y_test)):
-        rows = np.sort(rng.permutation(len(y))[:most])
-        out += [X[rows], y[rows]]
-    return tuple(out)
+def fit_with_weights(embedder: FEIEmbedder, X: np.ndarray, weights: tuple[float, float]) -> None:
+    """Fit with other weights of the two losses, which are no parameter for want of another use."""
+    before = FEIObjective.branch_weights
+    FEIObjective.branch_weights = weights
+    try:
+        embedder.fit(X)
+    finally:
+        FEIObjective.branch_weights = before
 
 
-def score(folder: Path, data: tuple[np.ndarray, ...]) -> dict[str, float]:
-    """Accuracy under both readouts."""
-    X_train, y_train, X_test, y_test = data
-    embedder = FEIEmbedder(pretrained=folder, random_state=0, n_jobs=1).fit(X_train)
-    out = {}
-    for name, pooling in (("default", "auto"), ("paper", "mean")):
+def draw_split(file: Path, most: int) -> Split:
+    """Draw at most `most` series of each part, with the seed 0."""
+    dataset = load_dataset(file)
+    rng = np.random.default_rng(0)
+    train = np.sort(rng.permutation(len(dataset.y_train))[:most])
+    test = np.sort(rng.permutation(len(dataset.y_test))[:most])
+    return Split(
+        dataset.X_train[train],
+        dataset.y_train[train],
+        dataset.X_test[test],
+        dataset.y_test[test],
+    )
+
+
+def score(folder: Path, split: Split) -> dict[str, float]:
+    """Return the accuracy under both readouts."""
+    embedder = FEIEmbedder(pretrained=folder, random_state=0, n_jobs=1).fit(split.X_train)
+    scores = {}
+    for name, pooling in READOUTS.items():
         embedder.set_params(pooling=pooling)
-        train, test = embedder.transform(X_train), embedder.transform(X_test)
-        head = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10)))
-        out[name] = float(head.fit(train, y_train).score(test, y_test))
-    return out
+        scores[name] = ridge_accuracy(embed(embedder, split))
+    return scores
+
+
+def run(name: str, seed: int, splits: dict[str, Split], args: argparse.Namespace) -> None:
+    """Pretrain and score a variant, and print its row."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path)
+        history = pretrain(VARIANTS[name], seed, args, folder)
+        scores = {set_name: score(folder, split) for set_name, split in splits.items()}
+    seconds = sum(record["seconds"] for record in history)
+    means = [np.mean([each[readout] for each in scores.values()]) for readout in READOUTS]
+    print(table_row([name, seed, f"{seconds:.0f}", *(f"{m:.4f}" for m in means)]), flush=True)
+    line = {"variant": name, "seed": seed, "steps": args.steps, "seconds": seconds}
+    line |= {"last": history[-1] if history else None, "scores": scores}
+    append_json(args.out, line)
 
 
 def main() -> None:
     """Print a row for each variant and seed: means over the sets."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--sets", nargs="+", help="names; default: all in the folder")
+    add_set_arguments(parser)
     parser.add_argument("--variants", nargs="+", default=["base"], help=f"of {list(VARIANTS)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="folders or .npz files")
@@ -223,27 +280,15 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=150, help="series of each part of a set")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--corpus-seed", type=int, default=0)
-    parser.add_argument("--start", help="checkpoint to go on from, rather than from scratch")
+    parser.add_argument("--start", help="checkpoint to continue from, rather than from scratch")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--out", type=Path, help="JSON lines, one a run")
+    parser.add_argument("--out", type=Path, help="JSON lines, one per run")
     args = parser.parse_args()
-    names = args.sets or sorted(path.stem for path in args.folder.glob("*.npz"))
-    data = {name: parts(args.folder / f"{name}.npz", args.most) for name in names}
-    print("| variant | seed | seconds | default readout | paper's |\n|---|---|---|---|---|")
-    for variant in args.variants:
+    splits = {path.stem: draw_split(path, args.most) for path in set_paths(args)}
+    print(table_head(["variant", "seed", "seconds", "default readout", "paper's"]))
+    for name in args.variants:
         for seed in args.seeds:
-            with tempfile.TemporaryDirectory() as folder:
-                history = pretrain(VARIANTS[variant], seed, args, Path(folder))
-                scores = {name: score(Path(folder), data[name]) for name in names}
-            means = [np.mean([s[k] for s in scores.values()]) for k in ("default", "paper")]
-            seconds = sum(record["seconds"] for record in history)
-            row = f"| {variant} | {seed} | {seconds:.0f} | {means[0]:.4f} | {means[1]:.4f} |"
-            print(row, flush=True)
-            if args.out:
-                line = {"variant": variant, "seed": seed, "steps": args.steps, "seconds": seconds}
-                line |= {"last": history[-1] if history else None, "scores": scores}
-                with args.out.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
+            run(name, seed, splits, args)
 
 
 if __name__ == "__main__":

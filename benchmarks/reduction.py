@@ -1,8 +1,9 @@
 """The four strategies of sktime's make_reduction, on lags and on embeddings of the windows.
 
-Mean MASE over the origins of `forecasting.py`, one seed; the tables, the ridge head and the
-differencing are the same for all. "series": an encoder pretrained on the windows before the first
-origin; the others are bundled checkpoints, with the paper's readout and with their default one.
+The table shows the mean MASE over the origins of `forecasting.py`, for one seed; the tables, the
+ridge head and the differencing are the same for all. "series" is an encoder that is pretrained on
+the windows before the first origin; the others are bundled checkpoints, with the paper's readout
+and with their default readout.
 
     python benchmarks/reduction.py airline lynx
 """
@@ -14,21 +15,20 @@ import tempfile
 import warnings
 
 import numpy as np
-from forecasting import ALPHAS, forecast_once, mase, origins, pretrained_on_series, sets
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sktime.forecasting.compose import TransformedTargetForecaster, make_reduction
-from sktime.transformations.series.difference import Differencer
+from forecasting import fit_before
+from forecasting_sets import ForecastingSet, forecasting_sets
+from reductions import pretrained_on_series, reduction
+from results import table_head, table_row
 
 from fei_sklearn import FEIEmbedder
 
 STRATEGIES = ("recursive", "direct", "multioutput", "dirrec")
 
 
-def embedders(differences, length, folder):
-    """Column -> embedder, or None for the lags themselves."""
-    pretrained_on_series(tuple(differences), length, 0).save(folder)
+def embedders(data: ForecastingSet, folder: str):
+    """Return the embedders by column, None for the lags themselves."""
+    differences = data.before_first_origin().diff(data.season).dropna()
+    pretrained_on_series(tuple(differences), data.window_length(), 0).save(folder)
     return {
         "lags": None,
         "series": FEIEmbedder(pretrained=folder, pooling="mean", n_jobs=1),
@@ -37,44 +37,38 @@ def embedders(differences, length, folder):
     }
 
 
-def reduction(strategy, sp, length, embedder):
-    """sktime's reduction of (seasonal) differences."""
-    steps = [StandardScaler(), RidgeCV(ALPHAS)]
-    regressor = make_pipeline(*([] if embedder is None else [embedder]), *steps)
-    reduced = make_reduction(
-        regressor, window_length=length, strategy=strategy, scitype="tabular-regressor"
-    )
-    return TransformedTargetForecaster([("difference", Differencer(sp)), ("reduced", reduced)])
+def mean_score(model, data: ForecastingSet) -> float:
+    """Return the mean MASE over the origins."""
+    scores = []
+    for origin in data.origins():
+        forecast = fit_before(model, data, origin).predict()
+        scores.append(data.mase(origin, forecast))
+    return np.mean(scores)
 
 
-def mean_score(model, y, sp, horizon, points):
-    """Mean MASE over the origins."""
-    forecasts = [forecast_once(model, "", y, None, at, horizon)[0] for at in points]
-    return np.mean([mase(y, at, f, sp) for at, f in zip(points, forecasts, strict=True)])
+def print_table(name: str, data: ForecastingSet) -> None:
+    length = data.window_length()
+    with tempfile.TemporaryDirectory() as folder:
+        columns = embedders(data, folder)
+        print(table_head([name, *columns]))
+        for strategy in STRATEGIES:
+            cells = []
+            for embedder in columns.values():
+                model = reduction(strategy, data.season, length, embedder)
+                cells.append(f"{mean_score(model, data):.3f}")
+            print(table_row([strategy, *cells]), flush=True)
 
 
 def main():
     """Print a table for each set."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("sets", nargs="*", default=["airline", "lynx", "shampoo", "uschange"])
-    arguments = parser.parse_args()
+    args = parser.parse_args()
+    # a filter does not last: sktime puts its FutureWarnings back on with each forecast
     warnings.showwarning = lambda *_, **__: None
-    for name in arguments.sets:
-        y, _, sp, horizon, number = sets()[name]
-        points = origins(len(y), horizon, number)
-        before = y.iloc[: points[0]]
-        length = min(2 * sp if sp > 1 else 12, (len(before) - sp - horizon) // 2)
-        with tempfile.TemporaryDirectory() as folder:
-            columns = embedders(before.diff(sp).dropna(), length, folder)
-            print(f"| {name} | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|")
-            for strategy in STRATEGIES:
-                scores = [
-                    mean_score(reduction(strategy, sp, length, e), y, sp, horizon, points)
-                    for e in columns.values()
-                ]
-                print(
-                    f"| {strategy} | " + " | ".join(f"{s:.3f}" for s in scores) + " |", flush=True
-                )
+    available = forecasting_sets()
+    for name in args.sets:
+        print_table(name, available[name]._replace(X=None))
 
 
 if __name__ == "__main__":

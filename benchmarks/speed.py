@@ -3,19 +3,17 @@
     python benchmarks/speed.py [minirocket] [folding] [growth] [--encoders small tiny]
                                [--length 512] [--rounds 7] [--plot growth.png]
 
-One thread. All sides transform the same series in turn, round after round; medians and ratios of
-CPU time, which does not count waiting for a core, are printed. Encoders are untrained, which costs
-the same. "small mean" is the readout of the paper; a plain "small" is the default one, of many more
-features. sktime's MiniRocket needs numba, the plot matplotlib.
+One thread. All sides transform the same series in turn, round after round; the script prints
+medians and ratios of CPU time, which does not count waiting for a core. Encoders are untrained,
+which costs the same. "small mean" is the readout of the paper; a plain "small" is the default
+readout, of many more features. sktime's MiniRocket needs numba, the plot needs matplotlib.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -25,7 +23,8 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from authors import our_step
+from timing import Work, medians_in_turn
+from training_step import our_step
 
 from fei_sklearn import FEIEmbedder, _specs
 from fei_sklearn._bridge.encoding import build_readout
@@ -33,99 +32,108 @@ from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.inference import embed
 
+PAPER = {"pooling": "mean", "layers": "last"}
+
+Shape = tuple[int, int]
+
 
 def noise(n: int, length: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(n, 1, length)).astype(np.float32)
+    series = np.random.default_rng(0).normal(size=(n, 1, length))
+    return series.astype(np.float32)
 
 
 def fitted(encoder: str, X: np.ndarray, **readout: object) -> FEIEmbedder:
-    return FEIEmbedder(encoder, max_epochs=0, n_jobs=1, random_state=0, **readout).fit(X[:64])
+    embedder = FEIEmbedder(encoder, max_epochs=0, n_jobs=1, random_state=0, **readout)
+    return embedder.fit(X[:64])
 
 
-def medians(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each side, all of them in turn in every round."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
+def warm_medians(sides: Mapping[str, Work], rounds: int) -> dict[str, float]:
+    """Return the median CPU seconds of each side, after one run that compiles and fills caches."""
     for work in sides.values():
-        work()  # compiles, and fills caches
-    for _ in range(rounds):
-        for name, work in sides.items():
-            started = time.process_time()
-            work()
-            times[name].append(time.process_time() - started)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+        work()
+    return medians_in_turn(sides, rounds)
 
 
 def against_minirocket(args: argparse.Namespace) -> None:
     X = noise(args.n, args.length)
-    sides: dict[str, Callable[[], object]] = {}
+    sides: dict[str, Work] = {}
     with suppress(ImportError):
         from sktime.transformations.panel.rocket import MiniRocket
 
         rocket = MiniRocket(n_jobs=1, random_state=0).fit(X.astype(np.float64))
-        sides["MiniRocket"] = lambda: rocket.transform(X)
+        sides["MiniRocket"] = partial(rocket.transform, X)
     for encoder in args.encoders:
-        for name, readout in (("mean", {"pooling": "mean", "layers": "last"}), ("default", {})):
+        for name, readout in {"mean": PAPER, "default": {}}.items():
             embedder = fitted(encoder, X, **readout)
             sides[f"{encoder} {name}"] = partial(embedder.transform, X)
-    taken = medians(sides, args.rounds)
-    reference = taken.get("MiniRocket")
-    for name, seconds in taken.items():
+    medians = warm_medians(sides, args.rounds)
+    reference = medians.get("MiniRocket")
+    for name, seconds in medians.items():
         ratio = f"{reference / seconds:5.2f} x MiniRocket" if reference else ""
         print(f"{name:16s} {len(X) / seconds:8.0f} series/s  {ratio}", flush=True)
 
 
 def folding(args: argparse.Namespace) -> None:
     X = noise(args.n, args.length)
+    device = torch.device("cpu")
     for encoder in args.encoders:
-        plain = fitted(encoder, X, pooling="mean", layers="last").encoder_
-        readouts = {"plain": plain, "folded": fold_batch_norm(plain)}
-        embedder = fitted(encoder, X, pooling="mean", layers="last")
+        embedder = fitted(encoder, X, **PAPER)
+        encoding = _specs.encoding_spec(embedder)
+        plain = embedder.encoder_
         sides = {}
-        for name, module in readouts.items():
-            encoding = _specs.encoding_spec(embedder)
+        for name, module in {"plain": plain, "folded": fold_batch_norm(plain)}.items():
             readout = build_readout(encoding.model, encoding.readout, module)
-            sides[name] = partial(embed, readout, Panel(X), device=torch.device("cpu"))
-        taken = medians(sides, args.rounds)
-        gain = taken["plain"] / taken["folded"]
+            sides[name] = partial(embed, readout, Panel(X), device=device)
+        medians = warm_medians(sides, args.rounds)
+        gain = medians["plain"] / medians["folded"]
         print(f"{encoder:6s} folded batch norm: {gain:5.2f} x as fast", flush=True)
 
 
 def growth(args: argparse.Namespace) -> None:
-    """Microseconds for each value: level, where cost grows in proportion."""
+    """Print microseconds per value, which are level where cost grows in proportion."""
     encoder = args.encoders[0]
     shapes = {
         "series": [(n, args.length) for n in (64, 256, 1024)],
         "time points": [(64, length) for length in (128, 512, 2048, 8192)],
     }
-    sides = {}
+    sides: dict[tuple[str, Shape], Work] = {}
     for shape in chain(*shapes.values()):
         X = noise(*shape)
-        embedder = fitted(encoder, X, pooling="mean", layers="last")
+        embedder = fitted(encoder, X, **PAPER)
         sides["transform", shape] = partial(embedder.transform, X)
         sides["step of fit", shape] = our_step(encoder, X, shape[0], "cpu", "32-true")
-    taken = medians(sides, max(args.rounds // 2, 1))
-    for (what, (n, length)), seconds in taken.items():
-        each = 1e6 * seconds / (n * length)
+    medians = warm_medians(sides, max(args.rounds // 2, 1))
+    for (work, (n, length)), seconds in medians.items():
+        microseconds = 1e6 * seconds / (n * length)
         panel = f"n={n:5d} length={length:5d}"
-        print(f"{encoder} {what:12s} {panel} {seconds:8.3f} s  {each:6.3f} us a value")
-    alone = noise(1, args.length)
-    embedder = fitted(encoder, noise(64, args.length), pooling="mean", layers="last")
-    seconds = medians({"one": lambda: embedder.transform(alone)}, 21)["one"]
-    print(f"{encoder} one series: {1e3 * seconds:.2f} ms", flush=True)
+        print(f"{encoder} {work:12s} {panel} {seconds:8.3f} s  {microseconds:6.3f} us a value")
+    print_one_series(encoder, args.length)
     if args.plot:
-        plot(args.plot, shapes, taken)
+        plot(args.plot, shapes, medians)
 
 
-def plot(file: str, shapes: dict[str, list], taken: dict) -> None:
-    """Seconds against the number of series and their length, on logarithmic axes."""
+def print_one_series(encoder: str, length: int) -> None:
+    """Print milliseconds for one series alone."""
+    embedder = fitted(encoder, noise(64, length), **PAPER)
+    series = noise(1, length)
+    sides = {"one": partial(embedder.transform, series)}
+    seconds = warm_medians(sides, 21)["one"]
+    print(f"{encoder} one series: {1e3 * seconds:.2f} ms", flush=True)
+
+
+def plot(
+    file: str, shapes: dict[str, list[Shape]], medians: dict[tuple[str, Shape], float]
+) -> None:
+    """Draw seconds against the number of series and their length, on logarithmic axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3), layout="constrained")
-    for axes, (label, of_axis) in zip(figure.subplots(1, 2), shapes.items(), strict=True):
-        sizes = [n if label == "series" else length for n, length in of_axis]
-        for what in ("step of fit", "transform"):
-            seconds = [taken[what, shape] for shape in of_axis]
-            (line,) = axes.loglog(sizes, seconds, "o-", label=what)
+    panels = figure.subplots(1, 2)
+    for axes, (label, shapes_of_axis) in zip(panels, shapes.items(), strict=True):
+        sizes = [n if label == "series" else length for n, length in shapes_of_axis]
+        for work in ("step of fit", "transform"):
+            seconds = [medians[work, shape] for shape in shapes_of_axis]
+            (line,) = axes.loglog(sizes, seconds, "o-", label=work)
             proportional = [seconds[-1] * size / sizes[-1] for size in sizes]
             axes.loglog(sizes, proportional, ":", color=line.get_color())
         axes.set(xlabel=label, ylabel="seconds")
@@ -133,23 +141,23 @@ def plot(file: str, shapes: dict[str, list], taken: dict) -> None:
     figure.savefig(file, dpi=100)
 
 
-PARTS = {"minirocket": against_minirocket, "folding": folding, "growth": growth}
+STUDIES = {"minirocket": against_minirocket, "folding": folding, "growth": growth}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "parts", nargs="*", default=list(PARTS), metavar="PART", help=" ".join(PARTS)
+        "studies", nargs="*", default=list(STUDIES), metavar="STUDY", help=" ".join(STUDIES)
     )
     parser.add_argument("--encoders", nargs="+", default=["small", "tiny"])
     parser.add_argument("--length", type=int, default=512)
     parser.add_argument("--n", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--plot", help="where growth is drawn")
+    parser.add_argument("--plot", help="file of the plot of growth")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    for part in args.parts:
-        PARTS[part](args)
+    for study in args.studies:
+        STUDIES[study](args)
 
 
 if __name__ == "__main__":

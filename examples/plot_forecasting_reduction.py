@@ -2,9 +2,9 @@
 
     python examples/plot_forecasting_reduction.py
 
-`make_reduction` turns windows into rows, which scikit-learn's pipeline takes. Embeddings keep shape
+`make_reduction` turns windows into rows for scikit-learn's pipeline. Embeddings describe shape
 rather than level, so the series is differenced first. The strategy "multioutput" pretrains once;
-"direct" and "dirrec" would pretrain once for each step, and "recursive" embeds a window a step.
+"direct" and "dirrec" would pretrain once per step, and "recursive" embeds one window per step.
 """
 
 from __future__ import annotations
@@ -28,38 +28,46 @@ from sktime.transformations.series.difference import Differencer
 from fei_sklearn import FEIEmbedder
 
 HORIZON = range(1, 13)
+#: Name of the embedder's parameter inside the forecaster.
+MASK_RATIO = "reduce__estimator__feiembedder__mask_ratio"
 
 
 def reduction(random_state=0):
+    """Return a forecaster of seasonal differences by a ridge head on embeddings."""
     embedder = FEIEmbedder("tiny", pooling="mean", max_epochs=2, random_state=random_state)
     regressor = make_pipeline(embedder, StandardScaler(), RidgeCV([0.1, 1, 10, 100, 1000]))
     reduced = make_reduction(
         regressor, window_length=24, strategy="multioutput", scitype="tabular-regressor"
     )
-    return TransformedTargetForecaster([("difference", Differencer(12)), ("reduce", reduced)])
+    steps = [("difference", Differencer(12)), ("reduce", reduced)]
+    return TransformedTargetForecaster(steps)
 
 
 def main():
+    """Search over mask ratios and print the errors on the last year."""
     # a filter does not last: sktime puts its FutureWarnings back on with each forecast
     warnings.showwarning = lambda *_, **__: None
     y = load_airline()
-    train, test = y[:-12], y[-12:]
+    train = y[:-12]
+    test = y[-12:]
     metric = MeanAbsoluteScaledError(sp=12)
+    folds = ExpandingWindowSplitter(fh=HORIZON, initial_window=96, step_length=12)
     search = ForecastingGridSearchCV(
         reduction(),
-        cv=ExpandingWindowSplitter(fh=HORIZON, initial_window=96, step_length=12),
-        param_grid={"reduce__estimator__feiembedder__mask_ratio": [0.3, 0.5, 0.7]},
+        cv=folds,
+        param_grid={MASK_RATIO: [0.3, 0.5, 0.7]},
         scoring=metric,
     )
     search.fit(train, fh=HORIZON)
     print("Mask ratios, MASE on the last years of the training part:")
-    score = f"mean_test_{type(metric).__name__}"
-    for _, row in search.cv_results_.iterrows():
-        print(f"  {next(iter(row['params'].values()))}: {row[score]:.3f}")
+    scores = search.cv_results_[f"mean_test_{type(metric).__name__}"]
+    for params, score in zip(search.cv_results_["params"], scores, strict=True):
+        print(f"  {params[MASK_RATIO]}: {score:.3f}")
     naive = NaiveForecaster(sp=12).fit(train, fh=HORIZON)
     print("MASE on the last year:")
     for name, forecaster in {"reduction": search, "seasonal naive": naive}.items():
-        print(f"  {name:<16}{metric(test, forecaster.predict(), y_train=train):.3f}")
+        error = metric(test, forecaster.predict(), y_train=train)
+        print(f"  {name:<16}{error:.3f}")
 
 
 if __name__ == "__main__":

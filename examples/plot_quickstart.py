@@ -2,10 +2,11 @@
 FEI embeddings, classified and regressed
 ========================================
 
-Embed real sets that sktime ships with the bundled checkpoint of :class:`~fei_sklearn.FEIEmbedder`,
-and with an encoder that is pretrained on the set itself, without labels. Put scikit-learn heads on
-the embeddings, and compare with the same heads on an untrained encoder, on the raw series, and on
-MiniRocket. Then search over mask ratios as over any other parameter.
+This example embeds real sets that sktime ships: once with a bundled checkpoint of
+:class:`~fei_sklearn.FEIEmbedder`, and once with an encoder that is pretrained on the set itself,
+without labels. It puts scikit-learn heads on the embeddings, and compares them with the same heads
+on an untrained encoder, on the raw series, and on MiniRocket. Then it searches over mask ratios as
+over any other parameter.
 
 Run it with ``make demo``. It prints a table and writes ``quickstart.png``.
 """
@@ -27,7 +28,7 @@ from sktime.transformations.panel.rocket import MiniRocket
 
 from fei_sklearn import FEIEmbedder
 
-#: Loader, metric, and what the embedder is told of the set. Spectra of meat (Tecator) differ by
+#: Loader, metric, and parameters of the embedder for each set. Spectra of meat (Tecator) differ by
 #: offsets that mean nothing, so each is scaled by itself.
 SETS = {
     "ItalyPowerDemand": (load_italy_power_demand, "accuracy", {}),
@@ -45,12 +46,12 @@ class MiniRocketFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """Features of the panel, (n_samples, 9996)."""
+        """Return the features of the panel, (n_samples, 9996)."""
         return self.rocket_.transform(X).to_numpy()
 
 
 def features(random_state, **options):
-    """The five kinds of features that are compared, by name."""
+    """Return the five kinds of features that are compared, by name."""
     # one thread: several are no faster on sets this small, and far slower on a busy machine
     options = {"n_jobs": 1} | options
     return {
@@ -63,22 +64,23 @@ def features(random_state, **options):
 
 
 def load(loader):
-    """Train and test parts of a set that sktime ships, as 3-D arrays."""
-    parts = [loader(split=part, return_type="numpy3d") for part in ("train", "test")]
-    (X_train, y_train), (X_test, y_test) = parts
+    """Return the training and test part of a set that sktime ships, as 3-D arrays."""
+    X_train, y_train = loader(split="train", return_type="numpy3d")
+    X_test, y_test = loader(split="test", return_type="numpy3d")
     return X_train, y_train, X_test, y_test
 
 
 def head(metric):
-    """The same head for all features of a set."""
+    """Return the head, which is the same for all features of a set."""
     if metric == "accuracy":
         return LogisticRegression(max_iter=1000)
     return RidgeCV(alphas=np.logspace(-3, 4, 15))
 
 
 def compare(random_state=0):
-    """Test score of each kind of features on each set; the fitted FEI pipelines too."""
-    scores, fitted = {}, {}
+    """Return the test score of each kind of features on each set, and the fitted FEI pipelines."""
+    scores = {}
+    fitted = {}
     for set_name, (loader, metric, options) in SETS.items():
         X_train, y_train, X_test, y_test = load(loader)
         for name, transformer in features(random_state, **options).items():
@@ -94,7 +96,7 @@ def compare(random_state=0):
 
 
 def print_table(scores):
-    """Print the scores, a row a set."""
+    """Print the scores, one row per set."""
     names = list(features(0))
     print(f"\n{'':<18}{'metric':<10}" + "".join(f"{name:>14}" for name in names))
     for set_name, (_, metric, _) in SETS.items():
@@ -103,7 +105,7 @@ def print_table(scores):
 
 
 def search_mask_ratio(random_state=0):
-    """Grid search over mask ratios, by cross-validation on the training part."""
+    """Search over mask ratios by cross-validation on the training part."""
     X_train, y_train, X_test, y_test = load(load_italy_power_demand)
     pipeline = make_pipeline(
         FEIEmbedder("tiny", pooling="mean", max_epochs=20, n_jobs=1, random_state=random_state),
@@ -113,13 +115,12 @@ def search_mask_ratio(random_state=0):
     search = GridSearchCV(pipeline, {"feiembedder__mask_ratio": [0.3, 0.5, 0.7]}, cv=3, n_jobs=2)
     print("\nGrid search over mask ratios, ItalyPowerDemand, encoder tiny:", flush=True)
     search.fit(X_train, y_train)
-    for ratio, score in zip(
-        search.cv_results_["param_feiembedder__mask_ratio"],
-        search.cv_results_["mean_test_score"],
-        strict=True,
-    ):
+    ratios = search.cv_results_["param_feiembedder__mask_ratio"]
+    scores = search.cv_results_["mean_test_score"]
+    for ratio, score in zip(ratios, scores, strict=True):
         print(f"  mask_ratio={ratio}: {score:.3f} (3-fold accuracy)")
-    print(f"  best {search.best_params_}, test accuracy {search.score(X_test, y_test):.3f}")
+    accuracy = search.score(X_test, y_test)
+    print(f"  best {search.best_params_}, test accuracy {accuracy:.3f}")
 
 
 def draw(model, path):
@@ -131,19 +132,20 @@ def draw(model, path):
     from sklearn.decomposition import PCA
 
     *_, X_test, y_test = load(load_gunpoint)
-    embedder, scaler = model[0], model[1]
-    points = PCA(2).fit_transform(scaler.transform(embedder.transform(X_test)))
+    embedder = model[0]
+    embeddings = model[:-1].transform(X_test)  # embedded and scaled
+    points = PCA(2).fit_transform(embeddings)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     epochs = [record["epoch"] for record in embedder.history_]
-    for key, label in (
-        ("train_embedding_loss", "embedding inference"),
-        ("train_mask_loss", "mask inference"),
-    ):
-        left.plot(epochs, [record[key] for record in embedder.history_], label=label)
+    losses = {"embedding inference": "train_embedding_loss", "mask inference": "train_mask_loss"}
+    for label, key in losses.items():
+        values = [record[key] for record in embedder.history_]
+        left.plot(epochs, values, label=label)
     left.set(xlabel="epoch", ylabel="loss", title="Pretraining on GunPoint, no labels")
     left.legend()
     for label in np.unique(y_test):
-        right.scatter(*points[y_test == label].T, s=14, label=f"class {label}")
+        x, y = points[y_test == label].T
+        right.scatter(x, y, s=14, label=f"class {label}")
     right.set(xlabel="first component", ylabel="second component", title="Test embeddings (PCA)")
     right.legend()
     figure.savefig(path, dpi=120)
@@ -154,13 +156,13 @@ def main():
     """Run the comparison, the search, and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--picture", default="quickstart.png")
-    arguments = parser.parse_args()
+    args = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     print("Fitting (features, scaling, head) on three real sets:")
     scores, fitted = compare()
     print_table(scores)
     search_mask_ratio()
-    draw(fitted["GunPoint"], arguments.picture)
+    draw(fitted["GunPoint"], args.picture)
 
 
 if __name__ == "__main__":

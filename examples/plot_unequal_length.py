@@ -2,9 +2,10 @@
 Series of unequal length
 ========================
 
-JapaneseVowels has 12 channels and from 7 to 29 time points; nine speakers are to be told apart.
-FEI takes such series as they are, in sktime's frames or as a list of arrays. Its embeddings are
-compared with those of an untrained encoder and with the mean, spread and extremes of each channel.
+JapaneseVowels has 12 channels and from 7 to 29 time points; the classes are nine speakers. FEI
+accepts such series as they are, in sktime's frames or as a list of arrays. The example compares its
+embeddings with those of an untrained encoder, and with the mean, standard deviation and extremes of
+each channel.
 
 Run it with ``python examples/plot_unequal_length.py``. It takes less than a minute.
 """
@@ -23,15 +24,22 @@ from fei_sklearn.adapters.sktime import FEITransformer
 
 
 def head():
-    """The classifier on all features."""
+    """Return the classifier, which is the same on all features."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 def statistics(series):
-    """Mean, standard deviation, least and largest value of each channel."""
-    return np.array(
-        [np.hstack([f(x, axis=1) for f in (np.mean, np.std, np.min, np.max)]) for x in series]
-    )
+    """Return mean, standard deviation, least and largest value of each channel."""
+    rows = []
+    for x in series:
+        values = [x.mean(axis=1), x.std(axis=1), x.min(axis=1), x.max(axis=1)]
+        rows.append(np.hstack(values))
+    return np.array(rows)
+
+
+def as_arrays(frame):
+    """Return a nested frame as arrays of shape (n_channels, n_timepoints_i)."""
+    return [series.to_numpy().T for series in convert_to(frame, "df-list")]
 
 
 def main(**params):
@@ -39,19 +47,19 @@ def main(**params):
     X_train, y_train = load_japanese_vowels(split="train", return_type="nested_univ")
     X_test, y_test = load_japanese_vowels(split="test", return_type="nested_univ")
 
-    params = {"encoder": "tiny", "layers": "all", "max_epochs": 10, "random_state": 0} | params
-    params = {"pooling": ("mean", "max", "std")} | params
+    defaults = {"encoder": "tiny", "layers": "all", "max_epochs": 10, "random_state": 0}
+    defaults["pooling"] = ("mean", "max", "std")
+    params = defaults | params
     trained = FEITransformer(**params)
     untrained = FEITransformer(**params | {"max_epochs": 0})
 
     print(f"{'features':20} accuracy")
     for name, transformer in {"FEI": trained, "untrained": untrained}.items():
         model = transformer * head()
-        print(f"{name:20} {model.fit(X_train, y_train).score(X_test, y_test):.3f}")
-    # without sktime: arrays of shape (n_channels, n_timepoints), each of its own length
-    train, test = (
-        [frame.to_numpy().T for frame in convert_to(X, "df-list")] for X in (X_train, X_test)
-    )
+        model.fit(X_train, y_train)
+        print(f"{name:20} {model.score(X_test, y_test):.3f}")
+    train = as_arrays(X_train)
+    test = as_arrays(X_test)
     model = head().fit(statistics(train), y_train)
     print(f"{'statistics':20} {model.score(statistics(test), y_test):.3f}")
 
