@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
-from fei_sklearn.datasets._dataset import Dataset, Part, assemble
+from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
 from fei_sklearn.datasets._npz import read_arrays
 from fei_sklearn.datasets._text import read_table
 
@@ -33,15 +34,15 @@ _VALIDATION_SEED = 2023
 class _Tables(NamedTuple):
     """Tables of a subset, and the remaining life of each test engine."""
 
-    train: np.ndarray
-    test: np.ndarray
-    remaining: np.ndarray
+    train: ndarray
+    test: ndarray
+    remaining: ndarray
 
 
 class _Run(NamedTuple):
     """Rows of an engine, and the cycles that remain after the last row."""
 
-    rows: np.ndarray
+    rows: ndarray
     remaining: float
 
 
@@ -73,15 +74,16 @@ def read_cmapss(path: Path, subset: str) -> Dataset:
     """
     tables = _read_tables(path, subset)
     runs = _runs(tables, path, subset)
-    sensor = np.concatenate([run.rows[:, _S_2] for run in runs["train"]])
+    train_sensors = [run.rows[:, _S_2] for run in runs["train"]]
+    sensor = np.concatenate(train_sensors)
     low = sensor.min()
     height = (sensor.max() - low) or 1
     parts = {}
     for part, part_runs in runs.items():
-        X, y, groups = _windows(part_runs)
-        if len(X):
-            scaled = 2 * (X - low) / height - 1
-            parts[part] = Part(scaled, y, groups)
+        windows = _windows(part_runs)
+        if len(windows.X):
+            scaled = 2 * (windows.X - low) / height - 1
+            parts[part] = windows._replace(X=scaled)
     if "train" not in parts:
         raise ValueError(f"{path}: no training engine of {subset} has {WINDOW} cycles.")
     return assemble(subset, "regression", parts, path)
@@ -98,14 +100,18 @@ def _read_tables(path: Path, subset: str) -> _Tables:
     return _Tables(*[arrays[key] for key in keys])
 
 
-def _read_text(path: Path, n_columns: int) -> np.ndarray:
+def _read_text(path: Path, n_columns: int) -> ndarray:
     table = read_table(path)
     if table.shape[1] != n_columns:
         raise ValueError(f"{path} has {table.shape[1]} columns instead of {n_columns}.")
     return table
 
 
-def _runs(tables: _Tables, path: Path, subset: str) -> dict[str, list[_Run]]:
+def _runs(
+    tables: _Tables,
+    path: Path,
+    subset: str,
+) -> dict[str, list[_Run]]:
     """Return the runs of each part."""
     train_engines = _engines(tables.train, "train", path)
     test_engines = _engines(tables.test, "test", path)
@@ -115,7 +121,7 @@ def _runs(tables: _Tables, path: Path, subset: str) -> dict[str, list[_Run]]:
             f"{len(tables.remaining)} remaining lives: one of the two is cut short."
         )
     validating = _validation_engines(len(train_engines))
-    runs: dict[str, list[_Run]] = {"train": [], "val": [], "test": []}
+    runs: dict[str, list[_Run]] = {part: [] for part in PARTS}
     for i, engine in enumerate(train_engines):
         part = "val" if i in validating else "train"
         runs[part].append(_Run(engine, 0.0))
@@ -124,10 +130,15 @@ def _runs(tables: _Tables, path: Path, subset: str) -> dict[str, list[_Run]]:
     return runs
 
 
-def _engines(table: np.ndarray, part: str, path: Path) -> list[np.ndarray]:
+def _engines(
+    table: ndarray,
+    part: str,
+    path: Path,
+) -> list[ndarray]:
     """Return the rows of each engine, whose cycles must count from 1."""
-    is_table = table.ndim == 2 and table.shape[1] == _COLUMNS
-    if not is_table or table.dtype.kind != "f" or not len(table):
+    has_columns = table.ndim == 2 and table.shape[1] == _COLUMNS
+    has_floats = table.dtype.kind == "f"
+    if not has_columns or not has_floats or not len(table):
         raise ValueError(
             f"{path}: the {part} table is {table.shape} of {table.dtype}, instead of rows of "
             f"{_COLUMNS} numbers."
@@ -155,8 +166,8 @@ def _validation_engines(n_engines: int) -> set[int]:
     return set(drawn.tolist()) - {0}
 
 
-def _windows(runs: list[_Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the series, targets and engine numbers of all windows of some runs."""
+def _windows(runs: list[_Run]) -> Part:
+    """Return the sensor, the remaining life and the engine of all windows of some runs."""
     X = [np.empty((0, WINDOW))]
     y = [np.empty(0)]
     groups = [np.empty(0, dtype=np.int64)]
@@ -171,13 +182,17 @@ def _windows(runs: list[_Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         y.append(life[WINDOW - 1 :])
         groups.append(np.full(len(windows), unit))
     series = np.concatenate(X)
-    return series[:, np.newaxis], np.concatenate(y), np.concatenate(groups)
+    return Part(
+        series[:, np.newaxis],
+        np.concatenate(y),
+        np.concatenate(groups),
+    )
 
 
-def _rul(cycles: np.ndarray, remaining: float) -> np.ndarray:
+def _rul(cycles: ndarray, remaining: float) -> ndarray:
     """Return the remaining life after each cycle, capped, as a fraction of its highest value."""
     life = cycles[-1] + remaining
     capped = np.minimum(life - cycles, RUL_CAP)
     highest = min(life, RUL_CAP + 1)
-    rul: np.ndarray = (capped + 1) / highest
+    rul: ndarray = (capped + 1) / highest
     return rul

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy import ndarray
 
 #: Series of one length, or a list of arrays (n_channels, length_i).
-Series: TypeAlias = "np.ndarray | list[np.ndarray]"
+Series: TypeAlias = "ndarray | list[ndarray]"
 
 TASKS = ("classification", "regression", "pretraining")
 PARTS = ("train", "val", "test")
@@ -42,19 +43,23 @@ or list of arrays of shape (n_channels, n_timepoints_i), or None
     name: str
     task: str
     X_train: Series
-    y_train: np.ndarray | None = None
+    y_train: ndarray | None = None
     X_test: Series | None = None
-    y_test: np.ndarray | None = None
+    y_test: ndarray | None = None
     X_val: Series | None = None
-    y_val: np.ndarray | None = None
-    groups_train: np.ndarray | None = None
-    groups_test: np.ndarray | None = None
-    groups_val: np.ndarray | None = None
-    classes: np.ndarray | None = None
+    y_val: ndarray | None = None
+    groups_train: ndarray | None = None
+    groups_test: ndarray | None = None
+    groups_val: ndarray | None = None
+    classes: ndarray | None = None
 
     def __repr__(self) -> str:
-        parts = {"train": self.X_train, "val": self.X_val, "test": self.X_test}
-        shapes = [f"{part}={_shape(X)}" for part, X in parts.items() if X is not None]
+        panels = {
+            "train": self.X_train,
+            "val": self.X_val,
+            "test": self.X_test,
+        }
+        shapes = [f"{part}={_shape(X)}" for part, X in panels.items() if X is not None]
         return f"Dataset({self.name!r}, {self.task}, {', '.join(shapes)})"
 
 
@@ -62,8 +67,8 @@ class Part(NamedTuple):
     """One part of a set as a reader found it."""
 
     X: Series
-    y: np.ndarray | None = None
-    groups: np.ndarray | None = None
+    y: ndarray | None = None
+    groups: ndarray | None = None
 
 
 def assemble(
@@ -72,7 +77,7 @@ def assemble(
     parts: Mapping[str, Part],
     source: str | Path,
     *,
-    names: np.ndarray | None = None,
+    names: ndarray | None = None,
 ) -> Dataset:
     """Check the parts against each other and make a :class:`Dataset` of them.
 
@@ -101,12 +106,13 @@ def assemble(
     if "train" not in parts:
         raise ValueError(f"{source} has no training series.")
     panels: dict[str, Series] = {}
-    labels: dict[str, np.ndarray] = {}
-    groups: dict[str, np.ndarray | None] = {}
+    labels: dict[str, ndarray] = {}
+    groups: dict[str, ndarray | None] = {}
     for part, content in parts.items():
-        panels[part] = _panel(content.X, f"{source}: X_{part}")
-        _check_number(len(panels[part]), f"y_{part}", content.y, source)
-        _check_number(len(panels[part]), f"groups_{part}", content.groups, source)
+        panel = _panel(content.X, f"{source}: X_{part}")
+        _check_number(panel, f"y_{part}", content.y, source)
+        _check_number(panel, f"groups_{part}", content.groups, source)
+        panels[part] = panel
         groups[part] = content.groups
         if content.y is not None and task != "pretraining":
             labels[part] = content.y
@@ -137,7 +143,7 @@ def assemble(
 
 
 def _shape(X: Series) -> str:
-    if isinstance(X, np.ndarray):
+    if isinstance(X, ndarray):
         return str(X.shape)
     n_channels = X[0].shape[0]
     lengths = [series.shape[1] for series in X]
@@ -152,7 +158,7 @@ def _panel(X: Series, place: str) -> Series:
     return panel
 
 
-def _list_panel(X: list[np.ndarray], place: str) -> Series:
+def _list_panel(X: list[ndarray], place: str) -> Series:
     panel = [_numbers(series, place) for series in X]
     for series in panel:
         if series.ndim != 2 or not series.size:
@@ -162,7 +168,7 @@ def _list_panel(X: list[np.ndarray], place: str) -> Series:
     return panel
 
 
-def _array_panel(X: np.ndarray, place: str) -> Series:
+def _array_panel(X: ndarray, place: str) -> Series:
     panel = _numbers(X, place)
     if panel.ndim == 2:
         panel = panel[:, np.newaxis]
@@ -176,20 +182,25 @@ def _array_panel(X: np.ndarray, place: str) -> Series:
     return panel
 
 
-def _numbers(values: np.ndarray, place: str) -> np.ndarray:
+def _numbers(values: ndarray, place: str) -> ndarray:
     values = np.asarray(values)
     if values.dtype.kind not in "fiub":
         raise ValueError(f"{place} holds {values.dtype} instead of numbers.")
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def _check_number(n_series: int, key: str, values: np.ndarray | None, source: str | Path) -> None:
-    if values is None or len(values) == n_series:
+def _check_number(
+    panel: Series,
+    key: str,
+    values: ndarray | None,
+    source: str | Path,
+) -> None:
+    if values is None or len(values) == len(panel):
         return
     part = key.partition("_")[2]
     raise ValueError(
-        f"{source}: X_{part} has {n_series} series, but {key} {len(values)} values: one of the two "
-        "is cut short or belongs to another set."
+        f"{source}: X_{part} has {len(panel)} series, but {key} {len(values)} values: one of the "
+        "two is cut short or belongs to another set."
     )
 
 
@@ -199,16 +210,16 @@ def _check_channels(panels: Mapping[str, Series], source: str | Path) -> None:
         for series in panel:
             first_part_of.setdefault(len(series), part)
     if len(first_part_of) > 1:
-        (n_here, here), (n_there, there) = list(first_part_of.items())[:2]
+        n_here, n_there, *_ = first_part_of
+        here = first_part_of[n_here]
+        there = first_part_of[n_there]
         raise ValueError(
             f"{source}: a series of X_{here} has {n_here} channels and one of X_{there} {n_there}, "
             "they must agree."
         )
 
 
-def _codes(
-    labels: Mapping[str, np.ndarray], source: str | Path
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _codes(labels: Mapping[str, ndarray], source: str | Path) -> tuple[dict[str, ndarray], ndarray]:
     """Return labels as codes in the order of the sorted training labels, and these."""
     vectors = {part: _label_vector(y, f"{source}: y_{part}") for part, y in labels.items()}
     classes = np.unique(vectors["train"])
@@ -216,25 +227,31 @@ def _codes(
     for part, y in vectors.items():
         unknown = np.setdiff1d(y, classes)
         if len(unknown):
-            known = ", ".join(map(str, classes[:20]))
+            some_classes = map(str, classes[:20])
+            known = ", ".join(some_classes)
             raise ValueError(
                 f"{source}: label {unknown[0]} of y_{part} is not among the training labels "
                 f"{known}: the parts belong to different sets, or training is cut short."
             )
-        codes[part] = np.searchsorted(classes, y).astype(np.int64)
+        places = np.searchsorted(classes, y)
+        codes[part] = places.astype(np.int64)
     return codes, classes
 
 
-def _named(classes: np.ndarray, names: np.ndarray, source: str | Path) -> np.ndarray:
+def _named(
+    classes: ndarray,
+    names: ndarray,
+    source: str | Path,
+) -> ndarray:
     are_codes = classes.dtype.kind in "iu"
-    if not are_codes or classes[0] < 0 or classes[-1] >= len(names):
+    if not are_codes or not 0 <= classes[0] <= classes[-1] < len(names):
         raise ValueError(f"{source} names {len(names)} classes, but labels are {classes}.")
-    named: np.ndarray = names[classes]
+    named: ndarray = names[classes]
     return named
 
 
-def _label_vector(labels: np.ndarray, place: str) -> np.ndarray:
-    y: np.ndarray = _flattened(np.asarray(labels))
+def _label_vector(labels: ndarray, place: str) -> ndarray:
+    y: ndarray = _flattened(np.asarray(labels))
     if y.ndim != 1:
         raise ValueError(f"{place} has shape {y.shape}: give one label for each series.")
     if y.dtype.kind != "f":
@@ -247,14 +264,14 @@ def _label_vector(labels: np.ndarray, place: str) -> np.ndarray:
     return y
 
 
-def _targets(y: np.ndarray, place: str) -> np.ndarray:
+def _targets(y: ndarray, place: str) -> ndarray:
     targets = _numbers(y, place)
     if not np.isfinite(targets).all():
         raise ValueError(f"{place} has a target that is missing or infinite.")
     return _flattened(targets)
 
 
-def _flattened(y: np.ndarray) -> np.ndarray:
+def _flattened(y: ndarray) -> ndarray:
     """Return a single column as a vector."""
     if y.ndim == 2 and y.shape[1] == 1:
         return y[:, 0]

@@ -186,7 +186,9 @@ def _tasks_below(folder: Path) -> dict[str, str | None]:
     for path in archives:
         if path in known_archives:
             continue
-        name = path.name if _registry.entry_of(path.stem) else path.stem
+        # a set that only shares the name of a known one is listed with its ending
+        is_known_name = _registry.entry_of(path.stem) is not None
+        name = path.name if is_known_name else path.stem
         try:
             keys = keys_of(path)
             if "X_train" in keys:
@@ -203,7 +205,11 @@ def _task_of_archive(path: Path, keys: list[str]) -> str:
     return task_of(arrays["y_train"])
 
 
-def _read_entry(entry: _registry.Entry, root: Path, paper_protocol: bool) -> Dataset:
+def _read_entry(
+    entry: _registry.Entry,
+    root: Path,
+    paper_protocol: bool,
+) -> Dataset:
     place = entry.find(root)
     if place is None:
         raise FileNotFoundError(f"{entry.name} is not in {root}: {entry.how_to_get(root)}.")
@@ -309,9 +315,15 @@ def _first_channel(dataset: Dataset, length: int | None) -> Dataset:
     return dataclasses.replace(
         dataset,
         X_train=_cut(dataset.X_train, length),
-        X_val=None if dataset.X_val is None else _cut(dataset.X_val, length),
-        X_test=None if dataset.X_test is None else _cut(dataset.X_test, length),
+        X_val=_cut_or_none(dataset.X_val, length),
+        X_test=_cut_or_none(dataset.X_test, length),
     )
+
+
+def _cut_or_none(X: Series | None, length: int | None) -> Series | None:
+    if X is None:
+        return None
+    return _cut(X, length)
 
 
 def _cut(X: Series, length: int | None) -> Series:

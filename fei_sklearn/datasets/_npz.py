@@ -13,15 +13,27 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy import ndarray
 
 from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
 
 _GROUPS = ("groups", "subject", "recording", "bearing")
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_npz(
-    path: Path, name: str | None = None, task: str | None = None, *, swapped: bool = False
+    path: Path,
+    name: str | None = None,
+    task: str | None = None,
+    *,
+    swapped: bool = False,
 ) -> Dataset:
     """Read a panel.
 
@@ -63,7 +75,7 @@ def read_npz(
     return assemble(name or path.stem, task, parts, path, names=names)
 
 
-def _parts(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, Part]:
+def _parts(arrays: Mapping[str, ndarray], path: Path) -> dict[str, Part]:
     parts = {}
     for part in PARTS:
         X = arrays.get(f"X_{part}")
@@ -75,7 +87,7 @@ def _parts(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, Part]:
     return parts
 
 
-def _groups(arrays: Mapping[str, np.ndarray], part: str) -> np.ndarray | None:
+def _groups(arrays: Mapping[str, ndarray], part: str) -> ndarray | None:
     for kind in _GROUPS:
         groups = arrays.get(f"{kind}_{part}")
         if groups is not None:
@@ -86,10 +98,14 @@ def _groups(arrays: Mapping[str, np.ndarray], part: str) -> np.ndarray | None:
 def _swapped(parts: Mapping[str, Part], path: Path) -> dict[str, Part]:
     if "test" not in parts:
         raise ValueError(f"{path} has no array 'X_test', with which the parts change places.")
-    return {"train": parts["test"], "val": parts["train"], "test": parts["train"]}
+    return {
+        "train": parts["test"],
+        "val": parts["train"],
+        "test": parts["train"],
+    }
 
 
-def _class_names(arrays: Mapping[str, np.ndarray], task: str) -> np.ndarray | None:
+def _class_names(arrays: Mapping[str, ndarray], task: str) -> ndarray | None:
     names = arrays.get("class_names")
     if names is not None or task != "classification":
         return names
@@ -100,7 +116,7 @@ def _class_names(arrays: Mapping[str, np.ndarray], task: str) -> np.ndarray | No
     return None
 
 
-def task_of(y: np.ndarray | None) -> str:
+def task_of(y: ndarray | None) -> str:
     """Return the task that an archive's training labels are for."""
     if y is None:
         return "pretraining"
@@ -114,13 +130,13 @@ def keys_of(path: Path) -> list[str]:
     return list(_read(path, ()))
 
 
-def read_arrays(path: Path, keys: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, keys: Iterable[str] | None = None) -> dict[str, ndarray]:
     """Read the arrays of an archive, all of them or those of `keys`."""
     arrays = _read(path, keys)
     return {key: array for key, array in arrays.items() if array is not None}
 
 
-def _read(path: Path, keys: Iterable[str] | None) -> dict[str, np.ndarray | None]:
+def _read(path: Path, keys: Iterable[str] | None) -> dict[str, ndarray | None]:
     """Return all keys of an archive, with None for the arrays that were not asked for."""
     key = None
     try:
@@ -129,7 +145,7 @@ def _read(path: Path, keys: Iterable[str] | None) -> dict[str, np.ndarray | None
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("a single array")
             with archive:
-                arrays: dict[str, np.ndarray | None] = dict.fromkeys(archive.files)
+                arrays: dict[str, ndarray | None] = dict.fromkeys(archive.files)
                 wanted = arrays if keys is None else keys
                 for key in wanted:
                     arrays[key] = archive[key]

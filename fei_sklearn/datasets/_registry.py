@@ -164,7 +164,13 @@ def _xjtu(condition: str) -> Entry:
 
 
 def _npz_only(
-    name: str, task: str, npz: str, title: str, shape: str, source: str, **more: Any
+    name: str,
+    task: str,
+    npz: str,
+    title: str,
+    shape: str,
+    source: str,
+    **more: Any,
 ) -> Entry:
     return Entry(name, task, title, shape, source, npz=(npz,), **more)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 
-def read_table(path: Path, **options: Any) -> np.ndarray:
+def read_table(path: Path, **options: Any) -> ndarray:
     """Read rows of numbers.
 
     Parameters

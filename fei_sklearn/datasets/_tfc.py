@@ -11,11 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy import ndarray
 
 from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
 
 
-def read_tfc(folder: Path, name: str | None = None, task: str | None = None) -> Dataset:
+def read_tfc(
+    folder: Path,
+    name: str | None = None,
+    task: str | None = None,
+) -> Dataset:
     """Read a folder of ``.pt`` files, of which ``train.pt`` must exist.
 
     Parameters
@@ -93,7 +98,11 @@ def _load(path: Path) -> object:
     return content
 
 
-def _array(value: object, key: str, path: Path) -> np.ndarray:
+def _array(
+    value: object,
+    key: str,
+    path: Path,
+) -> ndarray:
     import torch
 
     if not isinstance(value, torch.Tensor):
@@ -102,5 +111,5 @@ def _array(value: object, key: str, path: Path) -> np.ndarray:
         )
     if value.is_floating_point():  # NumPy has no bfloat16
         value = value.float()
-    array: np.ndarray = value.numpy()
+    array: ndarray = value.numpy()
     return array

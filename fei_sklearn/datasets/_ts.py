@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy import ndarray
+
+#: Words of each directive.
+Header: TypeAlias = dict[str, list[str]]
 
 
 class TsFile(NamedTuple):
     """Content of a ``.ts`` file."""
 
-    series: list[np.ndarray]
+    series: list[ndarray]
     labels: list[str] | None
     task: str
 
@@ -66,7 +70,11 @@ def read_ts(path: Path) -> TsFile:
     return TsFile(series, labels, task)
 
 
-def _check_cases(series: list[np.ndarray], header: dict[str, list[str]], path: Path) -> None:
+def _check_cases(
+    series: list[ndarray],
+    header: Header,
+    path: Path,
+) -> None:
     if not series:
         raise ValueError(f"{path} has no case after @data: copy or download it again.")
     n_channels = len(series[0])
@@ -84,9 +92,9 @@ def _check_cases(series: list[np.ndarray], header: dict[str, list[str]], path: P
         )
 
 
-def _header(lines: Iterable[tuple[int, str]], path: Path) -> dict[str, list[str]]:
+def _header(lines: Iterable[tuple[int, str]], path: Path) -> Header:
     """Return the words of each directive before the data, in lower case."""
-    header: dict[str, list[str]] = {}
+    header: Header = {}
     for _, line in lines:
         words = line.lower().split()
         if not words or not words[0].startswith("@"):
@@ -101,12 +109,12 @@ def _header(lines: Iterable[tuple[int, str]], path: Path) -> dict[str, list[str]
     raise ValueError(f"{path} has no line @data, so it is no .ts file or cut short.")
 
 
-def _is_set(header: dict[str, list[str]], directive: str) -> bool:
+def _is_set(header: Header, directive: str) -> bool:
     words = header.get(directive, ["false"])
     return words[0] == "true"
 
 
-def _task(header: dict[str, list[str]]) -> str:
+def _task(header: Header) -> str:
     if _is_set(header, "targetlabel"):
         return "regression"
     if _is_set(header, "classlabel"):
@@ -114,7 +122,12 @@ def _task(header: dict[str, list[str]]) -> str:
     return "pretraining"
 
 
-def _case(line: str, number: int, task: str, path: Path) -> tuple[np.ndarray, str]:
+def _case(
+    line: str,
+    number: int,
+    task: str,
+    path: Path,
+) -> tuple[ndarray, str]:
     """Return the series of a line, and its label, which is empty for pretraining."""
     *channels, label = line.strip().split(":")
     if task == "pretraining":
@@ -132,6 +145,6 @@ def _case(line: str, number: int, task: str, path: Path) -> tuple[np.ndarray, st
     return series, label
 
 
-def _row(channel: str) -> np.ndarray:
+def _row(channel: str) -> ndarray:
     values = channel.replace("?", "nan").split(",")
     return np.array(values, dtype=np.float64)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from fei_sklearn.datasets._dataset import Dataset, Part, Series, assemble
 from fei_sklearn.datasets._text import read_table
@@ -113,7 +114,7 @@ def _read_tsv(path: Path) -> _File:
     return _File(Part(series, labels), "classification")
 
 
-def _without_padding(values: np.ndarray, path: Path) -> Series:
+def _without_padding(values: ndarray, path: Path) -> Series:
     """Remove the NaN that pad the ends of the series; other NaN are missing values."""
     is_present = ~np.isnan(values)
     empty = np.flatnonzero(~is_present.any(axis=1))
@@ -123,7 +124,8 @@ def _without_padding(values: np.ndarray, path: Path) -> Series:
     lengths = values.shape[1] - n_padding
     if (lengths == lengths[0]).all():
         return values[:, : lengths[0]]
-    return [row[np.newaxis, :length] for row, length in zip(values, lengths, strict=True)]
+    rows = zip(values, lengths, strict=True)
+    return [row[np.newaxis, :length] for row, length in rows]
 
 
 def _read_ts(path: Path) -> _File:
@@ -134,7 +136,8 @@ def _read_ts(path: Path) -> _File:
     if content.labels is None:
         return _File(Part(X), content.task)
     if content.task == "classification":
-        return _File(Part(X, np.array(content.labels)), content.task)
+        labels = np.array(content.labels)
+        return _File(Part(X, labels), content.task)
     try:
         targets = np.array(content.labels, dtype=np.float64)
     except ValueError:

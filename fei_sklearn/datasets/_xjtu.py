@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from fei_sklearn.datasets._dataset import Dataset, Part, assemble
 from fei_sklearn.datasets._text import read_table
@@ -24,13 +25,17 @@ FIRST_PREDICTION = {
     "OC-B": (454, 46, 314, 30, 120),
     "OC-C": (2376, 1300, 340, 1416, 6),
 }
-_BEARINGS = {"train": (1,), "val": (2,), "test": (3, 4, 5)}
+_BEARINGS = {
+    "train": (1,),
+    "val": (2,),
+    "test": (3, 4, 5),
+}
 
 
 class _Bearing(NamedTuple):
     """Windows of all recordings, and the least and greatest value in the recordings."""
 
-    windows: np.ndarray
+    windows: ndarray
     low: float
     high: float
 
@@ -79,17 +84,21 @@ def read_xjtu(folder: Path, condition: str) -> Dataset:
             X -= low
             X /= height
             first_prediction = FIRST_PREDICTION[condition][bearing - 1]
-            y = _rul(len(files), first_prediction, files[0].parent)
-            windows_per_recording = len(X) // len(y)
+            n_recordings = len(files)
+            y = _rul(n_recordings, first_prediction, files[0].parent)
+            windows_per_recording = len(X) // n_recordings
             series.append(X)
             targets.append(np.repeat(y, windows_per_recording))
             groups.append(np.full(len(X), bearing))
-        panel = _joined(series)
-        parts[part] = Part(panel, np.concatenate(targets), np.concatenate(groups))
+        parts[part] = Part(
+            _joined(series),
+            np.concatenate(targets),
+            np.concatenate(groups),
+        )
     return assemble(condition, "regression", parts, folder)
 
 
-def _joined(series: list[np.ndarray]) -> np.ndarray:
+def _joined(series: list[ndarray]) -> ndarray:
     """Join the windows of bearings, without a copy if there is one bearing only."""
     windows = series[0]
     if len(series) > 1:
@@ -97,7 +106,11 @@ def _joined(series: list[np.ndarray]) -> np.ndarray:
     return windows[:, np.newaxis]
 
 
-def _bearing_folder(folder: Path, condition: str, bearing: int) -> Path:
+def _bearing_folder(
+    folder: Path,
+    condition: str,
+    bearing: int,
+) -> Path:
     number = list(CONDITIONS).index(condition) + 1
     name = f"Bearing{number}_{bearing}"
     place = folder / name
@@ -139,7 +152,7 @@ def _read_bearing(files: list[Path], *, first_only: bool) -> _Bearing:
     return _Bearing(windows.reshape(-1, WINDOW), low, high)
 
 
-def _read_recording(path: Path) -> np.ndarray:
+def _read_recording(path: Path) -> ndarray:
     """Return the horizontal signal, which is the first column below a line of names."""
     table = read_table(path, delimiter=",", skiprows=1, usecols=0)
     signal = table[:, 0]
@@ -151,7 +164,11 @@ def _read_recording(path: Path) -> np.ndarray:
     return signal
 
 
-def _rul(n_recordings: int, first_prediction: int, folder: Path) -> np.ndarray:
+def _rul(
+    n_recordings: int,
+    first_prediction: int,
+    folder: Path,
+) -> ndarray:
     """Return the remaining life after each recording, as a share of the worn life."""
     if n_recordings <= first_prediction:
         raise ValueError(

@@ -14,6 +14,7 @@ from itertools import count
 from numbers import Integral
 
 import numpy as np
+from numpy import ndarray
 
 from fei_sklearn.datasets.corpus_processes import (
     LINKS,
@@ -23,15 +24,21 @@ from fei_sklearn.datasets.corpus_processes import (
     resample,
     smooth,
     standardise,
+    unit_time,
 )
 
 #: Series that are drawn together; each chunk of a stream has a generator of its own.
 CHUNK = 256
+#: Probabilities that a sum has a second, a third and a fourth term.
+PROBABILITIES = (0.6, 0.3, 0.15)
 
 
 def make_corpus(
-    n_series: int = 1000, n_timepoints: int = 512, *, random_state: int = 0
-) -> np.ndarray:
+    n_series: int = 1000,
+    n_timepoints: int = 512,
+    *,
+    random_state: int = 0,
+) -> ndarray:
     """Draw synthetic series of many kinds.
 
     Compositions of Gaussian processes, seasons, repeated shapes, events, regimes, chirps,
@@ -79,8 +86,11 @@ def make_corpus(
 
 
 def iter_corpus(
-    n_timepoints: int = 512, *, random_state: int = 0, start: int = 0
-) -> Iterator[np.ndarray]:
+    n_timepoints: int = 512,
+    *,
+    random_state: int = 0,
+    start: int = 0,
+) -> Iterator[ndarray]:
     """Stream the synthetic corpus in chunks, without end.
 
     Parameters
@@ -110,21 +120,29 @@ def iter_corpus(
     return _chunks(n_timepoints, random_state, start)
 
 
-def _chunks(n_timepoints: int, seed: int, start: int) -> Iterator[np.ndarray]:
+def _chunks(
+    n_timepoints: int,
+    seed: int,
+    start: int,
+) -> Iterator[ndarray]:
     for chunk in count(start):
         rng = np.random.default_rng([seed, chunk])
         series = _draw_chunk(Draws(rng, CHUNK), n_timepoints)
         yield series.astype(np.float32)
 
 
-def _check_integer(name: str, value: object, at_least: int) -> None:
+def _check_integer(
+    name: str,
+    value: object,
+    at_least: int,
+) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, got {value!r}.")
     if value < at_least:
         raise ValueError(f"{name} must be at least {at_least}, got {value}.")
 
 
-def _draw_chunk(draws: Draws, length: int) -> np.ndarray:
+def _draw_chunk(draws: Draws, length: int) -> ndarray:
     """Draw a chunk on a grid twice as fine, which the warp cuts and stretches to `length`."""
     composed = _compose(draws, 2 * length)
     joined = _join_regimes(draws, composed)
@@ -132,42 +150,47 @@ def _draw_chunk(draws: Draws, length: int) -> np.ndarray:
     return _measure(draws, warped)
 
 
-def _compose(draws: Draws, length: int) -> np.ndarray:
+def _compose(draws: Draws, length: int) -> ndarray:
     """Draw sums, products and causal graphs of the processes."""
     terms = [_mixed_processes(draws, length) for _ in range(4)]
     total = _weighted_sum(draws, terms)
     product = terms[0] * terms[1]
     graph = _causal_graph(draws, terms)
     u = draws.uniform()
-    composed = np.select([u < 0.6, u < 0.75], [total, product], graph)
+    is_below = [u < 0.6, u < 0.75]
+    composed = np.select(is_below, [total, product], default=graph)
     return standardise(composed)
 
 
-def _weighted_sum(draws: Draws, terms: list[np.ndarray]) -> np.ndarray:
+def _weighted_sum(draws: Draws, terms: list[ndarray]) -> ndarray:
     """Add up the first term and some of the others, each with a random weight."""
-    weights = draws.rng.standard_normal((4, CHUNK, 1))
-    probability = np.array([0.6, 0.3, 0.15]).reshape(3, 1, 1)
-    weights[1:] *= draws.rng.random((3, CHUNK, 1)) < probability
-    is_small = np.abs(weights[0]) < 0.5
-    weights[0] = np.where(is_small, 1.0, weights[0])
+    first, *others = draws.rng.standard_normal((4, CHUNK, 1))
+    u = draws.rng.random((3, CHUNK, 1))
+    is_small = np.abs(first) < 0.5
+    weights = [np.where(is_small, 1.0, first)]
+    for k, probability in enumerate(PROBABILITIES):
+        is_used = u[k] < probability
+        weights.append(others[k] * is_used)
     weighted = [w * x for w, x in zip(weights, terms, strict=True)]
     return np.asarray(sum(weighted))
 
 
-def _mixed_processes(draws: Draws, length: int) -> np.ndarray:
+def _mixed_processes(draws: Draws, length: int) -> ndarray:
     """Draw each series of the chunk from a process of its own."""
     weights = np.array(list(PROCESSES.values()))
     probabilities = weights / weights.sum()
-    choice = draws.rng.choice(len(weights), size=CHUNK, p=probabilities)
+    n_processes = len(PROCESSES)
+    choice = draws.rng.choice(n_processes, size=CHUNK, p=probabilities)
     series = np.empty((CHUNK, length))
     for k, process in enumerate(PROCESSES):
         rows = np.flatnonzero(choice == k)
         if len(rows):
-            series[rows] = process(Draws(draws.rng, len(rows)), length)
+            own_draws = Draws(draws.rng, len(rows))
+            series[rows] = process(own_draws, length)
     return standardise(series)
 
 
-def _causal_graph(draws: Draws, roots: list[np.ndarray]) -> np.ndarray:
+def _causal_graph(draws: Draws, roots: list[ndarray]) -> ndarray:
     """Return the last node of a random graph.
 
     Each node is a nonlinear link of two earlier nodes, one of them delayed.
@@ -175,15 +198,17 @@ def _causal_graph(draws: Draws, roots: list[np.ndarray]) -> np.ndarray:
     rng = draws.rng
     nodes = np.stack(roots)
     length = nodes.shape[-1]
+    longest_delay = length // 8
     rows = np.arange(CHUNK)
     time = np.arange(length)
     for _ in range(3):
-        first, second = rng.integers(0, len(nodes), (2, CHUNK))
-        delay = rng.integers(0, length // 8, (CHUNK, 1))
+        parents = rng.integers(0, len(nodes), (2, CHUNK))
+        first, second = nodes[parents, rows]
+        delay = rng.integers(0, longest_delay, (CHUNK, 1))
         delayed_time = np.maximum(time - delay, 0)
-        delayed = np.take_along_axis(nodes[second, rows], delayed_time, axis=1)
-        weight = rng.standard_normal((2, CHUNK, 1))
-        mixed = weight[0] * nodes[first, rows] + weight[1] * delayed
+        delayed = np.take_along_axis(second, delayed_time, axis=1)
+        weights = rng.standard_normal((2, CHUNK, 1))
+        mixed = weights[0] * first + weights[1] * delayed
         link = rng.integers(0, len(LINKS), CHUNK)
         for k, function in enumerate(LINKS):
             is_linked = link == k
@@ -193,55 +218,68 @@ def _causal_graph(draws: Draws, roots: list[np.ndarray]) -> np.ndarray:
     return np.asarray(nodes[-1])
 
 
-def _join_regimes(draws: Draws, x: np.ndarray) -> np.ndarray:
+def _join_regimes(draws: Draws, x: ndarray) -> ndarray:
     """Let some series give way to another at a random time."""
-    time = np.linspace(0.0, 1.0, x.shape[1])
+    time = unit_time(x.shape[1])
     change = draws.uniform(0.1, 0.9)
     softness = draws.log_uniform(0.001, 0.2)
-    before = np.clip((change - time) / softness, -50.0, 50.0)
+    before = (change - time) / softness
+    before = np.clip(before, -50.0, 50.0)
     share = 1.0 / (1.0 + np.exp(before))
-    other = x[draws.rng.permutation(CHUNK)]
+    order = draws.rng.permutation(CHUNK)
+    other = x[order]
     other = other * draws.log_uniform(0.1, 2.0)
     joined = (1.0 - share) * x + share * other
-    return np.where(draws.events(0.2), joined, x)
+    changes = draws.events(0.2)
+    return np.where(changes, joined, x)
 
 
-def _warp(draws: Draws, x: np.ndarray, length: int) -> np.ndarray:
+def _warp(
+    draws: Draws,
+    x: ndarray,
+    length: int,
+) -> ndarray:
     """Cut a random segment of each series and stretch it, some at a wandering pace."""
     is_whole = draws.events(0.5)
-    duration = np.where(is_whole, 1.0, draws.log_uniform(0.25, 1.0))
+    duration = draws.log_uniform(0.25, 1.0)
+    duration = np.where(is_whole, 1.0, duration)
     begin = draws.uniform() * (1.0 - duration)
     wander = standardise(smooth(draws, length))
     pace = np.exp(0.5 * wander)
-    pace = np.where(draws.events(0.3), pace, 1.0)
+    wanders = draws.events(0.3)
+    pace = np.where(wanders, pace, 1.0)
     time = np.cumsum(pace, axis=1)
     start = time[:, :1]
     end = time[:, -1:]
     time = (time - start) / (end - start)
     last = x.shape[1] - 1
-    return resample(x, (begin + duration * time) * last)
+    positions = (begin + duration * time) * last
+    return resample(x, positions)
 
 
-def _measure(draws: Draws, x: np.ndarray) -> np.ndarray:
+def _measure(draws: Draws, x: ndarray) -> ndarray:
     """Measure a signal as a sensor does: with noise, saturation, coarse steps and a sign."""
     x = standardise(x)
     x = x + _sensor_noise(draws, x.shape[1])
     saturates = draws.events(0.1)
-    limit = np.where(saturates, draws.uniform(0.5, 2.0), np.inf)
+    limit = draws.uniform(0.5, 2.0)
+    limit = np.where(saturates, limit, np.inf)
     x = np.clip(x, -limit, limit)
     grid = draws.uniform(0.05, 0.5)
     is_coarse = draws.events(0.05)
-    x = np.where(is_coarse, np.round(x / grid) * grid, x)
-    sign = np.where(draws.events(0.5), 1.0, -1.0)
+    rounded = np.round(x / grid) * grid
+    x = np.where(is_coarse, rounded, x)
+    is_upright = draws.events(0.5)
+    sign = np.where(is_upright, 1.0, -1.0)
     return standardise(x * sign)
 
 
-def _sensor_noise(draws: Draws, length: int) -> np.ndarray:
+def _sensor_noise(draws: Draws, length: int) -> ndarray:
     coloured = standardise(coloured_noise(draws, length))
     white = standardise(draws.normal((length,)))
     is_white = draws.events(0.6)
     noise = np.where(is_white, white, coloured)
     level = draws.log_uniform(0.003, 1.0)
     is_noisy = draws.events(0.6)
-    scaled: np.ndarray = level * is_noisy * noise
+    scaled: ndarray = level * is_noisy * noise
     return scaled
