@@ -71,7 +71,8 @@ def embed(
         If `out` does not fit, or a device's memory is too small for a single series.
     """
     n_rows = _rows_per_tile(readout.encoder, panel, device)
-    tiles = _TileQueue(_tiles(panel, n_rows, masked=has_stages(readout.encoder)))
+    masked = has_stages(readout.encoder)
+    tiles = _TileQueue(_tiles(panel, n_rows, masked=masked))
     output = _Output(out, len(panel))
     # the first tile has the most steps: it fixes the output's shape and the rows that fit in memory
     rows_at_once = _embed_tiles(readout, device, tiles, output, n_rows, most_tiles=1)
@@ -79,15 +80,27 @@ def embed(
     if not others:
         embed_rest(readout, device)
         return output.embeddings()
+    devices = [device, *others]
     readouts = [readout]
     for other in others:
-        readouts.append(readout if other == device else copy.deepcopy(readout).to(other))
-    with ThreadPoolExecutor(len(readouts)) as threads:
-        list(threads.map(embed_rest, readouts, [device, *others]))
+        readouts.append(_readout_on(other, readout, device))
+    with ThreadPoolExecutor(len(devices)) as threads:
+        list(threads.map(embed_rest, readouts, devices))
     return output.embeddings()
 
 
-def _rows_per_tile(encoder: nn.Module, panel: Panel, device: torch.device) -> int:
+def _readout_on(other: torch.device, readout: Readout, device: torch.device) -> Readout:
+    """Return a copy of the readout on another device, or the readout itself on its own."""
+    if other == device:
+        return readout
+    return copy.deepcopy(readout).to(other)
+
+
+def _rows_per_tile(
+    encoder: nn.Module,
+    panel: Panel,
+    device: torch.device,
+) -> int:
     is_lone = len(panel) == 1
     if is_lone and isinstance(encoder, FEIEncoder) and encoder.stride == 2:
         return LONE_TILE_ROWS
@@ -134,15 +147,24 @@ class _TileQueue:
 class _Output:
     """Array that collects the features of tiles; the first ones fix its shape."""
 
-    def __init__(self, out: np.ndarray | None, n_samples: int) -> None:
+    def __init__(
+        self,
+        out: np.ndarray | None,
+        n_samples: int,
+    ) -> None:
         self.out = out
         self.n_samples = n_samples
         self.array: np.ndarray | None = None
 
-    def put(self, rows: np.ndarray, features: np.ndarray) -> None:
+    def put(
+        self,
+        rows: np.ndarray,
+        features: np.ndarray,
+    ) -> None:
         """Write the features of some rows."""
         if self.array is None:
-            self.array = _output_array(self.out, (self.n_samples, *features.shape[1:]))
+            shape = (self.n_samples, *features.shape[1:])
+            self.array = _output_array(self.out, shape)
         if features.ndim == 3:
             n_steps = features.shape[1]
             self.array[rows, :n_steps] = features
@@ -156,11 +178,15 @@ class _Output:
         return self.array
 
 
-def _output_array(out: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+def _output_array(
+    out: np.ndarray | None,
+    shape: tuple[int, ...],
+) -> np.ndarray:
     """Return the array for embeddings of this shape, NaN where a step may have none."""
     if out is None:
         return np.full(shape, np.nan, dtype=np.float32)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype.kind != "f":
+    is_floating = isinstance(out, np.ndarray) and out.dtype.kind == "f"
+    if not is_floating or out.shape != shape:
         dtype = getattr(out, "dtype", type(out).__name__)
         raise ValueError(
             f"out must be a floating-point array of shape {shape}, got {dtype} of shape "
@@ -187,7 +213,8 @@ def _embed_tiles(
     try:
         for tile in islice(iter(tiles.take, None), most_tiles):
             features, rows_at_once = _features(readout, tile, device, rows_at_once)
-            output.put(tile.rows, features[: len(tile.rows)].numpy())
+            n_series = len(tile.rows)
+            output.put(tile.rows, features[:n_series].numpy())
         return rows_at_once
     except BaseException:
         tiles.stop()
@@ -195,7 +222,10 @@ def _embed_tiles(
 
 
 def _features(
-    readout: Readout, tile: _Tile, device: torch.device, rows_at_once: int
+    readout: Readout,
+    tile: _Tile,
+    device: torch.device,
+    rows_at_once: int,
 ) -> tuple[Tensor, int]:
     """Return the features of a tile, on the CPU, and the rows that could be computed at once."""
     while True:
@@ -212,57 +242,83 @@ def _features(
         torch.cuda.empty_cache()
 
 
-def _features_in_slices(readout: Readout, tile: _Tile, device: torch.device, n_rows: int) -> Tensor:
+def _features_in_slices(
+    readout: Readout,
+    tile: _Tile,
+    device: torch.device,
+    n_rows: int,
+) -> Tensor:
     """Return the features of a tile, `n_rows` of it at a time."""
     values = torch.from_numpy(tile.values)
-    lengths = None if tile.lengths is None else torch.from_numpy(tile.lengths)
+    lengths = None
+    if tile.lengths is not None:
+        lengths = torch.from_numpy(tile.lengths)
     features = []
     for start in range(0, len(values), n_rows):
-        part = slice(start, start + n_rows)
-        n_timepoints = None if lengths is None else lengths[part].to(device)
-        of_part = readout(values[part].to(device), n_timepoints)
-        features.append(of_part.float().cpu())
+        rows = slice(start, start + n_rows)
+        x = values[rows].to(device)
+        n_timepoints = None if lengths is None else lengths[rows].to(device)
+        of_rows = readout(x, n_timepoints)
+        features.append(of_rows.float().cpu())
     return torch.cat(features)
 
 
-def _tiles(panel: Panel, n_rows: int, *, masked: bool) -> Iterator[_Tile]:
+def _tiles(
+    panel: Panel,
+    n_rows: int,
+    *,
+    masked: bool,
+) -> Iterator[_Tile]:
     """Yield the tiles of a panel, the longest series first.
 
     An encoder that is not `masked` receives no lengths, and so series of one length at a time.
     """
+    n_channels = panel.values.shape[1]
     for n_timepoints, members in _rows_by_length(panel, masked):
+        shape = (n_rows, n_channels, n_timepoints)
         for start in range(0, len(members), n_rows):
             rows = members[start : start + n_rows]
-            yield _tile(panel, rows, (n_rows, panel.values.shape[1], n_timepoints), masked)
+            yield _tile(panel, rows, shape, masked)
 
 
-def _rows_by_length(panel: Panel, masked: bool) -> Iterator[tuple[int, np.ndarray]]:
+def _rows_by_length(
+    panel: Panel,
+    masked: bool,
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yield lengths that series are padded to, the longest first, and the rows of the series."""
     if panel.lengths is None:
-        yield panel.values.shape[2], np.arange(len(panel))
+        n_timepoints = panel.values.shape[2]
+        yield n_timepoints, np.arange(len(panel))
         return
     padded = _padded_length(panel.lengths) if masked else panel.lengths
     for length in np.unique(padded)[::-1]:
         yield int(length), np.flatnonzero(padded == length)
 
 
-def _tile(panel: Panel, rows: np.ndarray, shape: tuple[int, int, int], masked: bool) -> _Tile:
+def _tile(
+    panel: Panel,
+    rows: np.ndarray,
+    shape: tuple[int, int, int],
+    masked: bool,
+) -> _Tile:
     """Return series as a tile of the given shape, filled up with zeros."""
     n_rows, _, n_timepoints = shape
+    n_series = len(rows)
     n_read = min(n_timepoints, panel.values.shape[2])
     values = np.zeros(shape, dtype=np.float32)
-    values[: len(rows), :, :n_read] = panel.values[rows, :, :n_read]
+    values[:n_series, :, :n_read] = panel.values[rows, :, :n_read]
     if panel.lengths is None or not masked:
         return _Tile(rows, values, None)
     lengths = np.full(n_rows, n_timepoints, dtype=np.int64)
-    lengths[: len(rows)] = panel.lengths[rows]
+    lengths[:n_series] = panel.lengths[rows]
     return _Tile(rows, values, lengths)
 
 
 def _padded_length(lengths: np.ndarray) -> np.ndarray:
     """Return the next of a grid of lengths, four per octave: under a quarter is padding."""
     lengths = np.maximum(lengths, SHORTEST_PADDED)
-    octave = np.floor(np.log2(lengths)).astype(np.int64)
+    octave = np.floor(np.log2(lengths))
+    octave = octave.astype(np.int64)
     step = np.maximum(2 ** (octave - 2), 4)
     padded: np.ndarray = -(-lengths // step) * step
     return padded

@@ -36,7 +36,11 @@ Config = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 
 
-def write_folder(path: str | os.PathLike[str], config: Config, weights: Arrays) -> None:
+def write_folder(
+    path: str | os.PathLike[str],
+    config: Config,
+    weights: Arrays,
+) -> None:
     """Write a model.
 
     A process that is killed, or interrupted, leaves the older model or the newer one, whole.
@@ -76,7 +80,10 @@ def write_folder(path: str | os.PathLike[str], config: Config, weights: Arrays) 
         raise
 
 
-def _prepare(folder: Path, remedy: str) -> dict[str, bytes | None]:
+def _prepare(
+    folder: Path,
+    remedy: str,
+) -> dict[str, bytes | None]:
     """Make a folder, and return the contents of its files as they are."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +100,12 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _replace_files(folder: Path, model: bytes, text: bytes, remedy: str) -> None:
+def _replace_files(
+    folder: Path,
+    model: bytes,
+    text: bytes,
+    remedy: str,
+) -> None:
     # The model is renamed first, and this alone decides which model the folder holds. The other
     # order would leave, for a moment, the model of an older version beside a newer config.json.
     with whole_file(folder / CONFIG, remedy=remedy) as config_file:
@@ -103,7 +115,10 @@ def _replace_files(folder: Path, model: bytes, text: bytes, remedy: str) -> None
             model_file.write(model)
 
 
-def _put_back(folder: Path, older: dict[str, bytes | None]) -> None:
+def _put_back(
+    folder: Path,
+    older: dict[str, bytes | None],
+) -> None:
     """Restore the older files, or remove the newer ones; if that fails, the newer model stays."""
     with suppress(OSError, ValueError):
         # config.json first: it may be the older version's, which goes with the older model
@@ -111,7 +126,10 @@ def _put_back(folder: Path, older: dict[str, bytes | None]) -> None:
             _restore(folder / name, older[name])
 
 
-def _restore(path: Path, older: bytes | None) -> None:
+def _restore(
+    path: Path,
+    older: bytes | None,
+) -> None:
     if older is None:
         path.unlink(missing_ok=True)
     elif _content(path) != older:
@@ -161,7 +179,10 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[Config, Arrays]:
         raise ValueError(f"{str(folder / WEIGHTS)!r} is not a safetensors file.") from error
 
 
-def encode(config: Config, weights: Arrays) -> bytes:
+def encode(
+    config: Config,
+    weights: Arrays,
+) -> bytes:
     """Return the content of a model file: arrays, and in its metadata configuration and checksum.
 
     Parameters
@@ -200,7 +221,10 @@ def _split(model: bytes) -> tuple[str | None, bytes, memoryview]:
     return metadata.get(LIBRARY), table, data
 
 
-def _config_within(folder: Path, model: bytes) -> Config | None:
+def _config_within(
+    folder: Path,
+    model: bytes,
+) -> Config | None:
     """Return the checked configuration in a model file, or None where there is none."""
     try:
         text, table, data = _split(model)
@@ -219,7 +243,11 @@ def _config_within(folder: Path, model: bytes) -> Config | None:
     return config
 
 
-def _config_beside(folder: Path, model: bytes, text: bytes | None) -> Config:
+def _config_beside(
+    folder: Path,
+    model: bytes,
+    text: bytes | None,
+) -> Config:
     """Return the checked configuration in config.json, as older versions wrote it."""
     if text is None:
         raise _no_model(folder)
@@ -233,7 +261,10 @@ def _config_beside(folder: Path, model: bytes, text: bytes | None) -> Config:
     return config
 
 
-def _check_format(config: Config, path: Path) -> None:
+def _check_format(
+    config: Config,
+    path: Path,
+) -> None:
     """Raise a ValueError if a configuration is of another library or of a newer format."""
     try:
         is_foreign = config["library"] != LIBRARY
@@ -315,7 +346,13 @@ def _download(repo_id: str) -> Path:
         ) from error
 
 
-def upload(folder: Path, repo_id: str, *, private: bool, token: str | None) -> str:
+def upload(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool,
+    token: str | None,
+) -> str:
     """Upload a model's folder to the Hugging Face hub and return its address."""
     hub = _hub()
     hub.create_repo(repo_id, private=private, exist_ok=True, token=token)

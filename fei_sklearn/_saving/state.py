@@ -178,7 +178,10 @@ def from_folder(
     return embedder
 
 
-def _loaded_params(saved: dict[str, Any], encoder: Callable[[int], Any] | None) -> dict[str, Any]:
+def _loaded_params(
+    saved: dict[str, Any],
+    encoder: Callable[[int], Any] | None,
+) -> dict[str, Any]:
     params = dict(saved)
     if params["encoder"] is None and encoder is None:
         raise ValueError(
@@ -197,7 +200,10 @@ def _loaded_params(saved: dict[str, Any], encoder: Callable[[int], Any] | None) 
     return params
 
 
-def _set_plain_attributes(embedder: FittedEmbedder, saved: dict[str, Any]) -> None:
+def _set_plain_attributes(
+    embedder: FittedEmbedder,
+    saved: dict[str, Any],
+) -> None:
     embedder.n_features_in_ = saved["n_features_in_"]
     embedder.n_channels_in_ = saved["n_channels_in_"]
     embedder.n_timepoints_in_ = saved["n_timepoints_in_"]
@@ -231,6 +237,10 @@ def _check_consistent(embedder: FittedEmbedder) -> None:
         raise ValueError(f"its stages have the widths {widths}, not {embedder.stage_widths_}")
 
 
-def _check_scaling(name: str, array: np.ndarray | None, n_channels: int) -> None:
+def _check_scaling(
+    name: str,
+    array: np.ndarray | None,
+    n_channels: int,
+) -> None:
     if array is not None and array.shape != (n_channels,):
         raise ValueError(f"{name} has shape {array.shape} for {n_channels} channels")

@@ -60,7 +60,12 @@ PACKED_OPERATORS = ("_reorder_convolution_weight", "_convolution_pointwise")
 class Folded(nn.Module):
     """Identity in the place of a batch norm or a GELU that was folded."""
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:  # noqa: D102
+    def forward(
+        self,
+        x: Tensor,
+        valid: Tensor | None = None,
+    ) -> Tensor:
+        """Return `x`."""
         return x
 
 
@@ -77,14 +82,21 @@ class FoldedConv1d(nn.Module):
         Whether GELU comes next.
     """
 
-    def __init__(self, conv: nn.Conv1d, norm: MaskedBatchNorm1d, activates: bool) -> None:
+    def __init__(
+        self,
+        conv: nn.Conv1d,
+        norm: MaskedBatchNorm1d,
+        activates: bool,
+    ) -> None:
         super().__init__()
         if conv.bias is not None:
             raise ValueError(
                 "A convolution with a bias cannot be folded: build it with bias=False."
             )
-        scale = norm.weight.double() * torch.rsqrt(norm.running_var.double() + norm.eps)
-        shift = norm.bias.double() - norm.running_mean.double() * scale
+        mean = norm.running_mean.double()
+        variance = norm.running_var.double()
+        scale = norm.weight.double() * torch.rsqrt(variance + norm.eps)
+        shift = norm.bias.double() - mean * scale
         weight = conv.weight.double() * scale[:, None, None]
         dtype = conv.weight.dtype
         self.stride = conv.stride[0]
@@ -99,14 +111,21 @@ class FoldedConv1d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         if self.packed is not None and x.device.type == "cpu":
             return self._convolve_packed(x, self.packed)
-        x = F.conv1d(x, self.weight, self.bias, self.stride, self.padding)
+        out = F.conv1d(
+            x,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+        )
         if self.activates:
-            x = F.gelu(x)
-        return x
+            out = F.gelu(out)
+        return out
 
     def _pack(self) -> Tensor:
         """Return the weight in oneDNN's own order."""
-        kernel = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        kernel = self.weight.unsqueeze(2)
+        kernel = kernel.contiguous(memory_format=torch.channels_last)
         n_rows, n_steps = PACKED_FOR
         input_shape = [n_rows, kernel.shape[1], 1, n_steps]
         packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
@@ -119,7 +138,11 @@ class FoldedConv1d(nn.Module):
         )
         return packed
 
-    def _convolve_packed(self, x: Tensor, packed: Tensor) -> Tensor:
+    def _convolve_packed(
+        self,
+        x: Tensor,
+        packed: Tensor,
+    ) -> Tensor:
         image = time_first(x).unsqueeze(2)
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(
             image,
@@ -188,11 +211,15 @@ def fold_batch_norm(encoder: Module) -> Module:
     return folded.eval()
 
 
-def _apply_fold(module: nn.Module, fold: Fold) -> None:
+def _apply_fold(
+    module: nn.Module,
+    fold: Fold,
+) -> None:
     """Replace the convolution, batch norm and GELU of a layer by one convolution."""
     conv = getattr(module, fold.conv)
     norm = getattr(module, fold.norm)
-    setattr(module, fold.conv, FoldedConv1d(conv, norm, fold.activates))
+    folded = FoldedConv1d(conv, norm, fold.activates)
+    setattr(module, fold.conv, folded)
     setattr(module, fold.norm, Folded())
     if fold.activates:
         module.activation = Folded()

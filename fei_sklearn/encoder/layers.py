@@ -23,7 +23,11 @@ WIDE_OUT = 256
 N_TAPS = 3
 
 
-def valid_mask(lengths: Tensor, n_steps: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def valid_mask(
+    lengths: Tensor,
+    n_steps: int,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
     """Return 1 on the steps of each series and 0 on its padding.
 
     Parameters
@@ -54,9 +58,11 @@ def time_first(x: Tensor) -> Tensor:
     """
     n_samples, n_channels, n_timepoints = x.shape
     if n_channels == 1:
-        # both layouts are the same memory, so the strides have to be given by a reshape
-        return x.reshape(n_samples, n_timepoints, 1).transpose(1, 2)
-    return x.transpose(1, 2).contiguous().transpose(1, 2)
+        # both layouts are the same memory, so a reshape has to set the strides
+        rows = x.reshape(n_samples, n_timepoints, 1)
+        return rows.transpose(1, 2)
+    rows = x.transpose(1, 2).contiguous()
+    return rows.transpose(1, 2)
 
 
 def keep_layout(maps: Tensor) -> None:
@@ -65,7 +71,8 @@ def keep_layout(maps: Tensor) -> None:
     A mean over time spreads its gradient in the other layout, in which the gradients of batch norm
     and of GELU take seven times as long: a seventh of a step of the small encoder.
     """
-    if maps.requires_grad and maps.device.type == "cpu" and maps.stride(1) == 1:
+    is_time_first = maps.stride(1) == 1
+    if is_time_first and maps.requires_grad and maps.device.type == "cpu":
         maps.register_hook(time_first)  # type: ignore[no-untyped-call]
 
 
@@ -99,7 +106,12 @@ class _WideConvolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        stride: int,
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
         if x.shape[1] < WIDE_IN:
@@ -109,7 +121,10 @@ class _WideConvolution(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(
+        ctx: Any,
+        grad: Tensor,
+    ) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         rows = time_first(grad).transpose(1, 2)
         grad_x = None
@@ -122,11 +137,16 @@ class _WideConvolution(torch.autograd.Function):
 
 
 def _gradient_of_series(
-    grad: Tensor, rows: Tensor, x: Tensor, weight: Tensor, stride: int
+    grad: Tensor,
+    rows: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
 ) -> Tensor:
     """Return the gradient of `x`; `rows` is `grad` with time before channels."""
     if x.shape[1] >= WIDE_IN:
-        return _sum_of_windows(rows @ _as_matrix(weight), x.shape[2], stride)
+        windows = rows @ _as_matrix(weight)
+        return _sum_of_windows(windows, x.shape[2], stride)
     grad_image, _, _ = torch.ops.aten.convolution_backward(
         grad.unsqueeze(2),
         x.unsqueeze(2),
@@ -144,23 +164,43 @@ def _gradient_of_series(
     return gradient
 
 
-def _gradient_of_weight(rows: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+def _gradient_of_weight(
+    rows: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+) -> Tensor:
     """Return the gradient of `weight` from that of the output, with time before channels."""
     n_out, n_in, n_taps = weight.shape
     windows = _windows(x, stride)
-    product = rows.flatten(0, 1).t() @ windows.flatten(0, 1)
+    grads = rows.flatten(0, 1)
+    product = grads.t() @ windows.flatten(0, 1)
     return product.view(n_out, n_taps, n_in).transpose(1, 2)
 
 
-def _convolve_single_steps(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+def _convolve_single_steps(
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+) -> Tensor:
     """Return the convolution with a kernel of 1 as a matrix product, in half the time."""
     rows = x.transpose(1, 2)[:, ::stride]
-    return F.linear(rows, weight[:, :, 0]).transpose(1, 2)
+    matrix = weight[:, :, 0]
+    return F.linear(rows, matrix).transpose(1, 2)
 
 
-def _convolve_as_image(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+def _convolve_as_image(
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+) -> Tensor:
     """Return the convolution of series as images one pixel high."""
-    image = F.conv2d(x.unsqueeze(2), weight.unsqueeze(2), None, (1, stride), (0, 1))
+    image = F.conv2d(
+        x.unsqueeze(2),
+        weight.unsqueeze(2),
+        stride=(1, stride),
+        padding=(0, 1),
+    )
     return image.squeeze(2)
 
 
@@ -169,7 +209,10 @@ def _as_matrix(weight: Tensor) -> Tensor:
     return weight.transpose(1, 2).flatten(1)
 
 
-def _windows(x: Tensor, stride: int) -> Tensor:
+def _windows(
+    x: Tensor,
+    stride: int,
+) -> Tensor:
     """Return the three time points of each step side by side: (n_samples, n_steps, 3 * n_in)."""
     n_samples, n_channels, n_timepoints = x.shape
     n_steps = _n_steps(n_timepoints, stride)
@@ -181,7 +224,11 @@ def _windows(x: Tensor, stride: int) -> Tensor:
     return windows.flatten(2)
 
 
-def _sum_of_windows(windows: Tensor, n_timepoints: int, stride: int) -> Tensor:
+def _sum_of_windows(
+    windows: Tensor,
+    n_timepoints: int,
+    stride: int,
+) -> Tensor:
     """Return the adjoint of :func:`_windows`, of shape (n_samples, n_in, n_timepoints)."""
     n_samples, n_steps, _ = windows.shape
     windows = windows.view(n_samples, n_steps, N_TAPS, -1)
@@ -192,16 +239,24 @@ def _sum_of_windows(windows: Tensor, n_timepoints: int, stride: int) -> Tensor:
     return rows.transpose(1, 2)
 
 
-def _tap(tap: int, n_timepoints: int, stride: int) -> tuple[slice, slice]:
+def _tap(
+    tap: int,
+    n_timepoints: int,
+    stride: int,
+) -> tuple[slice, slice]:
     """Return the steps at which a tap falls within the series, and its time points there."""
     first = 1 if tap == 0 else 0  # the first time point of the first window is padding
-    last = min(_n_steps(n_timepoints, stride), (n_timepoints - tap) // stride + 1)
+    n_steps = _n_steps(n_timepoints, stride)
+    last = min(n_steps, (n_timepoints - tap) // stride + 1)
     start = stride * first + tap - 1
     stop = start + stride * (last - first)
     return slice(first, last), slice(start, stop, stride)
 
 
-def _n_steps(n_timepoints: int, stride: int) -> int:
+def _n_steps(
+    n_timepoints: int,
+    stride: int,
+) -> int:
     return -(-n_timepoints // stride)
 
 
@@ -216,7 +271,8 @@ class GELU(nn.GELU):
     def forward(self, input: Tensor) -> Tensor:  # noqa: D102
         if input.stride(1) != 1:
             return super().forward(input)
-        return super().forward(input.transpose(1, 2)).transpose(1, 2)
+        rows = input.transpose(1, 2)
+        return super().forward(rows).transpose(1, 2)
 
 
 class MaskedBatchNorm1d(nn.BatchNorm1d):
@@ -230,7 +286,11 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        valid: Tensor | None = None,
+    ) -> Tensor:
         """Normalise maps.
 
         Parameters
@@ -254,22 +314,39 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         n_values = x.shape[0] * x.shape[2]
         if n_values <= 1:
             return self._with_running_statistics(x)
-        # squeeze, because an index would copy in the backward pass
-        return super().forward(x.unsqueeze(2)).squeeze(2)
+        image = super().forward(x.unsqueeze(2))
+        return image.squeeze(2)  # an index would copy in the backward pass
 
-    def _with_shared_statistics(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        out, *statistics = batch_norm(x, self.weight, self.bias, valid, self.eps)
-        self._update_running_statistics(*statistics)
+    def _with_shared_statistics(
+        self,
+        x: Tensor,
+        valid: Tensor | None,
+    ) -> Tensor:
+        out, mean, variance, n_values = batch_norm(
+            x,
+            self.weight,
+            self.bias,
+            valid,
+            self.eps,
+        )
+        self._update_running_statistics(mean, variance, n_values)
         return out
 
-    def _with_masked_statistics(self, x: Tensor, valid: Tensor) -> Tensor:
+    def _with_masked_statistics(
+        self,
+        x: Tensor,
+        valid: Tensor,
+    ) -> Tensor:
         n_values = valid.sum()  # at least 2: batches of several series, with a step each
-        mean = (x * valid).sum(dim=(0, 2)) / n_values
+        total = (x * valid).sum(dim=(0, 2))
+        mean = total / n_values
         centred = (x - mean[:, None]) * valid
-        variance = centred.square().sum(dim=(0, 2)) / n_values
+        total_square = centred.square().sum(dim=(0, 2))
+        variance = total_square / n_values
         self._update_running_statistics(mean.detach(), variance.detach(), n_values)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (x - mean[:, None]) * scale[:, None] + self.bias[:, None]
+        normalised = (x - mean[:, None]) * scale[:, None]
+        return normalised + self.bias[:, None]
 
     def _with_running_statistics(self, x: Tensor) -> Tensor:
         return F.batch_norm(
@@ -283,21 +360,30 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
             eps=self.eps,
         )
 
-    def _update_running_statistics(self, mean: Tensor, variance: Tensor, n_values: Tensor) -> None:
+    def _update_running_statistics(
+        self,
+        mean: Tensor,
+        variance: Tensor,
+        n_values: Tensor,
+    ) -> None:
         self.num_batches_tracked.add_(1)
         rate = self.momentum
         if rate is None:
             # torch's cumulative mean, which recalibration sets
             rate = 1.0 / float(self.num_batches_tracked)
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), rate)
         unbiased = variance * n_values / (n_values - 1)
-        self.running_var.lerp_(unbiased.to(self.running_var.dtype), rate)
+        dtype = self.running_mean.dtype
+        self.running_mean.lerp_(mean.to(dtype), rate)
+        self.running_var.lerp_(unbiased.to(dtype), rate)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Let series pass as images, which have one dimension more."""
 
 
-def initialise(module: nn.Module, generator: torch.Generator | None) -> None:
+def initialise(
+    module: nn.Module,
+    generator: torch.Generator | None,
+) -> None:
     """Give the layers of a module torch's default initial weights, drawn from `generator`.
 
     Convolutions and linear layers: uniform on +- 1 / sqrt(fan_in), biases included. Batch norm: the
@@ -319,7 +405,10 @@ def initialise(module: nn.Module, generator: torch.Generator | None) -> None:
 
 
 @torch.no_grad()
-def _draw_uniformly(layer: nn.Conv1d | nn.Linear, generator: torch.Generator | None) -> None:
+def _draw_uniformly(
+    layer: nn.Conv1d | nn.Linear,
+    generator: torch.Generator | None,
+) -> None:
     fan_in = layer.weight[0].numel()
     bound = 1.0 / math.sqrt(fan_in)
     layer.weight.uniform_(-bound, bound, generator=generator)

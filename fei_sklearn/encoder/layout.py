@@ -17,7 +17,10 @@ BLOCKS_PER_STAGE = 2
 T = TypeVar("T")
 
 
-def select_layers(of_blocks: Sequence[T], layers: str) -> Sequence[T]:
+def select_layers(
+    of_blocks: Sequence[T],
+    layers: str,
+) -> Sequence[T]:
     """Return the items of some layers, given one item per block.
 
     Parameters
@@ -35,13 +38,19 @@ def select_layers(of_blocks: Sequence[T], layers: str) -> Sequence[T]:
     return of_stages[-1:]
 
 
-def layer_widths(stage_widths: Sequence[int], layers: str) -> tuple[int, ...]:
+def layer_widths(
+    stage_widths: Sequence[int],
+    layers: str,
+) -> tuple[int, ...]:
     """Return the number of features of the map of each of the layers."""
     block_widths = [width for width in stage_widths for _ in range(BLOCKS_PER_STAGE)]
     return tuple(select_layers(block_widths, layers))
 
 
-def stages_after(layers: str, n_maps: int) -> tuple[int, ...]:
+def stages_after(
+    layers: str,
+    n_maps: int,
+) -> tuple[int, ...]:
     """Return, for each of the `n_maps` maps of some layers, how many stages follow its stage."""
     if layers == "last":
         return (0,) * n_maps

@@ -52,7 +52,11 @@ class BlockEncoder(nn.Module, ABC):
         """Number of features of the map of each stage."""
 
     @abstractmethod
-    def block_maps(self, x: Tensor, lengths: Tensor | None = None) -> list[BlockMaps]:
+    def block_maps(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> list[BlockMaps]:
         """Return the maps of all blocks of all stages, before and after their last GELU.
 
         Parameters
@@ -66,7 +70,11 @@ class BlockEncoder(nn.Module, ABC):
             One item per block, from the first stage to the last.
         """
 
-    def stages(self, x: Tensor, lengths: Tensor | None = None) -> list[StageMap]:
+    def stages(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> list[StageMap]:
         """Return the maps of all stages.
 
         Parameters
@@ -85,7 +93,11 @@ class BlockEncoder(nn.Module, ABC):
         of_stages = select_layers(self.block_maps(x, lengths), "all")
         return [(maps.activated, maps.n_steps) for maps in of_stages]
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
         """Return the map of the last stage, of shape (n_samples, width, n_steps)."""
         last, _ = self.stages(x, lengths)[-1]
         return last
@@ -94,14 +106,22 @@ class BlockEncoder(nn.Module, ABC):
 class HasStages(Protocol):
     """Encoder that returns the maps of all its stages."""
 
-    def stages(self, x: Tensor, lengths: Tensor | None = None) -> list[StageMap]:
+    def stages(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> list[StageMap]:
         """Return the maps of all stages, as :meth:`BlockEncoder.stages`."""
 
 
 class HasBlocks(Protocol):
     """Encoder that returns the maps of all blocks of its stages."""
 
-    def block_maps(self, x: Tensor, lengths: Tensor | None = None) -> list[BlockMaps]:
+    def block_maps(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> list[BlockMaps]:
         """Return the maps of all blocks, as :meth:`BlockEncoder.block_maps`."""
 
 
@@ -127,7 +147,10 @@ def has_step_positions(encoder: nn.Module) -> TypeGuard[HasStepPositions]:
     return _has_method(encoder, "step_positions")
 
 
-def _has_method(encoder: nn.Module, name: str) -> bool:
+def _has_method(
+    encoder: nn.Module,
+    name: str,
+) -> bool:
     method = getattr(encoder, name, None)
     # a submodule of that name, such as a ModuleList of stages, is no method
     return callable(method) and not isinstance(method, nn.Module)
@@ -141,7 +164,10 @@ def stated_widths(encoder: nn.Module) -> tuple[int, ...] | None:
     return tuple(widths)
 
 
-def check_has_layers(encoder: nn.Module, layers: str) -> None:
+def check_has_layers(
+    encoder: nn.Module,
+    layers: str,
+) -> None:
     """Check that an encoder has some layers.
 
     Parameters
@@ -162,7 +188,11 @@ def check_has_layers(encoder: nn.Module, layers: str) -> None:
         raise _lacks_method(encoder, layers, "block_maps")
 
 
-def _lacks_method(encoder: nn.Module, layers: str, method: str) -> ValueError:
+def _lacks_method(
+    encoder: nn.Module,
+    layers: str,
+    method: str,
+) -> ValueError:
     return ValueError(
         f"layers={layers!r} needs an encoder with a method {method}(x, lengths), "
         f"{type(encoder).__name__} has none; use layers='last'."
@@ -179,7 +209,10 @@ def richest_layers(encoder: nn.Module) -> str:
 
 
 def layer_maps(
-    encoder: nn.Module, x: Tensor, lengths: Tensor | None, layers: str
+    encoder: nn.Module,
+    x: Tensor,
+    lengths: Tensor | None,
+    layers: str,
 ) -> list[BlockMaps]:
     """Return the maps of some layers of an encoder.
 
@@ -214,7 +247,11 @@ def layer_maps(
 
 
 def feature_maps(
-    encoder: nn.Module, x: Tensor, lengths: Tensor | None = None, *, all_stages: bool = False
+    encoder: nn.Module,
+    x: Tensor,
+    lengths: Tensor | None = None,
+    *,
+    all_stages: bool = False,
 ) -> list[StageMap]:
     """Return the maps of an encoder's stages, whether it is ours or a user's own.
 
@@ -252,24 +289,35 @@ def feature_maps(
     return [_map_length_by_length(encoder, x, lengths)]
 
 
-def _map_length_by_length(encoder: nn.Module, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def _map_length_by_length(
+    encoder: nn.Module,
+    x: Tensor,
+    lengths: Tensor,
+) -> tuple[Tensor, Tensor]:
     """Return the map of series of unequal length, and the steps of each series."""
-    rows_of_lengths = [torch.nonzero(lengths == n).squeeze(1) for n in torch.unique(lengths)]
+    rows_of_lengths = []
     maps = []
-    for rows in rows_of_lengths:
-        length = int(lengths[rows[0]])
+    for length in torch.unique(lengths).tolist():
+        (rows,) = torch.nonzero(lengths == length, as_tuple=True)
+        rows_of_lengths.append(rows)
         maps.append(encoder(x[rows, :, :length]))
+    width = maps[0].shape[1]
+    most_steps = max(of_length.shape[2] for of_length in maps)
+    whole = maps[0].new_zeros((len(x), width, most_steps))
     n_steps = torch.empty_like(lengths)
-    most_steps = max(part.shape[2] for part in maps)
-    whole = maps[0].new_zeros((len(x), maps[0].shape[1], most_steps))
-    for rows, part in zip(rows_of_lengths, maps, strict=True):
-        whole[rows, :, : part.shape[2]] = part
-        n_steps[rows] = part.shape[2]
+    for rows, of_length in zip(rows_of_lengths, maps, strict=True):
+        n_of_length = of_length.shape[2]
+        whole[rows, :, :n_of_length] = of_length
+        n_steps[rows] = n_of_length
     return whole, n_steps
 
 
 @torch.no_grad()
-def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[int, ...]:
+def map_widths(
+    encoder: nn.Module,
+    n_channels: int,
+    n_timepoints: int,
+) -> tuple[int, ...]:
     """Return the number of features of the map of each stage, the last stage last.
 
     Without stages there is the one map.
@@ -302,18 +350,26 @@ def map_widths(encoder: nn.Module, n_channels: int, n_timepoints: int) -> tuple[
     return (*widths, int(last.shape[1]))
 
 
-def _check_is_map(encoder: nn.Module, x: Tensor, out: object) -> None:
+def _check_is_map(
+    encoder: nn.Module,
+    x: Tensor,
+    out: object,
+) -> None:
     """Raise a ValueError if `out` is no map of the two series `x`."""
-    got: object = type(out).__name__
-    if isinstance(out, Tensor):
-        got = tuple(out.shape)
-    if not isinstance(out, Tensor) or out.ndim != 3 or len(out) != len(x):
-        raise ValueError(
-            "An encoder must map (n_samples, n_channels, n_timepoints) to (n_samples, width, "
-            f"n_steps); for {tuple(x.shape)} it gave {got}."
-        )
-    if out.shape[1] < MIN_WIDTH:
+    if not isinstance(out, Tensor):
+        raise _no_map(x, type(out).__name__)
+    if out.ndim != 3 or len(out) != len(x):
+        raise _no_map(x, tuple(out.shape))
+    width = out.shape[1]
+    if width < MIN_WIDTH:
         raise ValueError(
             f"An encoder must have a width of at least {MIN_WIDTH}, {type(encoder).__name__} has "
-            f"{out.shape[1]}."
+            f"{width}."
         )
+
+
+def _no_map(x: Tensor, got: object) -> ValueError:
+    return ValueError(
+        "An encoder must map (n_samples, n_channels, n_timepoints) to (n_samples, width, "
+        f"n_steps); for {tuple(x.shape)} it gave {got}."
+    )

@@ -36,7 +36,11 @@ class Stem(nn.Module):
         self.norm = MaskedBatchNorm1d(STEM_WIDTH)
         self.activation = GELU()
 
-    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the map of the stem, zero on padding, and the steps of each series."""
         if lengths is None:
             x = self.activation(self.norm(self.conv(x)))
@@ -46,26 +50,46 @@ class Stem(nn.Module):
         x = self.activation(self.norm(x, valid))
         x = F.avg_pool1d(x, 2)
         n_steps = torch.div(lengths, 2, rounding_mode="floor")
-        return x * valid_mask(n_steps, x.shape[-1], x.dtype), n_steps
+        valid = valid_mask(n_steps, x.shape[-1], x.dtype)
+        return x * valid, n_steps
 
 
 class Shortcut(nn.Module):
     """1x1 convolution and batch norm, where a block changes the shape."""
 
-    def __init__(self, in_width: int, width: int, stride: int) -> None:
+    def __init__(
+        self,
+        in_width: int,
+        width: int,
+        stride: int,
+    ) -> None:
         super().__init__()
         self.conv = Conv1d(in_width, width, 1, stride=stride, bias=False)
         self.norm = MaskedBatchNorm1d(width)
 
-    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:  # noqa: D102
+    def forward(
+        self,
+        x: Tensor,
+        valid: Tensor | None,
+    ) -> Tensor:
+        """Return maps in the shape of the block's output, any number on padding."""
         out: Tensor = self.norm(self.conv(x), valid)
         return out
+
+
+def _divide_rounding_up(lengths: Tensor, stride: int) -> Tensor:
+    return torch.div(lengths + stride - 1, stride, rounding_mode="floor")
 
 
 class ResidualBlock(nn.Module):
     """conv - norm - GELU - conv - norm, plus the shortcut, then GELU."""
 
-    def __init__(self, in_width: int, width: int, stride: int) -> None:
+    def __init__(
+        self,
+        in_width: int,
+        width: int,
+        stride: int,
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.conv1 = Conv1d(in_width, width, 3, stride=stride, padding=1, bias=False)
@@ -77,12 +101,17 @@ class ResidualBlock(nn.Module):
         changes_shape = stride != 1 or in_width != width
         self.shortcut = Shortcut(in_width, width, stride) if changes_shape else None
 
-    def forward(self, x: Tensor, lengths: Tensor | None) -> BlockMaps:  # noqa: D102
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+    ) -> BlockMaps:
+        """Return the maps of the block for maps `x`, zero on padding."""
         inner = self.conv1(x)
         n_steps = None
         valid = None
         if lengths is not None:
-            n_steps = torch.div(lengths + self.stride - 1, self.stride, rounding_mode="floor")
+            n_steps = _divide_rounding_up(lengths, self.stride)
             valid = valid_mask(n_steps, inner.shape[-1], x.dtype)
         inner = self.activation(self.norm1(inner, valid))
         if valid is not None:
@@ -157,9 +186,14 @@ class FEIEncoder(BlockEncoder):
     @property
     def stage_widths(self) -> list[int]:
         """Number of features of the map of each stage."""
-        return [self.width // 8, self.width // 4, self.width // 2, self.width]
+        width = self.width
+        return [width // 8, width // 4, width // 2, width]
 
-    def block_maps(self, x: Tensor, lengths: Tensor | None = None) -> list[BlockMaps]:
+    def block_maps(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> list[BlockMaps]:
         """Return the maps of both blocks of all stages, before and after their last GELU.
 
         Parameters
@@ -202,11 +236,16 @@ class FEIEncoder(BlockEncoder):
         for _ in range(self.n_stages):
             n_steps = -(-n_steps // self.stride)
         period = 2 * self.stride**self.n_stages
-        positions: Tensor = period * torch.arange(n_steps, dtype=torch.float64) + 0.5
+        steps = torch.arange(n_steps, dtype=torch.float64)
+        positions: Tensor = period * steps + 0.5
         return positions
 
 
-def _stage(in_width: int, width: int, stride: int) -> nn.ModuleList:
+def _stage(
+    in_width: int,
+    width: int,
+    stride: int,
+) -> nn.ModuleList:
     """Return the blocks of a stage, of which the first changes the shape."""
     blocks = nn.ModuleList([ResidualBlock(in_width, width, stride)])
     while len(blocks) < BLOCKS_PER_STAGE:

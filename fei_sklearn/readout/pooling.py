@@ -25,7 +25,11 @@ MOST_BIAS_VALUES = 20_000
 CONSTANT_DEVIATION = 1e-6
 
 
-def pool(maps: Tensor, n_steps: Tensor | None = None, statistic: str = "mean") -> Tensor:
+def pool(
+    maps: Tensor,
+    n_steps: Tensor | None = None,
+    statistic: str = "mean",
+) -> Tensor:
     """Summarise maps over time, padding left out.
 
     Parameters
@@ -55,13 +59,19 @@ def pool(maps: Tensor, n_steps: Tensor | None = None, statistic: str = "mean") -
     return torch.where(varies, positive.sqrt(), 0.0)
 
 
-def _max(maps: Tensor, n_steps: Tensor | None) -> Tensor:
+def _max(
+    maps: Tensor,
+    n_steps: Tensor | None,
+) -> Tensor:
     if n_steps is not None:
         maps = _fill_padding(maps, n_steps, -torch.inf)
     return maps.amax(dim=-1)
 
 
-def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:
+def _mean(
+    maps: Tensor,
+    n_steps: Tensor | None,
+) -> Tensor:
     if n_steps is None:
         return maps.mean(dim=-1)
     valid = valid_mask(n_steps, maps.shape[-1], maps.dtype)
@@ -69,12 +79,20 @@ def _mean(maps: Tensor, n_steps: Tensor | None) -> Tensor:
     return total / n_steps[:, None].to(maps.dtype)
 
 
-def _fill_padding(maps: Tensor, n_steps: Tensor, value: float) -> Tensor:
+def _fill_padding(
+    maps: Tensor,
+    n_steps: Tensor,
+    value: float,
+) -> Tensor:
     padding = valid_mask(n_steps, maps.shape[-1]) == 0
     return maps.masked_fill(padding, value)
 
 
-def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None) -> Tensor:
+def proportion_above(
+    maps: Tensor,
+    biases: Tensor,
+    n_steps: Tensor | None = None,
+) -> Tensor:
     """Return the share of the steps at which a map is above each of its biases.
 
     Parameters
@@ -103,7 +121,9 @@ def proportion_above(maps: Tensor, biases: Tensor, n_steps: Tensor | None = None
 
 
 def proportion_above_in_halves(
-    maps: Tensor, biases: Tensor, n_steps: Tensor | None = None
+    maps: Tensor,
+    biases: Tensor,
+    n_steps: Tensor | None = None,
 ) -> Tensor:
     """Return the shares of :func:`proportion_above` in the first and second half of each series.
 
@@ -133,22 +153,33 @@ def proportion_above_in_halves(
     return torch.cat([of_first, of_second], dim=1)
 
 
-def _share_above(maps: Tensor, biases: Tensor, where: Tensor | None = None) -> Tensor:
+def _share_above(
+    maps: Tensor,
+    biases: Tensor,
+    where: Tensor | None = None,
+) -> Tensor:
     """Return shares of all steps, or of those in the mask `where`, (n_samples, 1, n_steps)."""
     maps = maps.detach()  # a share has no gradient
     # counted in floats, exact below 2 ** 24 steps, because a sum of booleans takes 5 times as long
-    above = torch.empty_like(maps, dtype=torch.promote_types(maps.dtype, torch.float32))
+    dtype = torch.promote_types(maps.dtype, torch.float32)
+    above = torch.empty_like(maps, dtype=dtype)
     counts = []
     for bias in biases:
         torch.gt(maps, bias[:, None], out=above)
         counted = above if where is None else above * where
         counts.append(counted.sum(dim=-1))
-    n_steps = maps.shape[-1] if where is None else where.sum(dim=-1)
+    n_steps: int | Tensor = maps.shape[-1]
+    if where is not None:
+        n_steps = where.sum(dim=-1)
     shares = torch.cat(counts, dim=1) / n_steps
     return shares.to(maps.dtype)
 
 
-def view_of(x: Tensor, view: str, lengths: Tensor | None = None) -> Tensor:
+def view_of(
+    x: Tensor,
+    view: str,
+    lengths: Tensor | None = None,
+) -> Tensor:
     """Return a view of series, which is what an encoder receives.
 
     Parameters
@@ -171,14 +202,19 @@ def view_of(x: Tensor, view: str, lengths: Tensor | None = None) -> Tensor:
         return x
     if view == "change":
         change = x.diff(dim=-1)
-        x = torch.cat([change[..., :1], change], dim=-1)
+        first = change[..., :1]
+        x = torch.cat([first, change], dim=-1)
     standardised = _standardised(x, lengths)
     if lengths is None:
         return standardised
-    return standardised * valid_mask(lengths, x.shape[-1], x.dtype)
+    valid = valid_mask(lengths, x.shape[-1], x.dtype)
+    return standardised * valid
 
 
-def _standardised(x: Tensor, lengths: Tensor | None) -> Tensor:
+def _standardised(
+    x: Tensor,
+    lengths: Tensor | None,
+) -> Tensor:
     """Return series with mean 0 and standard deviation 1 per channel, any number on padding."""
     centred = x - _mean(x, lengths)[..., None]
     variance = _mean(centred.square(), lengths)
@@ -217,7 +253,11 @@ class Readout(nn.Module):
         for view, of_view in (biases or {}).items():
             self.register_buffer(_buffer_of(view), of_view)
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
         """Embed series.
 
         Parameters
@@ -240,36 +280,51 @@ class Readout(nn.Module):
         if self.spec.statistics:
             return self._features(x, lengths).reshape(n_samples, -1)
         steps = self._steps(x, lengths)
-        return steps.reshape(n_samples, -1, steps.shape[-1]).transpose(1, 2)
+        n_steps = steps.shape[-1]
+        return steps.reshape(n_samples, -1, n_steps).transpose(1, 2)
 
-    def _steps(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _steps(
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+    ) -> Tensor:
         """Return the last map of the first view, NaN on padding."""
         seen = view_of(x, self.spec.views[0], lengths)
-        activated, _, n_steps = layer_maps(self.encoder, seen, lengths, "last")[0]
-        if n_steps is None:
-            return activated
-        return _fill_padding(activated, n_steps, torch.nan)
+        (last,) = layer_maps(self.encoder, seen, lengths, "last")
+        if last.n_steps is None:
+            return last.activated
+        return _fill_padding(last.activated, last.n_steps, torch.nan)
 
-    def _features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _features(
+        self,
+        x: Tensor,
+        lengths: Tensor | None,
+    ) -> Tensor:
         """Return features view by view, map by map, and then statistic by statistic."""
         views = self.spec.views
         # the views pass the encoder in one batch, as further series
         seen = torch.cat([view_of(x, view, lengths) for view in views])
         n_seen = None if lengths is None else lengths.repeat(len(views))
         maps = layer_maps(self.encoder, seen, n_seen, self.spec.layers)
-        maps_by_view = zip(*(_split_views(of_layer, len(views)) for of_layer in maps), strict=True)
+        by_layer = [_split_views(of_layer, len(views)) for of_layer in maps]
         features = []
-        for view, of_view in zip(views, maps_by_view, strict=True):
+        for index, view in enumerate(views):
+            of_view = [of_layer[index] for of_layer in by_layer]
             features += self._features_of_view(view, of_view)
         return torch.cat(features, dim=1)
 
-    def _features_of_view(self, view: str, maps: Sequence[BlockMaps]) -> list[Tensor]:
+    def _features_of_view(
+        self,
+        view: str,
+        maps: Sequence[BlockMaps],
+    ) -> list[Tensor]:
         """Return the features of one view, map by map, and then statistic by statistic."""
         widths = [of_layer.summed.shape[1] for of_layer in maps]
         stages_later = stages_after(self.spec.layers, len(maps))
         biases: Sequence[Tensor] = ()
         if "ppv" in self.spec.statistics:
-            biases = torch.split(self.get_buffer(_buffer_of(view)), widths, dim=1)
+            side_by_side = self.get_buffer(_buffer_of(view))
+            biases = torch.split(side_by_side, widths, dim=1)
         features = []
         for index, of_layer in enumerate(maps):
             for statistic in self.spec.statistics:
@@ -286,7 +341,10 @@ def _buffer_of(view: str) -> str:
     return f"biases_{view}"
 
 
-def _split_views(maps: BlockMaps, n_views: int) -> list[BlockMaps]:
+def _split_views(
+    maps: BlockMaps,
+    n_views: int,
+) -> list[BlockMaps]:
     """Return the maps of each view out of those of all views in one batch."""
     activated = maps.activated.chunk(n_views)
     summed = maps.summed.chunk(n_views)
@@ -296,7 +354,10 @@ def _split_views(maps: BlockMaps, n_views: int) -> list[BlockMaps]:
     return [BlockMaps(*of_view) for of_view in zip(activated, summed, n_steps, strict=True)]
 
 
-def _pool_block(maps: BlockMaps, statistic: str) -> Tensor:
+def _pool_block(
+    maps: BlockMaps,
+    statistic: str,
+) -> Tensor:
     """Return the mean of a block's map, or another statistic of the sums before its last GELU.
 
     GELU squeezes everything below zero. The maximum of a feature that seldom fires would hardly
@@ -308,7 +369,11 @@ def _pool_block(maps: BlockMaps, statistic: str) -> Tensor:
     return pool(maps.summed, maps.n_steps, statistic)
 
 
-def _ppv(maps: BlockMaps, biases: Tensor, n_later: int) -> Tensor:
+def _ppv(
+    maps: BlockMaps,
+    biases: Tensor,
+    n_later: int,
+) -> Tensor:
     """Return the "ppv" features of a map, given how many stages follow; see `spec.n_shares`."""
     _, summed, n_steps = maps
     if n_later == 0:
@@ -322,7 +387,9 @@ def _ppv(maps: BlockMaps, biases: Tensor, n_later: int) -> Tensor:
 
 @torch.no_grad()
 def fit_biases(
-    encoder: nn.Module, x: Tensor, lengths: Tensor | None = None
+    encoder: nn.Module,
+    x: Tensor,
+    lengths: Tensor | None = None,
 ) -> dict[str, list[Tensor]]:
     """Return the biases of "ppv": quantiles of the maps' values over training series.
 
@@ -344,23 +411,29 @@ def fit_biases(
     layers = richest_layers(encoder)
     biases = {}
     for view in VIEWS:
-        maps = layer_maps(encoder, view_of(x, view, lengths), lengths, layers)
-        biases[view] = [_quantiles(of_layer.summed, of_layer.n_steps) for of_layer in maps]
+        seen = view_of(x, view, lengths)
+        maps = layer_maps(encoder, seen, lengths, layers)
+        biases[view] = [_quantiles(of_layer) for of_layer in maps]
     return biases
 
 
-def _quantiles(maps: Tensor, n_steps: Tensor | None) -> Tensor:
+def _quantiles(maps: BlockMaps) -> Tensor:
     """Return the quantiles of each feature over series and steps, of shape (n_biases, width)."""
-    values = maps.float().movedim(1, -1).reshape(-1, maps.shape[1])
-    if n_steps is not None:
-        valid = valid_mask(n_steps, maps.shape[-1]).reshape(-1) > 0
-        values = values[valid]
+    _, width, n_steps = maps.summed.shape
+    values = maps.summed.float().movedim(1, -1).reshape(-1, width)
+    if maps.n_steps is not None:
+        valid = valid_mask(maps.n_steps, n_steps, torch.bool)
+        values = values[valid.reshape(-1)]
     every = -(-len(values) // MOST_BIAS_VALUES)
-    return torch.quantile(values[::every], values.new_tensor(BIAS_QUANTILES), dim=0)
+    quantiles = values.new_tensor(BIAS_QUANTILES)
+    return torch.quantile(values[::every], quantiles, dim=0)
 
 
 def biases_of_layers(
-    biases: Tensor, encoder: nn.Module, stage_widths: Sequence[int], layers: str
+    biases: Tensor,
+    encoder: nn.Module,
+    stage_widths: Sequence[int],
+    layers: str,
 ) -> Tensor:
     """Return the biases of some layers out of those of all maps of an encoder.
 

@@ -132,7 +132,10 @@ def resolve(
     return ReadoutSpec(statistics, layers, view_names)
 
 
-def _richest_that_fits(stage_widths: Sequence[int], n_encoded: int) -> ReadoutSpec:
+def _richest_that_fits(
+    stage_widths: Sequence[int],
+    n_encoded: int,
+) -> ReadoutSpec:
     for spec in LADDER:
         if n_encoded * spec.n_features(stage_widths) <= MOST_FEATURES:
             return spec
@@ -140,7 +143,9 @@ def _richest_that_fits(stage_widths: Sequence[int], n_encoded: int) -> ReadoutSp
 
 
 def _names(
-    parameter: str, given: str | Sequence[str] | None, known: tuple[str, ...]
+    parameter: str,
+    given: str | Sequence[str] | None,
+    known: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Return a parameter's names as a tuple, or raise a ValueError."""
     if given is None:
