@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
-from quick import assert_close, quick
+from quick import assert_close, quick, walks
 from torch import nn
 from torch.nn import functional as F
 
+from fei_sklearn import inference
+from fei_sklearn.cli import main
+from fei_sklearn.data import Panel
 from fei_sklearn.encoder.resnet import FEIEncoder
-from fei_sklearn.readout.pooling import Readout, pool
-from fei_sklearn.readout.spec import ReadoutSpec
+from fei_sklearn.readout.pooling import Readout
 
 NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
 
@@ -160,30 +164,6 @@ def test_independent_channels_stand_side_by_side():
 # Features
 
 
-@pytest.mark.parametrize("statistic", NUMPY)
-def test_statistics_are_numpys_and_leave_padding_out(statistic):
-    maps, n_steps = noise(4, 5, 8) - 3.0, np.array([8, 3, 1, 5])
-    expected = [NUMPY[statistic](m[:, :n], axis=1) for m, n in zip(maps, n_steps, strict=True)]
-    for row, n in zip(maps, n_steps, strict=True):
-        row[:, n:] = 0.0
-    pooled = pool(torch.from_numpy(maps), torch.from_numpy(n_steps), statistic)
-    np.testing.assert_allclose(pooled, np.stack(expected), rtol=1e-12, atol=1e-12)
-    whole = pool(torch.from_numpy(maps), None, statistic)
-    np.testing.assert_allclose(whole, NUMPY[statistic](maps, axis=2), rtol=1e-12, atol=1e-12)
-
-
-def test_stages_come_one_by_one_and_in_them_the_statistics():
-    maps = [noise(3, width, 4) for width in (2, 5)]
-
-    class Staged(nn.Module):
-        def stages(self, x, lengths):
-            return [(torch.from_numpy(m), None) for m in maps]
-
-    readout = Readout(Staged(), ReadoutSpec(("std", "mean"), "all"))
-    expected = [NUMPY[s](m, axis=2) for m in maps for s in ("std", "mean")]
-    np.testing.assert_allclose(readout(torch.zeros(3, 1, 9)), np.concatenate(expected, axis=1))
-
-
 @pytest.mark.parametrize("statistics", ["mean", "max", "std", ("std", "max", "mean"), ["max"]])
 @pytest.mark.parametrize("layers", ["last", "all"])
 def test_transform_gives_statistics_of_the_encoders_maps(unscaled, layers, statistics):
@@ -258,3 +238,125 @@ def test_stages_of_an_encoder_that_has_none_are_refused():
     embedder = fast(encoder=DilatedConvolutions).fit(noise(9, 2, 30))
     with pytest.raises(ValueError, match=message):
         embedder.set_params(layers="all").transform(noise(9, 2, 30))
+
+
+# Several devices
+
+#: Series of one length, five tiles of them.
+X = walks(150, 2, 40)
+
+
+def unequal():
+    lengths = np.random.default_rng(2).integers(10, 41, size=len(X))
+    return [series[:, :n] for series, n in zip(X, lengths, strict=True)]
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Threads that computed, and torch's CPU threads in each of them."""
+    threads, original = [], inference._features
+
+    def features(*arguments):
+        threads.append((threading.get_ident(), torch.get_num_threads()))
+        return original(*arguments)
+
+    monkeypatch.setattr(inference, "_features", features)
+    return threads
+
+
+@pytest.mark.parametrize("panel", [X, unequal()], ids=["equal", "unequal"])
+@pytest.mark.parametrize("params", [{}, {"pooling": None}, {"pooling": "auto", "encoder": 32}])
+def test_embeddings_are_bitwise_those_of_one_device(panel, params, workers):
+    embedder = quick(**params, device="cpu").fit(X[:40])
+    expected = embedder.transform(panel)
+    workers.clear()
+    before = torch.get_num_threads()
+    got = embedder.set_params(n_devices=3).transform(panel)
+    np.testing.assert_array_equal(got, expected)
+    assert torch.get_num_threads() == before
+    assert 2 <= len({thread for thread, _ in workers}) <= 4  # the first tile is the caller's
+
+
+def test_cpu_threads_are_shared_out(workers):
+    embedder = quick(device="cpu").fit(X[:40])
+    workers.clear()
+    before = torch.get_num_threads()
+    torch.set_num_threads(6)
+    try:
+        embedder.set_params(n_devices=3).transform(X)
+    finally:
+        torch.set_num_threads(before)
+    assert {n for _, n in workers} == {2}
+
+
+def test_an_error_in_one_ends_all(monkeypatch):
+    embedder = quick(device="cpu").fit(X[:40]).set_params(n_devices=2)
+    calls, original = [], inference._features
+
+    def features(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise ValueError("too little memory")
+        return original(*arguments)
+
+    monkeypatch.setattr(inference, "_features", features)
+    with pytest.raises(ValueError, match="too little memory"):
+        embedder.transform(X)
+    assert len(calls) <= 4  # of 19 tiles
+
+
+def test_an_empty_device_is_no_harm():
+    embedder = quick(device="cpu").fit(X[:40])
+    expected = embedder.transform(X[:1])
+    np.testing.assert_array_equal(embedder.set_params(n_devices=4).transform(X[:1]), expected)
+
+
+def test_embed_on_the_command_line(tmp_path, capsys):
+    quick(device="cpu", channels="mix").fit(X[:40]).save(tmp_path / "model")
+    np.savez(tmp_path / "set.npz", X_train=X, y_train=np.arange(150) % 2)
+    arguments = ["embed", str(tmp_path / "model"), str(tmp_path / "set.npz"), "--device", "cpu"]
+    outs = []
+    for n_devices in ("1", "2"):
+        out = tmp_path / f"{n_devices}.npz"
+        assert main([*arguments, "--out", str(out), "--n-devices", n_devices]) == 0
+        outs.append(np.load(out)["embeddings"])
+    np.testing.assert_array_equal(*outs)
+
+
+# Tiles
+
+
+def test_a_panel_of_no_series_is_refused():
+    readout = Readout(FEIEncoder(1, 8).eval())
+    panel = Panel(np.empty((0, 1, 9), dtype=np.float32))
+    with pytest.raises(ValueError, match="no series to embed"):
+        inference.embed(readout, panel, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("length", [2, 15, 16, 17, 20, 21, 63, 64, 65, 1000])
+def test_under_a_quarter_of_a_series_is_padding(length):
+    (padded,) = inference._padded_length(np.array([length]))
+    assert padded >= max(length, 16)
+    assert padded < 1.25 * max(length, 16)
+
+
+class StrideOfItsOwn(DilatedConvolutions):
+    """A user's encoder with an attribute that means something else in FEI's own."""
+
+    stride = 2
+
+
+@pytest.mark.parametrize(
+    ("encoder", "n_rows"),
+    [(FEIEncoder(1, 8, 2), 2), (FEIEncoder(1, 8, 1), 32), (StrideOfItsOwn(1), 32)],
+    ids=["stride 2", "stride 1", "own"],
+)
+def test_a_lone_series_has_a_small_tile_where_its_bits_are_the_same(encoder, n_rows):
+    panel = Panel(np.zeros((1, 1, 40), dtype=np.float32))
+    shapes = []
+    encoder.eval().register_forward_pre_hook(lambda module, inputs: shapes.append(inputs[0].shape))
+    stem = getattr(encoder, "stem", encoder)
+    if stem is not encoder:
+        stem.register_forward_pre_hook(lambda module, inputs: shapes.append(inputs[0].shape))
+    inference.embed(Readout(encoder), panel, device=torch.device("cpu"))
+    assert {len_ for len_, *_ in shapes} == {n_rows}

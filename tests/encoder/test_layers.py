@@ -1,17 +1,73 @@
-"""What training is fast by: its memory layout on the CPU, with the same numbers; no syncs."""
+"""Layers: the numbers of torch's own, in the layout that is fastest; no syncs in a step."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fei_sklearn.encoder.layers import Conv1d, MaskedBatchNorm1d, time_first
+from fei_sklearn.encoder import layers
+from fei_sklearn.encoder.layers import Conv1d, MaskedBatchNorm1d, time_first, valid_mask
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.masking import MASK_KINDS
 from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.readout.pooling import pool
+
+
+def test_a_mask_is_one_on_the_steps_of_a_series():
+    mask = valid_mask(torch.tensor([0, 2, 3]), 3)
+    assert mask.tolist() == [[[0.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]]]
+    assert valid_mask(torch.tensor([1]), 2, torch.bool).dtype == torch.bool
+
+
+# Convolution
+
+
+@pytest.mark.parametrize("n_channels", [1, 5])
+@pytest.mark.parametrize("n_timepoints", [1, 2, 3, 4, 5, 6, 12])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("kernel", "wide_in", "wide_out"),
+    [(1, 512, 256), (3, 512, 256), (3, 512, 4), (3, 1, 4)],
+    ids=["shortcut", "narrow", "wide out", "wide"],
+)
+def test_maps_and_gradients_are_torchs(
+    kernel, wide_in, wide_out, stride, n_timepoints, n_channels, monkeypatch
+):
+    monkeypatch.setattr(layers, "WIDE_IN", wide_in)
+    monkeypatch.setattr(layers, "WIDE_OUT", wide_out)
+    generator = torch.Generator().manual_seed(0)
+    conv = Conv1d(n_channels, 6, kernel, stride=stride, padding=kernel // 2, bias=False).double()
+    x = torch.randn((3, n_channels, n_timepoints), generator=generator, dtype=torch.float64)
+    leaves = x.requires_grad_(), conv.weight
+    out = conv(x)
+    expected = F.conv1d(x, conv.weight, None, stride, kernel // 2)
+    torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
+    grad = torch.randn(out.shape, generator=generator, dtype=torch.float64)
+    pairs = (torch.autograd.grad(maps, leaves, grad) for maps in (out, expected))
+    for got, wanted in zip(*pairs, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_wide_ones_go_by_matrix_products(monkeypatch):
+    used = []
+    windows = layers._windows
+    monkeypatch.setattr(layers, "_windows", lambda *a: used.append(1) or windows(*a))
+    x = torch.randn((2, layers.WIDE_IN, 6), requires_grad=True)
+    for n_out, n_uses in ((layers.WIDE_OUT - 1, 0), (layers.WIDE_OUT, 2)):
+        used.clear()
+        Conv1d(layers.WIDE_IN, n_out, 3, padding=1, bias=False)(x).sum().backward()
+        assert len(used) == n_uses
+    with torch.autocast("cpu", torch.bfloat16):  # which knows no derivative of ours
+        out = Conv1d(layers.WIDE_IN, layers.WIDE_OUT, 3, padding=1, bias=False)(x)
+    used.clear()
+    out.sum().backward()
+    assert out.dtype == torch.bfloat16 and not used
+
+
+# Batch norm
 
 
 def test_batch_norm_and_its_statistics_are_torchs():
@@ -22,6 +78,20 @@ def test_batch_norm_and_its_statistics_are_torchs():
     for name, value in torchs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=1e-12, atol=0)
     torch.testing.assert_close(ours(time_first(x)), torchs(x), rtol=1e-12, atol=1e-12)
+
+
+def test_a_single_value_is_normalised_by_the_running_statistics():
+    norm = MaskedBatchNorm1d(2).train()
+    norm.running_mean.fill_(1.0)
+    norm.running_var.fill_(4.0)
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    out = norm(torch.full((1, 2, 1), 5.0))
+    torch.testing.assert_close(out, torch.full((1, 2, 1), 2.0), rtol=1e-5, atol=0)
+    for name, value in norm.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+# Layout
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])

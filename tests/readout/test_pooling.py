@@ -1,4 +1,4 @@
-"""The readout: what "auto" takes, that the features are what they are said to be, the biases."""
+"""Pooling: views, statistics, biases, and the features of an embedding, against NumPy."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from torch import nn
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn._bridge.pretraining import BIAS_SAMPLE
+from fei_sklearn.encoder.maps import BlockMaps
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.readout import pooling
 from fei_sklearn.readout.spec import (
     BIAS_QUANTILES,
-    LADDER,
-    MOST_FEATURES,
     STATISTICS,
     VIEWS,
     ReadoutSpec,
     resolve,
 )
 
-TINY, SMALL, BIG = (tuple(width // n for n in (8, 4, 2, 1)) for width in (128, 256, 1024))
 LENGTHS = np.array([30, 17, 2, 9])
+NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
 
 
-def auto(stage_widths, n_encoded=1, **given):
-    params = {"pooling": "auto", "layers": "auto", "views": "auto"} | given
-    return resolve(**params, stage_widths=stage_widths, n_encoded=n_encoded)
+def resolved(**params):
+    """Return the readout of two encoded channels and a narrow encoder."""
+    given = {"pooling": "auto", "layers": "auto", "views": "auto"} | params
+    return resolve(**given, stage_widths=(2, 4, 8, 16), n_encoded=2)
 
 
 def rich(**params):
@@ -57,67 +57,6 @@ class Staged(nn.Module):
 
     def forward(self, x):
         return self.stages(x)[-1][0]
-
-
-# What "auto" takes
-
-
-@pytest.mark.parametrize(
-    ("stage_widths", "n_encoded", "rung"),
-    [
-        (TINY, 1, 0),
-        (TINY, 2, 0),
-        (TINY, 3, 1),
-        (SMALL, 2, 1),
-        (BIG, 1, 1),
-        (BIG, 2, 2),
-        (BIG, 99, 2),
-    ],
-)
-def test_auto_is_the_richest_that_is_small_enough(stage_widths, n_encoded, rung):
-    spec = auto(stage_widths, n_encoded)
-    assert spec == LADDER[rung]
-    sizes = [n_encoded * step.n_features(stage_widths) for step in LADDER]
-    assert all(size > MOST_FEATURES for size in sizes[:rung])
-    assert sizes[rung] <= MOST_FEATURES or rung == 2
-
-
-def test_the_numbers_of_features():
-    assert ReadoutSpec().n_features(TINY) == 128
-    of_blocks = (1 + 1 + 15) * 2 * (16 + 32) + (1 + 1 + 9) * 2 * 64 + (1 + 1 + 5) * 2 * 128
-    assert auto(TINY).n_features(TINY) == 3 * of_blocks == 14496
-    assert LADDER[1].n_features(TINY) == of_blocks and LADDER[2].n_features(TINY) == 3 * 240
-    assert auto(TINY, pooling="ppv").n_features(TINY) == 5 * 128
-    assert auto(TINY, pooling=None).n_features(TINY) == 128
-
-
-def test_an_encoder_without_stages_has_its_mean():
-    assert auto((64,)) == auto((64,), n_encoded=100) == ReadoutSpec(("mean",), "last", ("level",))
-
-
-def test_what_is_given_goes_before_auto():
-    assert auto(TINY, pooling="max") == ReadoutSpec(("max",), "last", ("level",))
-    assert auto(TINY, pooling=["std", "ppv"], views=("change", "level"), layers="all") == (
-        ReadoutSpec(("std", "ppv"), "all", ("change", "level"))
-    )
-    assert auto(TINY, layers="last") == ReadoutSpec(LADDER[0].statistics, "last", VIEWS)
-    assert auto(TINY, views="shape") == ReadoutSpec(LADDER[0].statistics, "blocks", ("shape",))
-    assert auto(TINY, pooling=None) == ReadoutSpec((), "last", ("level",))
-
-
-@pytest.mark.parametrize("name", ["pooling", "views"])
-@pytest.mark.parametrize("value", ["median", (), [], ("mean", "mean"), ("level", 3), ("auto",)])
-def test_names_that_are_none_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"^{name} must be one of .* different ones, got") as error:
-        auto(TINY, **{name: value})
-    assert repr(value) in str(error.value)
-
-
-def test_the_embedder_refuses_views_by_name_and_value():
-    with pytest.raises(ValueError, match=r"views.*'sideways'"):
-        quick(views=("level", "sideways")).fit(walks())
-    with pytest.raises(ValueError, match=r"views=\('level', 'shape'\)"):
-        quick(pooling=None, views=("level", "shape")).fit(walks())
 
 
 # Views and statistics
@@ -188,6 +127,18 @@ def test_proportions_in_halves_are_those_of_the_halves(n_steps):
         np.testing.assert_allclose(seen, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("statistic", NUMPY)
+def test_statistics_are_numpys_and_leave_padding_out(statistic):
+    maps, n_steps = walks(4, 5, 8) - 3.0, np.array([8, 3, 1, 5])
+    expected = [NUMPY[statistic](m[:, :n], axis=1) for m, n in zip(maps, n_steps, strict=True)]
+    for row, n in zip(maps, n_steps, strict=True):
+        row[:, n:] = 0.0
+    pooled = pooling.pool(torch.from_numpy(maps), torch.from_numpy(n_steps), statistic)
+    np.testing.assert_allclose(pooled, np.stack(expected), rtol=1e-12, atol=1e-12)
+    whole = pooling.pool(torch.from_numpy(maps), None, statistic)
+    np.testing.assert_allclose(whole, NUMPY[statistic](maps, axis=2), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("n_steps", [None, torch.tensor([1, 4])], ids=["dense", "ragged"])
 def test_the_deviation_of_a_constant_has_a_gradient(n_steps):
     maps = torch.ones((2, 3, 4), requires_grad=True)
@@ -236,9 +187,9 @@ def test_many_values_are_thinned(monkeypatch):
     values = np.random.default_rng(0).normal(size=(5, 3, 30)).astype(np.float32)
     every_fourth = np.moveaxis(values, 1, 2).reshape(-1, 3)[::4]
     expected = np.quantile(every_fourth, BIAS_QUANTILES, axis=0)
-    np.testing.assert_allclose(
-        pooling._quantiles(torch.from_numpy(values), None), expected, rtol=1e-5, atol=1e-6
-    )
+    maps = torch.from_numpy(values)
+    quantiles = pooling._quantiles(BlockMaps(maps, maps, None))
+    np.testing.assert_allclose(quantiles, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_fit_from_a_model_takes_the_biases_of_its_own_panel(tmp_path):
@@ -249,6 +200,30 @@ def test_a_fit_from_a_model_takes_the_biases_of_its_own_panel(tmp_path):
     for name, array in model.weights_.items():
         same = np.array_equal(start.weights_[name], array)
         assert same != name.startswith("biases."), name
+
+
+@pytest.mark.parametrize(
+    ("encoder", "layers", "taken"),
+    [
+        (FEIEncoder(1, 8), "blocks", slice(0, 30)),
+        (FEIEncoder(1, 8), "last", slice(22, 30)),
+        (Staged(1), "all", slice(0, 18)),
+        (Staged(1), "last", slice(6, 18)),
+        (dilated(1), "last", slice(0, 12)),
+    ],
+    ids=["blocks", "last block", "stages", "last stage", "map"],
+)
+def test_biases_of_layers_are_those_of_their_maps(encoder, layers, taken):
+    stage_widths = {FEIEncoder: (1, 2, 4, 8), Staged: (6, 12)}.get(type(encoder), (12,))
+    biases = torch.arange(60.0).reshape(2, 30)[:, : taken.stop]
+    selected = pooling.biases_of_layers(biases, encoder, stage_widths, layers)
+    assert torch.equal(selected, biases[:, taken])
+
+
+def test_biases_of_stages_are_those_of_their_last_blocks():
+    biases = torch.arange(30.0)[None]
+    selected = pooling.biases_of_layers(biases, FEIEncoder(1, 8), (1, 2, 4, 8), "all")
+    assert selected.tolist() == [[1, 4, 5, *range(10, 14), *range(22, 30)]]
 
 
 # The features
@@ -306,7 +281,7 @@ def assert_equal_but_for_flips(actual, expected):
 def test_features_are_those_of_numpy(params):
     X = walks(18, n_timepoints=64)
     embedder = rich(scaling=None, **params).fit(X)
-    spec = auto((2, 4, 8, 16), 2, **{"pooling": "auto"} | params)
+    spec = resolved(**{"pooling": "auto"} | params)
     fitted = embedder.encoder_, embedder.weights_
     expected = [
         np.concatenate([numpys_features(*fitted, channel[np.newaxis], spec) for channel in series])
@@ -314,6 +289,18 @@ def test_features_are_those_of_numpy(params):
     ]
     assert_equal_but_for_flips(embedder.transform(X), np.stack(expected))
     assert len(embedder.get_feature_names_out()) == len(expected[0])
+
+
+def test_stages_come_one_by_one_and_in_them_the_statistics():
+    maps = [walks(3, width, 4) for width in (2, 5)]
+
+    class StagedMaps(nn.Module):
+        def stages(self, x, lengths):
+            return [(torch.from_numpy(m), None) for m in maps]
+
+    readout = pooling.Readout(StagedMaps(), ReadoutSpec(("std", "mean"), "all"))
+    expected = [NUMPY[s](m, axis=2) for m in maps for s in ("std", "mean")]
+    np.testing.assert_allclose(readout(torch.zeros(3, 1, 9)), np.concatenate(expected, axis=1))
 
 
 @pytest.fixture(scope="module", params=[{}, {"channels": "mix"}, {"encoder": 64}], ids=str)
@@ -370,7 +357,7 @@ def test_any_readout_may_be_set_after_fit():
     for pool, layers, views in itertools.product(
         pools, ["auto", "last", "all", "blocks"], ["auto", "shape", ("change", "level")]
     ):
-        spec = auto((2, 4, 8, 16), 2, pooling=pool, layers=layers, views=views)
+        spec = resolved(pooling=pool, layers=layers, views=views)
         taken = {"last": [7], "all": [1, 3, 5, 7], "blocks": range(8)}[spec.layers]
         expected = [
             by_map[key] for key in itertools.product((0, 1), spec.views, taken, spec.statistics)

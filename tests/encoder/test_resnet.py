@@ -12,7 +12,6 @@ from reference import arrays_of, encode, weights_by_rule
 from scipy import stats
 from torch import nn
 
-from fei_sklearn.encoder.maps import feature_maps
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.readout.pooling import pool
 
@@ -136,19 +135,6 @@ def test_gradients_of_padded_rows_are_as_without_padding() -> None:
     for (name, p), q in zip(whole.named_parameters(), cut.parameters(), strict=True):
         assert p.grad is not None
         torch.testing.assert_close(q.grad, p.grad, rtol=1e-8, atol=1e-11, msg=name)
-
-
-def test_an_encoder_of_ones_own_never_sees_padding() -> None:
-    own = nn.Conv1d(1, 4, 3, padding=1, bias=True).double()
-    lengths = [6, 9, 6]
-    x = panel(3, 1, 9)
-    with torch.no_grad():
-        maps, n_steps = feature_maps(own, x, torch.tensor(lengths))[-1]
-        for i, length in enumerate(lengths):
-            alone = own(x[i : i + 1, :, :length])[0]
-            torch.testing.assert_close(maps[i, :, :length], alone)
-    assert n_steps is not None
-    assert n_steps.tolist() == lengths
 
 
 # Shapes and sizes
