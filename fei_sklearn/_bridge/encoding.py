@@ -28,11 +28,10 @@ from fei_sklearn._bridge.spec import (
 from fei_sklearn._input.stored import StoredPanel, check_target
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
-from fei_sklearn.encoder.layout import layer_widths, select_layers
-from fei_sklearn.encoder.maps import has_blocks, has_step_positions
+from fei_sklearn.encoder.maps import has_step_positions
 from fei_sklearn.inference import TILE_ROWS, embed
 from fei_sklearn.prefetch import read_ahead
-from fei_sklearn.readout.pooling import Readout
+from fei_sklearn.readout.pooling import Readout, biases_of_layers
 from fei_sklearn.readout.spec import ReadoutSpec
 
 CPU = torch.device("cpu")
@@ -71,19 +70,10 @@ def build_readout(model: FittedModel, spec: ReadoutSpec, encoder: nn.Module) -> 
 
 def _biases(model: FittedModel, spec: ReadoutSpec, encoder: nn.Module) -> dict[str, torch.Tensor]:
     """Return the "ppv" biases of the layers and views that a readout takes."""
-    stored_layers = "blocks" if has_blocks(encoder) else "all"
-    widths = list(layer_widths(model.stage_widths, stored_layers))
     biases = {}
     for view in spec.views:
         stored = torch.from_numpy(np.array(model.weights[bias_name(view)]))
-        by_map = torch.split(stored, widths, dim=1)
-        if stored_layers == "blocks":
-            taken = list(select_layers(by_map, spec.layers))
-        elif spec.layers == "last":
-            taken = [by_map[-1]]
-        else:
-            taken = list(by_map)
-        biases[view] = torch.cat(taken, dim=1)
+        biases[view] = biases_of_layers(stored, encoder, model.stage_widths, spec.layers)
     return biases
 
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fei_sklearn.encoder.layout import LAYERS as LAYERS
-from fei_sklearn.encoder.layout import layer_widths as layer_widths
-from fei_sklearn.encoder.layout import stages_after
+from fei_sklearn.encoder.layout import layer_widths, stages_after
 
 STATISTICS = ("mean", "max", "std", "ppv")
 VIEWS = ("level", "shape", "change")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder.layers import valid_mask
-from fei_sklearn.encoder.maps import BlockMaps
+from fei_sklearn.encoder.maps import BlockEncoder, BlockMaps
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.base import BuildEncoder
 from fei_sklearn.objectives.networks import mean_embedding, seeded_module
@@ -51,7 +51,7 @@ class TFCLosses(NamedTuple):
     consistency_loss: Tensor
 
 
-class TimeFrequencyEncoder(nn.Module):
+class TimeFrequencyEncoder(BlockEncoder):
     """Encoders of a series and of its amplitudes, with their features side by side.
 
     Parameters
@@ -71,34 +71,18 @@ class TimeFrequencyEncoder(nn.Module):
         """Number of features of each stage's map, of both encoders together."""
         return [2 * width for width in self.time.stage_widths]
 
-    def stages(
-        self, x: Tensor, lengths: Tensor | None = None
-    ) -> list[tuple[Tensor, Tensor | None]]:
-        """Return the maps of all stages, see :meth:`fei_sklearn.encoder.FEIEncoder.stages`."""
-        second_blocks = self.block_maps(x, lengths)[1::2]
-        return [(maps.activated, maps.n_steps) for maps in second_blocks]
-
     def block_maps(
         self,
         x: Tensor,
         lengths: Tensor | None = None,
     ) -> list[BlockMaps]:
-        """Return the maps of all blocks, see :meth:`fei_sklearn.encoder.FEIEncoder.block_maps`."""
+        """Return the maps of all blocks of both encoders, features side by side."""
         time_maps = self.time.block_maps(x, lengths)
         spectrum = amplitudes(x, lengths)
         spectrum = rescaled(spectrum, lengths)
         frequency_maps = self.frequency.block_maps(spectrum, lengths)
         pairs = zip(time_maps, frequency_maps, strict=True)
         return [_side_by_side(of_time, of_frequency) for of_time, of_frequency in pairs]
-
-    def forward(
-        self,
-        x: Tensor,
-        lengths: Tensor | None = None,
-    ) -> Tensor:
-        """Return the map of the last stage, of shape (n_samples, 2 D, n_steps)."""
-        last_map, _ = self.stages(x, lengths)[-1]
-        return last_map
 
 
 def _side_by_side(time: BlockMaps, frequency: BlockMaps) -> BlockMaps:
