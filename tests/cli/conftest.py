@@ -21,7 +21,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """Folder of three sets, in the working directory."""
+    """Folder "data" of three sets, in a new working directory."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "data"
     folder.mkdir()
@@ -35,24 +35,24 @@ def data(tmp_path, monkeypatch):
 def trained():
     """Embedder of two statistics."""
     X, _ = sines(20)
-    return quick(max_epochs=1, pooling=("mean", "ppv"), layers="last").fit(X)
+    embedder = quick(max_epochs=1, pooling=("mean", "ppv"), layers="last")
+    return embedder.fit(X)
 
 
 @pytest.fixture
 def model(trained, data):
-    """Name of a saved model."""
+    """Embedder saved in the folder "model"."""
     trained.save("model")
-    return "model"
+    return trained
 
 
 @pytest.fixture
 def command(capsys):
-    """Function that runs the command."""
+    """Function that runs the command with the arguments of a text."""
 
-    def run(*argv):
-        arguments = [str(argument) for argument in argv]
+    def run(text):
         try:
-            code = main(arguments)
+            code = main(text.split())
         except SystemExit as leaving:
             code = leaving.code
         shown = capsys.readouterr()
@@ -64,5 +64,4 @@ def command(capsys):
 @pytest.fixture
 def small():
     """Options of a narrow embedder that trains for one epoch."""
-    options = "--encoder 16 --epochs 1 --set min_epoch_steps=1 --set pooling=mean"
-    return options.split()
+    return "--encoder 16 --epochs 1 --set min_epoch_steps=1 --set pooling=mean"

@@ -6,6 +6,7 @@ import csv
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from quick import quick, walks
 from tiny_sets import arrays, write
 
@@ -17,34 +18,34 @@ def read_npz(path):
         return dict(file)
 
 
-def test_the_file_has_embeddings_parts_and_labels(model, data, trained, command):
-    done = command("embed", model, "one", "--data", data, "--out", "e.npz")
+def test_the_file_has_embeddings_parts_and_labels(model, command):
+    done = command("embed model one --data data --out e.npz")
     assert done.code == 0
     content = arrays()
     X = np.concatenate([content["X_train"], content["X_test"]])
     y = np.concatenate([content["y_train"], content["y_test"]])
     stored = read_npz("e.npz")
     assert sorted(stored) == ["embeddings", "part", "y"]
-    np.testing.assert_array_equal(stored["embeddings"], trained.transform(X))
-    np.testing.assert_array_equal(stored["part"], np.repeat(["train", "test"], [40, 20]))
-    np.testing.assert_array_equal(stored["y"], y)
+    assert_array_equal(stored["embeddings"], model.transform(X))
+    assert_array_equal(stored["part"], np.repeat(["train", "test"], [40, 20]))
+    assert_array_equal(stored["y"], y)
 
 
-def test_another_readout_of_one_part(model, data, trained, command):
-    options = ["--part", "test", "--pooling", "mean,max", "--out", "e.csv"]
-    done = command("embed", model, data / "one.npz", *options)
+def test_another_readout_of_one_part(model, command):
+    options = "--part test --pooling mean,max --out e.csv"
+    done = command(f"embed model data/one.npz {options}")
     assert done == (0, "e.csv: 20 embeddings of 32 features\n", "")
     with open("e.csv", newline="") as file:
         header, *lines = csv.reader(file)
     assert header[:3] == ["part", "y", "feiembedder0"]
     means = np.array([line[2:18] for line in lines], dtype=np.float32)
-    expected = trained.transform(arrays()["X_test"])
-    np.testing.assert_array_equal(means, expected[:, :16])
+    expected = model.transform(arrays()["X_test"])
+    assert_array_equal(means, expected[:, :16])
 
 
 def test_layers_and_views(model, data, command):
-    options = ["--layers", "all", "--views", "level,shape", "--pooling", "mean", "--part", "test"]
-    done = command("embed", model, "one", "--data", data, "--out", "e.npz", *options)
+    options = "--layers all --views level,shape --pooling mean --part test"
+    done = command(f"embed model one --data data --out e.npz {options}")
     assert (done.code, done.err) == (0, "")
     _, n_features = read_npz("e.npz")["embeddings"].shape
     assert n_features > 2 * 16
@@ -53,7 +54,7 @@ def test_layers_and_views(model, data, command):
 def test_parquet(model, data, command):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("pyarrow")
-    done = command("embed", model, "one", "--data", data, "--out", "e.parquet")
+    done = command("embed model one --data data --out e.parquet")
     assert done.code == 0
     frame = pandas.read_parquet("e.parquet")
     assert frame.shape == (60, 2 + 16 + 5 * 16)
@@ -64,20 +65,20 @@ def test_input_per_time_index_is_standardised_by_the_training_part(data, command
     X_test = arrays()["X_test"]
     without_scaling = quick(max_epochs=0, scaling=None).fit(X_train)
     without_scaling.save("plain")
-    options = ["--part", "test", "--standardise", "time-index", "--out", "e.npz"]
-    done = command("embed", "plain", "one", "--data", data, *options)
+    options = "--part test --standardise time-index --out e.npz"
+    done = command(f"embed plain one --data data {options}")
     assert done.code == 0
     standardise = TimeIndexStandardiser(X_train)
     expected = without_scaling.transform(standardise(X_test))
     stored = read_npz("e.npz")
-    np.testing.assert_array_equal(stored["embeddings"], expected)
+    assert_array_equal(stored["embeddings"], expected)
 
 
 def test_a_part_without_labels_leaves_them_out(model, data, command):
     content = arrays()
     del content["y_test"]
     write(data, "unlabelled", content)
-    done = command("embed", model, "unlabelled", "--data", data, "--out", "e.npz")
+    done = command("embed model unlabelled --data data --out e.npz")
     assert done.code == 0
     stored = read_npz("e.npz")
     assert sorted(stored) == ["embeddings", "part"]
@@ -88,13 +89,15 @@ def test_a_model_of_another_library(model, data, command):
     folder = data.parent / "model"
     (folder / "config.json").write_text('{"model_type": "bert"}')
     (folder / "model.safetensors").write_bytes(b"")
-    done = command("embed", model, "one", "--data", data, "--out", "e.npz")
+    done = command("embed model one --data data --out e.npz")
     assert done.code == 2
     assert "of another library" in done.err
 
 
 def test_a_mixing_model_names_the_channels_that_it_needs(data, command):
-    quick(max_epochs=0, channels="mix").fit(walks()).save("mixing")
-    done = command("embed", "mixing", "one", "--data", data, "--out", "e.npz")
+    mixing = quick(max_epochs=0, channels="mix")
+    mixing.fit(walks())
+    mixing.save("mixing")
+    done = command("embed mixing one --data data --out e.npz")
     assert done.code == 1
     assert "1 channels" in done.err

@@ -11,23 +11,22 @@ from fei_sklearn.evaluation import read_results
 
 
 def test_results_progress_and_summary(model, data, command):
-    options = ["--data", data, "--out", "r.jsonl", "--head", "ridge"]
-    random = ["random", "--encoder", "16", "--set", "pooling=mean"]
-    for arguments in ([model], random, ["raw"]):
-        done = command("evaluate", *arguments, *options, "--sets", "one", "target")
+    options = "--data data --out r.jsonl --head ridge --sets one"
+    for arguments in ("model", "random --encoder 16 --set pooling=mean", "raw"):
+        done = command(f"evaluate {arguments} {options} target")
         assert done.code == 0
         assert len(done.err.splitlines()) == 2
         assert done.err.startswith("[1/2] one, ")
         assert "probe, classification" in done.out
         assert "probe, regression" in done.out
-    done = command("evaluate", model, *options, "--sets", "one", "t*")
+    done = command(f"evaluate model {options} t*")
     assert len(done.err.splitlines()) == 1  # the file has the others
     assert len(read_results("r.jsonl")) == 7
 
 
 def test_a_study(data, command, small):
-    options = ["--pretrain-on", "one", "--data", data, "--sets", "t*o", "--out", "r.jsonl"]
-    done = command("evaluate", "--study", "masking", *options, "--head", "ridge", *small)
+    options = f"--pretrain-on one --data data --sets t*o --out r.jsonl --head ridge {small}"
+    done = command(f"evaluate --study masking {options}")
     assert done.code == 0, done.err
     assert len(done.err.splitlines()) == 3
     records = read_results("r.jsonl")
@@ -57,30 +56,32 @@ main(sys.argv[1:])
 
 def test_a_killed_run_goes_on_where_it_stopped(data, command):
     arguments = (
-        f"evaluate random --encoder 16 --set pooling=mean --data {data} --out r.jsonl "
+        "evaluate random --encoder 16 --set pooling=mean --data data --out r.jsonl "
         "--task classification --seeds 0 1 --head ridge"
-    ).split()
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True)
+    )
+    process = [sys.executable, "-c", KILLED, *arguments.split()]
+    killed = subprocess.run(process, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     before = read_results("r.jsonl")
     assert len(before) == 2
-    done = command(*arguments)
+    done = command(arguments)
     assert done.code == 0
     assert len(done.err.splitlines()) == 2
     lines = (data.parent / "r.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     assert records[:2] == before
-    cells = [(record["set"], record["seed"]) for record in records]
-    assert cells == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
+    cells = [f"{record['set']}, seed {record['seed']}" for record in records]
+    assert cells == ["one, seed 0", "one, seed 1", "two, seed 0", "two, seed 1"]
 
 
 def test_a_failed_set_is_named_and_the_others_go_on(model, data, command):
     (data / "bad.npz").write_bytes(b"PK damaged")
-    options = ["--data", data, "--out", "r.jsonl", "--head", "ridge"]
-    done = command("evaluate", model, *options, "--sets", "bad", "one", "absent")
+    options = "--data data --out r.jsonl --head ridge"
+    done = command(f"evaluate model {options} --sets bad one absent")
     assert done.code == 1
     lines = done.err.splitlines()
-    assert len([line for line in lines if line.startswith("fei-sklearn: bad: ")]) == 1
+    named = [line for line in lines if line.startswith("fei-sklearn: bad: ")]
+    assert len(named) == 1
     assert lines[-1] == "fei-sklearn: 2 failed: bad; absent"
     assert [record["set"] for record in read_results("r.jsonl")] == ["one"]
     assert "one" in done.out
@@ -89,8 +90,8 @@ def test_a_failed_set_is_named_and_the_others_go_on(model, data, command):
 def test_a_damaged_file_among_all_sets_is_named_and_the_others_go_on(model, data, command):
     content = (data / "one.npz").read_bytes()
     (data / "bad.npz").write_bytes(content[:-100])
-    options = ["--data", data, "--out", "r.jsonl", "--head", "ridge"]
-    done = command("evaluate", model, *options, "--task", "classification", "--quiet")
+    options = "--data data --out r.jsonl --head ridge"
+    done = command(f"evaluate model {options} --task classification --quiet")
     assert done.code == 1
     first_line = done.err.splitlines()[0]
     assert first_line.startswith("fei-sklearn: bad: ")

@@ -34,7 +34,7 @@ def test_ctrl_c(model, data, command, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FEIEmbedder, "transform", interrupt)
-    done = command("embed", model, "one", "--data", data, "--out", "e.npz")
+    done = command("embed model one --data data --out e.npz")
     assert (done.code, done.out) == (130, "")
     assert "interrupted" in done.err
     assert not list(data.parent.glob("*e.npz*"))
@@ -64,7 +64,7 @@ def test_warnings_are_one_line(data, command, small, monkeypatch):
         return original(embedder, X)
 
     monkeypatch.setattr(FEIEmbedder, "fit", fit)
-    done = command("pretrain", "one", "--data", data, "--out", "m", "--quiet", *small)
+    done = command(f"pretrain one --data data --out m --quiet {small}")
     assert done.err == "fei-sklearn: warning: two lines\n"
 
 
@@ -74,8 +74,8 @@ def test_training_that_fails_leaves_nothing(standardise, data, command, small):
         content = dict(file)
     content["X_train"][0] = np.inf
     write(data, "infinite", content)
-    options = ["--data", data, "--out", "m", "--standardise", standardise]
-    done = command("pretrain", "infinite", *options, *small)
+    options = f"--data data --out m --standardise {standardise} {small}"
+    done = command(f"pretrain infinite {options}")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("fei-sklearn: error: ")
     assert "inf" in done.err
@@ -113,7 +113,7 @@ def test_training_that_fails_leaves_nothing(standardise, data, command, small):
 )
 def test_bad_arguments(arguments, message, model, data, command):
     before = set(data.parent.rglob("*"))
-    done = command(*arguments.split())
+    done = command(arguments)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert "Traceback" not in done.err

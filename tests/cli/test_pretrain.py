@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from numpy.testing import assert_array_equal
 from tiny_sets import arrays
 
 from fei_sklearn import FEIEmbedder
@@ -17,8 +17,8 @@ PARAMS = {
 
 
 def test_the_saved_model_is_that_of_fit(data, command, small):
-    options = ["--set", "mask_ratio=0.0,0.5", "--seed", 3]
-    done = command("pretrain", "one", "--data", data, "--out", "model", *small, *options)
+    options = "--set mask_ratio=0.0,0.5 --seed 3"
+    done = command(f"pretrain one --data data --out model {small} {options}")
     assert done.code == 0
     assert done.out.startswith("model: 40 series, 1 epochs, valid_loss ")
     assert "[FEIEmbedder] epoch 1/1" in done.err
@@ -27,12 +27,12 @@ def test_the_saved_model_is_that_of_fit(data, command, small):
     X = arrays()["X_train"]
     same = FEIEmbedder(**PARAMS, mask_ratio=(0.0, 0.5), random_state=3)
     same.fit(X)
-    np.testing.assert_array_equal(loaded.transform(X), same.transform(X))
+    assert_array_equal(loaded.transform(X), same.transform(X))
 
 
 def test_input_per_time_index_replaces_the_models_scaling(data, command, small):
-    options = ["--standardise", "time-index", "--quiet"]
-    done = command("pretrain", "one", "--data", data, "--out", "model", *small, *options)
+    options = "--standardise time-index --quiet"
+    done = command(f"pretrain one --data data --out model {small} {options}")
     assert (done.code, done.err) == (0, "")
     loaded = FEIEmbedder.load("model")
     assert loaded.scaling is None
@@ -40,12 +40,11 @@ def test_input_per_time_index_replaces_the_models_scaling(data, command, small):
     standardise = TimeIndexStandardiser(X)
     same = FEIEmbedder(**PARAMS, scaling=None, random_state=0)
     same.fit(standardise(X))
-    np.testing.assert_array_equal(loaded.transform(X), same.transform(X))
+    assert_array_equal(loaded.transform(X), same.transform(X))
 
 
 def test_no_epochs_leave_a_model_untrained(data, command):
-    options = ["--encoder", 16, "--epochs", 0]
-    done = command("pretrain", "one", "--data", data, "--out", "model", *options)
+    done = command("pretrain one --data data --out model --encoder 16 --epochs 0")
     assert done.out == "model: 40 series, 0 epochs, untrained\n"
 
 
@@ -58,8 +57,8 @@ def test_a_recipe_pretrains_on_its_corpus(data, command, monkeypatch):
         return FEIEmbedder(16, max_epochs=0).fit(X)
 
     monkeypatch.setattr("fei_sklearn.recipes.pretrain_recipe", pretrain_recipe)
-    options = ["--recipe", "fei-tiny", "--series", 12, "--seed", 5, "--quiet"]
-    done = command("pretrain", "--out", "model", *options)
+    options = "--recipe fei-tiny --series 12 --seed 5 --quiet"
+    done = command(f"pretrain --out model {options}")
     assert done.out == "model: 12 series, 0 epochs, untrained\n"
     ((name, n_series, params),) = calls
     assert (name, n_series) == ("fei-tiny", 12)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from tiny_sets import dataset, sines
 
 from fei_sklearn import FEIEmbedder
@@ -11,7 +11,12 @@ from fei_sklearn.evaluation import STUDIES, evaluate
 from fei_sklearn.evaluation.models import Conditions
 from fei_sklearn.evaluation.pretraining import Corpus, study_variants
 
-NARROW = {"encoder": 16, "max_epochs": 1, "min_epoch_steps": 1, "pooling": "mean"}
+NARROW = {
+    "encoder": 16,
+    "max_epochs": 1,
+    "min_epoch_steps": 1,
+    "pooling": "mean",
+}
 
 
 @pytest.fixture
@@ -39,7 +44,8 @@ def pretrained_seeds(monkeypatch):
 
 def test_each_variant_is_pretrained_once_per_seed(study, folder, tmp_path, pretrained_seeds):
     out = tmp_path / "results.jsonl"
-    records = evaluate(**study, data=folder, seeds=[0, 1], out=out)
+    study |= {"data": folder, "seeds": [0, 1], "out": out}
+    records = evaluate(**study)
     assert pretrained_seeds == [0, 1, 0, 1]
     assert len(records) == 2 * 2 * 2
     assert {record["variant"] for record in records} == {"discrete", "continuous"}
@@ -48,17 +54,20 @@ def test_each_variant_is_pretrained_once_per_seed(study, folder, tmp_path, pretr
 
     lines = out.read_bytes().splitlines(keepends=True)
     out.write_bytes(b"".join(lines[:5]))
-    assert len(evaluate(**study, data=folder, seeds=[0, 1], out=out)) == 8
+    again = evaluate(**study)
+    assert len(again) == 8
     assert pretrained_seeds == [0, 1, 0, 1]  # the saved models are loaded
 
 
 def test_an_incomplete_saved_model_is_pretrained_again(study, tmp_path, pretrained_seeds):
     out = tmp_path / "results.jsonl"
-    evaluate(**study, sets=[dataset()], out=out)
+    study |= {"sets": [dataset()], "out": out}
+    evaluate(**study)
     for folder in (tmp_path / "results_models" / "masking").iterdir():
         (folder / "model.safetensors").unlink()
     out.unlink()
-    assert len(evaluate(**study, sets=[dataset()], out=out)) == 2
+    records = evaluate(**study)
+    assert len(records) == 2
     assert pretrained_seeds == [0, 0, 0, 0]
 
 
@@ -82,7 +91,7 @@ def test_a_corpus_is_standardised_in_place_of_the_embedders_scaling():
     assert plain.X is X
     assert plain.scaling == {}
     standardised = Corpus(X, per_time_index=True)
-    np.testing.assert_allclose(standardised.X.mean(axis=0), 0, atol=1e-6)
+    assert_allclose(standardised.X.mean(axis=0), 0, atol=1e-6)
     assert standardised.scaling == {"scaling": None}
     assert plain.fingerprint != standardised.fingerprint
 
@@ -90,7 +99,8 @@ def test_a_corpus_is_standardised_in_place_of_the_embedders_scaling():
 def test_a_variant_differs_from_others_by_parameters_and_corpus():
     X, _ = sines(16)
     fingerprints = set()
-    for corpus in (Corpus(X, per_time_index=False), Corpus(X[:8], per_time_index=False)):
+    for series in (X, X[:8]):
+        corpus = Corpus(series, per_time_index=False)
         variants = study_variants("masking", corpus, NARROW, None)
         fingerprints |= {variant.fingerprint for variant in variants}
     assert len(fingerprints) == 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from quick import quick
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import GridSearchCV
@@ -87,8 +88,8 @@ def test_the_sets_own_validation_part_validates(fitted, tuners):
     (X,) = tuners.panels
     (y,) = tuners.targets
     ((rows, held_out),) = tuners.splits
-    np.testing.assert_array_equal(X[held_out], X_val)
-    np.testing.assert_array_equal(y[rows], data.y_train)
+    assert_array_equal(X[held_out], X_val)
+    assert_array_equal(y[rows], data.y_train)
     assert record["counts"]["val"] == 6
 
 
@@ -97,7 +98,7 @@ def test_a_shorter_validation_part_ends_with_nan(fitted, tuners):
     data = dataset(X_val=X_val, y_val=y_val)
     evaluate(fitted, sets=[data], protocol="linear", standardise="model")
     (X,) = tuners.panels
-    np.testing.assert_array_equal(X[40:, :, :20], X_val)
+    assert_array_equal(X[40:, :, :20], X_val)
     assert np.isnan(X[40:, :, 20:]).all()
 
 
@@ -105,8 +106,9 @@ def test_the_papers_readout_is_that_of_its_protocols(tuners):
     X, _ = sines(20)
     series, _ = sines(2)
     rich = quick(max_epochs=0, pooling="auto").fit(X)
-    (by_default,) = evaluate(rich, sets=[dataset()], protocol="linear")
-    (by_model,) = evaluate(rich, sets=[dataset()], protocol="linear", readout="model")
+    options = {"sets": [dataset()], "protocol": "linear"}
+    (by_default,) = evaluate(rich, **options)
+    (by_model,) = evaluate(rich, **options, readout="model")
     assert by_default["settings"]["readout"] == "paper"
     assert by_model["settings"]["readout"] == "model"
     embedders = [params["embedder"].estimator for params in tuners.params]

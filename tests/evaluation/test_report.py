@@ -21,8 +21,11 @@ def csv_rows(folder):
 
 @pytest.fixture
 def three_seeds():
-    accuracies = (0.90, 0.92, 0.97)
-    return [record(accuracy=accuracy, seed=seed) for seed, accuracy in enumerate(accuracies)]
+    return [
+        record(accuracy=0.90, seed=0),
+        record(accuracy=0.92, seed=1),
+        record(accuracy=0.97, seed=2),
+    ]
 
 
 def test_mean_and_deviation_over_seeds_beside_the_published_number(three_seeds, tmp_path):

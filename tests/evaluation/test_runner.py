@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from quick import quick
 from tiny_sets import arrays, dataset, sines
 
@@ -37,7 +38,8 @@ def test_a_record_says_what_was_measured(fitted):
 def test_a_limit_of_series_thins_training_and_validation(fitted, tuners):
     X_val, y_val = sines(30, seed=2)
     data = dataset(X_val=X_val, y_val=y_val, groups_train=np.arange(40) // 4)
-    (record,) = evaluate(fitted, sets=[data], protocol="linear", standardise="model", most=12)
+    options = {"protocol": "linear", "standardise": "model"}
+    (record,) = evaluate(fitted, sets=[data], most=12, **options)
     counts = record["counts"]
     n_series = (counts["train"], counts["val"], counts["test"])
     assert n_series == (12, 12, 20)
@@ -69,14 +71,14 @@ def test_input_per_time_index_is_not_scaled_again(fitted, monkeypatch):
     data = dataset(X_train=5 + 3 * arrays()["X_train"])
     evaluate(fitted, sets=[data], standardise="time-index", head="ridge")
     ((task, embedder),) = calls
-    np.testing.assert_allclose(task.X_train.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(task.X_train.std(axis=0), 1, atol=1e-5)
+    assert_allclose(task.X_train.mean(axis=0), 0, atol=1e-5)
+    assert_allclose(task.X_train.std(axis=0), 1, atol=1e-5)
     X, _ = sines(20)
     without_scaling = quick(max_epochs=1, pooling="mean", scaling=None).fit(X)
     without_scaling.weights_ = fitted.weights_
     expected = without_scaling.transform(task.X_test)
     embedded = embedder.transform(task.X_test)
-    np.testing.assert_allclose(embedded, expected, atol=1e-6)
+    assert_allclose(embedded, expected, atol=1e-6)
     assert fitted.offset_[0] != 0  # the model itself is as it was
 
 
@@ -87,8 +89,8 @@ def test_cells_of_the_file_are_not_computed_again(fitted, folder, tmp_path, monk
     out = tmp_path / "results.jsonl"
     options = {"data": folder, "out": out, "head": "ridge", "seeds": [0, 1]}
     first = evaluate(fitted, **options)
-    cells = [(record["set"], record["seed"]) for record in first]
-    assert cells == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    cells = [f"{record['set']}, seed {record['seed']}" for record in first]
+    assert cells == ["a, seed 0", "a, seed 1", "b, seed 0", "b, seed 1"]
     assert read_results(out) == first
     monkeypatch.setattr(runner.datasets, "load_dataset", pytest.fail)
     again = evaluate(fitted, **options)
@@ -173,7 +175,8 @@ def test_a_bad_cell_does_not_stop_the_others(fitted, failures, monkeypatch):
 
     monkeypatch.setattr(runner, "probe", probe)
     options = {"sets": [dataset()], "head": "ridge"}
-    records = evaluate(fitted, **options, seeds=[0, 1], on_failure=failures.note)
+    options["seeds"] = [0, 1]
+    records = evaluate(fitted, **options, on_failure=failures.note)
     assert [record["seed"] for record in records] == [1]
     assert failures == [("sines, FEIEmbedder, seed 0", "no memory")]
     with pytest.raises(RuntimeError, match="no memory"):

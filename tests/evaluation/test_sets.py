@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from tiny_sets import arrays, dataset, sines, write
 
 from fei_sklearn.evaluation import sets
@@ -12,19 +13,28 @@ from fei_sklearn.evaluation.sets import SetError, SetOptions, choose_sets, load_
 
 def test_all_sets_of_a_folder(folder):
     write(folder, "target", arrays(regression=True))
-    assert list(choose_sets(folder, None, None)) == ["a", "b", "target"]
-    assert list(choose_sets(folder, None, "regression")) == ["target"]
+    chosen = choose_sets(folder, None, None)
+    assert list(chosen) == ["a", "b", "target"]
+    chosen = choose_sets(folder, None, "regression")
+    assert list(chosen) == ["target"]
 
 
 def test_names_patterns_paths_and_loaded_sets(folder, tmp_path):
     path = write(tmp_path, "c")
     loaded = dataset("d")
     chosen = choose_sets(folder, ["[ab]", path, loaded, "epi"], None)
-    assert chosen == {"a": "a", "b": "b", "c": path, "d": loaded, "EPI": "EPI"}
+    assert chosen == {
+        "a": "a",
+        "b": "b",
+        "c": path,
+        "d": loaded,
+        "EPI": "EPI",
+    }
 
 
 def test_one_set_may_be_named_twice_but_two_sets_need_two_names(folder):
-    assert list(choose_sets(folder, ["a", "a", "*"], None)) == ["a", "b"]
+    chosen = choose_sets(folder, ["a", "a", "*"], None)
+    assert list(chosen) == ["a", "b"]
     with pytest.raises(ValueError, match="two sets of the name 'd'"):
         choose_sets(None, [dataset("d"), dataset("d")], None)
 
@@ -75,12 +85,9 @@ def test_validation_and_test_parts_are_standardised_by_the_training_part():
     task = load_task(data, SetOptions(per_time_index=True))
     mean = data.X_train.mean(axis=0)
     std = data.X_train.std(axis=0)
-    for X, standardised in (
-        (data.X_train, task.X_train),
-        (X_val, task.X_val),
-        (data.X_test, task.X_test),
-    ):
-        np.testing.assert_allclose(standardised, (X - mean) / std, atol=1e-4)
+    assert_allclose(task.X_train, (data.X_train - mean) / std, atol=1e-4)
+    assert_allclose(task.X_val, (X_val - mean) / std, atol=1e-4)
+    assert_allclose(task.X_test, (data.X_test - mean) / std, atol=1e-4)
 
 
 def test_a_limit_of_series_keeps_rows_together():
@@ -88,6 +95,6 @@ def test_a_limit_of_series_keeps_rows_together():
     data = dataset(groups_train=groups)
     task = load_task(data, SetOptions(most=10))
     assert len(task.X_train) == 10
-    np.testing.assert_array_equal(task.X_train, data.X_train[task.groups])
-    np.testing.assert_array_equal(task.y_train, data.y_train[task.groups])
+    assert_array_equal(task.X_train, data.X_train[task.groups])
+    assert_array_equal(task.y_train, data.y_train[task.groups])
     assert len(task.X_test) == 20

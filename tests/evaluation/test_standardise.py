@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from fei_sklearn.evaluation import standardise
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel, padded_with_nan
@@ -26,7 +27,7 @@ def test_each_index_has_its_own_statistics():
     with np.errstate(invalid="ignore"):
         expected = (X - mean) / std
     expected[:, 1, 2] = 0.0
-    np.testing.assert_allclose(standardised, expected, atol=1e-5)
+    assert_allclose(standardised, expected, atol=1e-5)
     assert standardised.dtype == np.float32
 
 
@@ -34,16 +35,16 @@ def test_indices_beyond_training_have_the_channels_statistics():
     X = np.array([[[1.0, 2.0]], [[3.0, 6.0]]])
     standardise = TimeIndexStandardiser(X)
     longer = np.array([[[2.0, 4.0, 3.0, np.nan]]])
-    np.testing.assert_allclose(standardise(longer), [[[0.0, 0.0, 0.0, np.nan]]])
+    assert_allclose(standardise(longer), [[[0.0, 0.0, 0.0, np.nan]]])
     shorter = np.array([[[3.0]]])
-    np.testing.assert_array_equal(standardise(shorter), [[[1.0]]])
+    assert_array_equal(standardise(shorter), [[[1.0]]])
 
 
 def test_an_index_without_training_values_has_the_channels_statistics():
     X = np.array([[[1.0, np.nan]], [[5.0, np.nan]]])  # mean 3, standard deviation 2
     standardise = TimeIndexStandardiser(X)
     series = np.array([[[5.0, 5.0]]])
-    np.testing.assert_allclose(standardise(series), [[[1.0, 1.0]]])
+    assert_allclose(standardise(series), [[[1.0, 1.0]]])
 
 
 def test_chunks_of_rows_change_nothing(monkeypatch):
@@ -52,7 +53,7 @@ def test_chunks_of_rows_change_nothing(monkeypatch):
     expected = at_once(X)
     monkeypatch.setattr(standardise, "CHUNK_ROWS", 7)
     in_chunks = TimeIndexStandardiser(X)
-    np.testing.assert_allclose(in_chunks(X), expected, atol=1e-6)
+    assert_allclose(in_chunks(X), expected, atol=1e-6)
 
 
 def test_infinite_and_missing_panels_are_refused():

@@ -11,8 +11,11 @@ from fei_sklearn.evaluation.tables import tables
 
 
 def test_mean_and_sample_deviation_over_seeds_in_percent():
-    accuracies = (0.90, 0.92, 0.97)
-    records = [record(accuracy=accuracy, seed=seed) for seed, accuracy in enumerate(accuracies)]
+    records = [
+        record(accuracy=0.90, seed=0),
+        record(accuracy=0.92, seed=1),
+        record(accuracy=0.97, seed=2),
+    ]
     table, *_ = tables(records)
     score = table.scores["EPI", "mine"]
     assert score.mean == pytest.approx(93.0)
@@ -29,13 +32,20 @@ def test_one_seed_has_no_deviation_and_errors_are_not_in_percent():
 
 
 def test_two_models_of_one_name_are_two_columns():
-    records = [record(), record(fingerprint="b" * 16), record(model="other")]
+    records = [
+        record(),
+        record(fingerprint="b" * 16),
+        record(model="other"),
+    ]
     table, *_ = tables(records)
     assert table.models == ["mine [aaaaaa]", "mine [bbbbbb]", "other"]
 
 
 def test_two_heads_of_one_model_are_two_columns():
-    records = [record(settings={"head": head}) for head in ("ridge", "logistic")]
+    records = [
+        record(settings={"head": "ridge"}),
+        record(settings={"head": "logistic"}),
+    ]
     table, *_ = tables(records)
     assert table.models == ["mine (ridge)", "mine (logistic)"]
 
