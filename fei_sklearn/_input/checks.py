@@ -1,10 +1,11 @@
-"""Checks of the panels that users give."""
+"""Validation of the panels that users pass as X."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from fei_sklearn._input.containers import as_array
@@ -12,21 +13,38 @@ from fei_sklearn._input.preparation import MIN_TIMEPOINTS
 from fei_sklearn._input.stored import StoredPanel, is_stored
 
 
-def check_panel(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool, **y_checks: Any):
-    """Validate what a user gives as a panel.
+@overload
+def check_panel(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray | StoredPanel: ...
+
+
+@overload
+def check_panel(
+    estimator: BaseEstimator, X: Any, y: Any, *, reset: bool, **y_checks: bool
+) -> tuple[np.ndarray | StoredPanel, np.ndarray]: ...
+
+
+def check_panel(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any = "no_validation",
+    *,
+    reset: bool,
+    **y_checks: bool,
+) -> np.ndarray | StoredPanel | tuple[np.ndarray | StoredPanel, np.ndarray]:
+    """Validate a panel, and targets if there are any.
 
     Parameters
     ----------
     estimator : estimator
-        On it the number of features, their names and the dimensions are noted (`reset`) or
-        checked.
+        Estimator that X is passed to. With `reset` its number of features, their names and the
+        number of dimensions are set, otherwise X is compared with them.
     X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, n_timepoints), \
 or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
-        The panel. Of one that is not in memory nothing but its shape and its type is looked at.
+        Panel. If it is not in memory, only its shape and its type are read.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default="no_validation"
-        Targets, where there are any.
+        Targets, if there are any.
     reset : bool
-        Whether this is `fit`.
+        Whether the caller is `fit`.
     **y_checks : bool
         `y_numeric` and `multi_output`, as in scikit-learn's `validate_data`.
 
@@ -35,19 +53,28 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     X : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
         Float64 or float32; NaN where a value is missing or a series has ended.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Validated targets, if they were given.
+        Validated targets, returned only if targets were passed.
 
     Raises
     ------
     ValueError
-        For infinities, wrong dimensions, a changed number of channels, too short series, or a
-        container that would be misread, such as a frame with a MultiIndex.
+        If X has infinities, wrong dimensions, another number of channels than in `fit`, series
+        shorter than `MIN_TIMEPOINTS`, or a container that NumPy would misread, such as a frame
+        with a MultiIndex.
     TypeError
-        For sparse or non-numeric input.
+        If X is sparse or not numeric.
     """
-    univariate_3d = not reset and _is_univariate_3d(estimator)
-    stored = StoredPanel(X) if is_stored(X) else None
-    X = stored.outline() if stored is not None else as_array(X, series_are_1d=univariate_3d)
+    stored = None
+    dtype: list[type] | None = [np.float64, np.float32]
+    finite: bool | str = "allow-nan"
+    if is_stored(X):
+        stored = StoredPanel(X)
+        X = stored.outline()
+        # a conversion or a look at the values would make the outline as large as the panel
+        dtype = None
+        finite = False
+    else:
+        X = as_array(X, series_are_1d=not reset and _is_univariate_3d(estimator))
     if not reset:
         _check_dimensions(estimator, X)
     checked = validate_data(
@@ -55,25 +82,25 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
         X,
         y,
         reset=reset,
-        # an outline is to stay one
-        dtype=[np.float64, np.float32] if stored is None else None,
-        ensure_all_finite="allow-nan" if stored is None else False,
+        dtype=dtype,
+        ensure_all_finite=finite,
         allow_nd=True,
         **y_checks,
     )
-    with_targets = isinstance(checked, tuple)
-    X = checked[0] if with_targets else checked
-    _check_shape(X.shape)
+    has_targets = isinstance(checked, tuple)
+    values = checked[0] if has_targets else checked
+    _check_shape(values.shape)
     if reset:
-        estimator.input_ndim_ = X.ndim
-    if stored is not None:
-        X = stored
-    elif X.ndim == 2:
-        X = X[:, np.newaxis]
-    return (X, checked[1]) if with_targets else X
+        estimator.input_ndim_ = values.ndim
+    if values.ndim == 2:
+        values = values[:, np.newaxis]
+    panel = values if stored is None else stored
+    if has_targets:
+        return panel, checked[1]
+    return panel
 
 
-def check_fits(estimator: Any, X: Any) -> None:
+def check_fits(estimator: BaseEstimator, X: Any) -> None:
     """Check a panel's dimensions, features and names, but not its values, against those in `fit`.
 
     Parameters
@@ -81,7 +108,7 @@ def check_fits(estimator: Any, X: Any) -> None:
     estimator : estimator
         Fitted estimator.
     X : array-like
-        Panel as the user gave it, whose values another estimator has validated.
+        Panel as the user passed it, whose values another estimator has validated.
 
     Raises
     ------
@@ -96,20 +123,20 @@ def check_fits(estimator: Any, X: Any) -> None:
     validate_data(estimator, outline, reset=False, skip_check_array=True)
 
 
-def share_features(validated: Any, estimator: Any) -> None:
-    """Note on an estimator the features that another one has noted of the same panel."""
+def share_features(validated: BaseEstimator, estimator: BaseEstimator) -> None:
+    """Set the features of an estimator to those that another has validated on the same panel."""
     estimator.n_features_in_ = validated.n_features_in_
     estimator.input_ndim_ = validated.input_ndim_
     if hasattr(validated, "feature_names_in_"):
         estimator.feature_names_in_ = validated.feature_names_in_
 
 
-def _is_univariate_3d(estimator: Any) -> bool:
+def _is_univariate_3d(estimator: BaseEstimator) -> bool:
     """Return whether an estimator was fitted on a 3-D panel of one channel."""
     return bool(estimator.input_ndim_ == 3 and estimator.n_features_in_ == 1)
 
 
-def _check_dimensions(estimator: Any, X: Any) -> None:
+def _check_dimensions(estimator: BaseEstimator, X: Any) -> None:
     """Raise if X has other dimensions than the panel that an estimator was fitted on."""
     shape = getattr(X, "shape", ())
     if len(shape) in (2, 3) and len(shape) != estimator.input_ndim_:
@@ -121,6 +148,7 @@ def _check_dimensions(estimator: Any, X: Any) -> None:
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
+    """Raise if a shape is not that of a panel, with or without an axis of channels."""
     if len(shape) > 3:
         raise ValueError(
             f"X has {len(shape)} dimensions, {shape}; a panel has 2, (n_samples, n_timepoints), or "

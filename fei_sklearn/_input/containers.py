@@ -1,4 +1,4 @@
-"""What users keep a panel in, to one array: lists, frames, tensors, masked arrays."""
+"""Conversion of containers to one array: lists, frames, tensors and masked arrays."""
 
 from __future__ import annotations
 
@@ -9,75 +9,105 @@ import numpy as np
 
 
 def as_array(X: Any, *, series_are_1d: bool) -> Any:
-    """Refuse containers that NumPy would misread, and pad lists of unequal length with NaN.
+    """Convert a panel in any container, and pad lists of unequal length with NaN.
 
     Parameters
     ----------
     X : object
-        What a user gave.
+        Panel as a user passes it.
     series_are_1d : bool
         Whether the series of a list may lack their channel axis.
 
     Returns
     -------
     object
-        Something that NumPy can make an array of, or a sentence of scikit-learn's.
+        Array, or an object that NumPy converts to the panel or scikit-learn refuses.
 
     Raises
     ------
     ValueError
-        For groups of arrays, lists of series that do not fit together, and frames whose rows are
-        not series.
+        If X is a group of arrays, a list of series that do not fit together, or a frame whose rows
+        are not series.
     TypeError
-        For lazy frames, and for dates.
+        If X is a lazy frame or holds dates.
     """
-    if hasattr(X, "keys") and not hasattr(type(X), "shape"):
-        raise ValueError(
-            f"X is a {type(X).__name__}, which holds arrays by name: give one of them, X[name]."
-        )
-    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
-        raise TypeError("X is a lazy frame: give X.collect().")
-    if getattr(getattr(X, "index", None), "nlevels", 1) > 1:
-        raise ValueError(
-            "X is a frame with a MultiIndex, whose rows are time points, not series: convert it "
-            "to a 3-D array, for example with sktime.datatypes.convert_to(X, 'numpy3D')."
-        )
-    if getattr(getattr(X, "columns", None), "nlevels", 1) > 1:
-        raise ValueError(
-            "X is a frame with a MultiIndex of columns, which may be channels as well as time "
-            "points: give a 3-D array of shape (n_samples, n_channels, n_timepoints)."
-        )
-    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
-        raise TypeError(f"X holds dates or durations ({X.dtype}): give numbers.")
-    if hasattr(X, "columns") and _has_nested_cells(X):
-        raise ValueError(
-            "X is a frame with a series in each cell: convert it to a 3-D array, for example with "
-            "sktime.datatypes.convert_to(X, 'numpy3D')."
-        )
-    of_objects = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
-    if (of_objects or isinstance(X, list | tuple)) and len(X) and _is_series(X[0]):
+    _refuse_groups(X)
+    _refuse_frames(X)
+    _refuse_dates(X)
+    if _is_list_of_series(X):
         return _stack(X, series_are_1d=series_are_1d)
     return plain_array(X)
 
 
 def plain_array(X: Any) -> Any:
-    """Tensors, also those on a GPU, and masked arrays as arrays; anything else as it is."""
+    """Convert tensors, also those on a GPU, and masked arrays; return other objects unchanged."""
     if hasattr(X, "detach"):
         tensor = X.detach().cpu()
         try:
             return tensor.numpy()
-        except TypeError:  # bfloat16, which NumPy lacks
+        except TypeError:  # NumPy lacks bfloat16
             return tensor.float().numpy()
     if isinstance(X, np.ma.MaskedArray):
         return np.ma.filled(X.astype(np.float64), np.nan)
     return X
 
 
+def _refuse_groups(X: Any) -> None:
+    """Raise for mappings of names to arrays, such as a dict or a group of HDF5."""
+    if hasattr(X, "keys") and not hasattr(type(X), "shape"):
+        raise ValueError(
+            f"X is a {type(X).__name__}, which holds arrays by name: give one of them, X[name]."
+        )
+
+
+def _refuse_frames(X: Any) -> None:
+    """Raise for frames that are lazy, and for frames whose rows are not series."""
+    if hasattr(X, "collect") and hasattr(X, "collect_schema"):
+        raise TypeError("X is a lazy frame: give X.collect().")
+    if _n_levels(X, "index") > 1:
+        raise ValueError(
+            "X is a frame with a MultiIndex, whose rows are time points, not series: convert it "
+            "to a 3-D array, for example with sktime.datatypes.convert_to(X, 'numpy3D')."
+        )
+    if _n_levels(X, "columns") > 1:
+        raise ValueError(
+            "X is a frame with a MultiIndex of columns, which may be channels as well as time "
+            "points: give a 3-D array of shape (n_samples, n_channels, n_timepoints)."
+        )
+    if hasattr(X, "columns") and _has_nested_cells(X):
+        raise ValueError(
+            "X is a frame with a series in each cell: convert it to a 3-D array, for example with "
+            "sktime.datatypes.convert_to(X, 'numpy3D')."
+        )
+
+
+def _refuse_dates(X: Any) -> None:
+    """Raise for arrays of dates or durations, which NumPy would convert to numbers."""
+    dtype = getattr(X, "dtype", None)
+    if getattr(dtype, "kind", "") in ("m", "M"):
+        raise TypeError(f"X holds dates or durations ({dtype}): give numbers.")
+
+
+def _n_levels(X: Any, axis: str) -> int:
+    """Return the number of levels of a frame's index or columns, 1 without such an axis."""
+    labels = getattr(X, axis, None)
+    return getattr(labels, "nlevels", 1)
+
+
 def _has_nested_cells(frame: Any) -> bool:
-    first = frame.iloc[0] if hasattr(frame, "iloc") and len(frame) else ()
-    nested_pandas = any(_is_series(cell) for cell in first)
-    nested_polars = any(getattr(t, "is_nested", bool)() for t in getattr(frame, "dtypes", ()))
-    return nested_pandas or nested_polars
+    """Return whether the cells of a pandas or polars frame hold series."""
+    if hasattr(frame, "iloc"):
+        return len(frame) > 0 and any(_is_series(cell) for cell in frame.iloc[0])
+    dtypes = getattr(frame, "dtypes", ())
+    return any(dtype.is_nested() for dtype in dtypes if hasattr(dtype, "is_nested"))
+
+
+def _is_list_of_series(X: Any) -> bool:
+    """Return whether X is a list, a tuple or an array of objects, each of which is a series."""
+    is_array_of_objects = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    if not is_array_of_objects and not isinstance(X, list | tuple):
+        return False
+    return len(X) > 0 and _is_series(X[0])
 
 
 def _is_series(item: Any) -> bool:
@@ -85,7 +115,7 @@ def _is_series(item: Any) -> bool:
 
 
 def _stack(X: Sequence[Any], *, series_are_1d: bool) -> np.ndarray:
-    """Array of a list of series; with unequal lengths of shape (n, C, longest), NaN at the ends."""
+    """Return the array of a list of series, padded with NaN if their lengths are unequal."""
     if hasattr(X[0], "columns"):
         raise ValueError(
             "X is a list of frames, whose rows would be taken for channels: give a list of arrays "
@@ -94,19 +124,27 @@ def _stack(X: Sequence[Any], *, series_are_1d: bool) -> np.ndarray:
     series = [np.asarray(plain_array(item)) for item in X]
     if any(np.iscomplexobj(item) for item in series):
         raise ValueError("Complex data not supported: X has complex series; give X.real, X.imag.")
-    shapes = {item.shape for item in series}
-    if len(shapes) == 1:
-        stacked = np.stack(series)
-        return stacked[:, np.newaxis] if stacked.ndim == 2 and series_are_1d else stacked
-    ndims = {len(shape) for shape in shapes}
-    n_channels = {shape[0] if len(shape) == 2 else 1 for shape in shapes}
-    if ndims not in ({1}, {2}) or len(n_channels) > 1:
+    if len({item.shape for item in series}) > 1:
+        return _pad(series)
+    stacked = np.stack(series)
+    if stacked.ndim == 2 and series_are_1d:
+        return stacked[:, np.newaxis]
+    return stacked
+
+
+def _pad(series: list[np.ndarray]) -> np.ndarray:
+    """Return series of unequal length as (n_samples, n_channels, longest), NaN at the ends."""
+    dimensions = {item.ndim for item in series}
+    n_channels = {len(np.atleast_2d(item)) for item in series}
+    if dimensions not in ({1}, {2}) or len(n_channels) > 1:
+        shapes = sorted({item.shape for item in series})
         raise ValueError(
             "X is a list of series that differ in more than their length, of shapes "
-            f"{sorted(shapes)[:5]}: give arrays of shape (n_channels, n_timepoints_i) with the "
-            "same n_channels."
+            f"{shapes[:5]}: give arrays of shape (n_channels, n_timepoints_i) with the same "
+            "n_channels."
         )
-    padded = np.full((len(series), *n_channels, max(s[-1] for s in shapes)), np.nan)
+    longest = max(item.shape[-1] for item in series)
+    padded = np.full((len(series), *n_channels, longest), np.nan)
     for row, item in zip(padded, series, strict=True):
         row[:, : item.shape[-1]] = item
     return padded

@@ -1,7 +1,8 @@
-"""Validated series to scaled float32 series without missing values, ready for a network."""
+"""Conversion of validated series to scaled float32 series without missing values."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,24 @@ from fei_sklearn._input.stored import StoredPanel, row_blocks, rows_per_block
 if TYPE_CHECKING:
     from fei_sklearn.data import Panel
 
-#: Fewest time points that the encoder takes.
+#: Fewest time points that the encoder accepts.
 MIN_TIMEPOINTS = 2
 
-#: Scaled values that are this large, or larger, overflow in the encoder.
+#: Scaled values of at least this size overflow in the encoder.
 LARGEST = 1e15
+
+#: Converts a row block to its scaled float32 series and their lengths.
+Prepare = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def to_panel(
     values: np.ndarray | StoredPanel, scaler: Scaler, at_least: int | None = None
 ) -> Panel:
-    """Scale series and do away with missing values.
+    """Scale series, cut off their padding and fill their missing values.
 
-    NaN at either end of all channels of a series is padding, and cut off; elsewhere it is filled by
-    linear interpolation over time, beyond a channel's first and last value with these. A channel
-    without any value is 0 throughout, the value of an average one.
+    NaN in all channels at either end of a series is padding and is cut off. Elsewhere NaN is filled
+    by linear interpolation over time, and by a channel's first and last value beyond these. A
+    channel without any value is filled with 0, the mean of scaled channels.
 
     Parameters
     ----------
@@ -41,79 +45,130 @@ def to_panel(
     Returns
     -------
     Panel
-        Series for a network. Those of a stored panel are looked through once, for their lengths,
-        and read again when they are asked for.
+        Series for a network. A stored panel is read once here, for the lengths of its series, and
+        again whenever they are used.
 
     Raises
     ------
     ValueError
         If a value is too large for float32 after scaling.
     """
+    at_least = at_least or MIN_TIMEPOINTS
+    prepare = partial(_prepare, scaler=scaler, at_least=at_least)
+    n_timepoints = max(values.shape[2], at_least)
+    if isinstance(values, StoredPanel):
+        return _lazy_panel(values, prepare, n_timepoints)
+    return _panel(values, prepare, n_timepoints)
+
+
+def _panel(values: np.ndarray, prepare: Prepare, n_timepoints: int) -> Panel:
+    """Return the panel of series in memory."""
+    from fei_sklearn.data import Panel  # imports torch
+
+    n_samples, n_channels, _ = values.shape
+    panel = np.zeros((n_samples, n_channels, n_timepoints), dtype=np.float32)
+    lengths = np.empty(n_samples, dtype=np.int64)
+    for rows, block in row_blocks(values):
+        panel[rows], lengths[rows] = prepare(block)
+    longest = int(lengths.max())
+    if longest < n_timepoints:
+        panel = np.ascontiguousarray(panel[:, :, :longest])
+    return Panel(panel, _unequal(lengths))
+
+
+def _lazy_panel(values: StoredPanel, prepare: Prepare, n_timepoints: int) -> Panel:
+    """Return a panel that reads its series whenever they are used."""
     from fei_sklearn.data import LazySeries, Panel  # imports torch
 
-    prepare = partial(_prepare, scaler=scaler, at_least=at_least or MIN_TIMEPOINTS)
-    shape = (*values.shape[:2], max(values.shape[2], at_least or MIN_TIMEPOINTS))
-    stored = isinstance(values, StoredPanel)
-    panel = np.zeros((0, *shape[1:]) if stored else shape, dtype=np.float32)
-    lengths = np.empty(len(values), dtype=np.int64)
-    for rows, part in row_blocks(values):
-        scaled, lengths[rows] = prepare(part)
-        if not stored:
-            panel[rows] = scaled
-    longest = int(lengths.max())
-    unequal = None if bool((lengths == longest).all()) else lengths
-    if isinstance(values, StoredPanel):
+    n_samples, n_channels, _ = values.shape
+    lengths = np.empty(n_samples, dtype=np.int64)
+    for block_rows, block in row_blocks(values):
+        _, lengths[block_rows] = prepare(block)
 
-        def read(rows: np.ndarray) -> np.ndarray:
-            series = np.empty((len(rows), *shape[1:]), dtype=np.float32)
-            for piece, part in values.pieces(rows, rows_per_block(values.shape)):
-                series[piece] = prepare(part)[0]
-            return series
+    def read(rows: np.ndarray) -> np.ndarray:
+        series = np.empty((len(rows), n_channels, n_timepoints), dtype=np.float32)
+        n_rows = rows_per_block(values.shape)
+        for positions, block in values.selected_blocks(rows, n_rows):
+            series[positions], _ = prepare(block)
+        return series
 
-        return Panel(LazySeries(read, (*shape[:2], longest)), unequal)
-    if longest < shape[2]:
-        panel = np.ascontiguousarray(panel[:, :, :longest])
-    return Panel(panel, unequal)
+    shape = (n_samples, n_channels, int(lengths.max()))
+    return Panel(LazySeries(read, shape), _unequal(lengths))
+
+
+def _unequal(lengths: np.ndarray) -> np.ndarray | None:
+    """Return the lengths of series, None if they are all equal."""
+    if (lengths == lengths.max()).all():
+        return None
+    return lengths
 
 
 def _prepare(values: np.ndarray, scaler: Scaler, at_least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Series of a chunk, scaled, filled, moved to the front and stretched, and their lengths."""
+    """Return the series of a row block scaled, filled, without padding and stretched.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_channels, n_timepoints)
+        Validated series.
+    scaler : Scaler
+        Fitted scaler.
+    at_least : int
+        Time points to which shorter series are stretched.
+
+    Returns
+    -------
+    series : ndarray of shape (n_rows, n_channels, max(n_timepoints, at_least)), float32
+        Series from their first time point on, 0 behind their last.
+    lengths : ndarray of shape (n_rows,), int64
+        Time points of each series.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for float32 after scaling.
+    """
+    n_rows, n_channels, n_timepoints = values.shape
     scaled = scaler.apply(values)
-    lengths = np.full(len(values), values.shape[2], dtype=np.int64)
+    lengths = np.full(n_rows, n_timepoints, dtype=np.int64)
     for i in np.flatnonzero(np.isnan(scaled).any(axis=(1, 2))):
         scaled[i], lengths[i] = _without_nan(scaled[i])
-    if not np.abs(scaled).max() < LARGEST:
+    largest = np.abs(scaled).max()
+    if not largest < LARGEST:  # NaN is not
         raise ValueError(
-            f"X has a value of {np.abs(scaled).max():.3g} after scaling, too large to train on "
-            "in float32: use scaling='series' or 'channel', or divide X by a constant."
+            f"X has a value of {largest:.3g} after scaling, too large to train on in float32: use "
+            "scaling='series' or 'channel', or divide X by a constant."
         )
-    out = np.zeros((*values.shape[:2], max(values.shape[2], at_least)), dtype=np.float32)
-    _stretch(scaled, lengths, at_least, out)
-    return out, np.maximum(lengths, at_least)
+    series = np.zeros((n_rows, n_channels, max(n_timepoints, at_least)), dtype=np.float32)
+    series[:, :, :n_timepoints] = scaled
+    _stretch(scaled, lengths, at_least, out=series)
+    return series, np.maximum(lengths, at_least)
 
 
-def _stretch(values: np.ndarray, lengths: np.ndarray, at_least: int, out: np.ndarray) -> None:
-    """Write series into `out`, those below a length drawn out to it by linear interpolation."""
-    out[:, :, : values.shape[2]] = values
+def _stretch(values: np.ndarray, lengths: np.ndarray, at_least: int, *, out: np.ndarray) -> None:
+    """Write series shorter than a length into `out`, stretched to it by linear interpolation."""
     for length in np.unique(lengths[lengths < at_least]):
         rows = lengths == length
+        series = values[rows]
         position = np.linspace(0.0, length - 1, at_least)
         left = np.minimum(position.astype(np.int64), length - 2)
-        low, high = values[rows][:, :, left], values[rows][:, :, left + 1]
-        out[rows, :, :at_least] = low + (position - left) * (high - low)
+        start = series[:, :, left]
+        end = series[:, :, left + 1]
+        out[rows, :, :at_least] = start + (position - left) * (end - start)
 
 
 def _without_nan(series: np.ndarray) -> tuple[np.ndarray, int]:
-    """Series moved to the front and filled, 0 on the padding behind, and its length."""
+    """Return a series without padding, filled and 0 behind its end, and its length."""
     filled = np.zeros_like(series)
     present = np.flatnonzero(~np.isnan(series).all(axis=0))
-    if not len(present):
+    if len(present) == 0:
         return filled, MIN_TIMEPOINTS
-    series = series[:, present[0] : present[-1] + 1]
+    first = present[0]
+    last = present[-1]
+    series = series[:, first : last + 1]
     length = max(series.shape[1], MIN_TIMEPOINTS)
     time = np.arange(length)
-    for channel, out in zip(series, filled, strict=True):
+    for channel, filled_channel in zip(series, filled, strict=True):
         known = np.flatnonzero(~np.isnan(channel))
-        if len(known):
-            out[:length] = np.interp(time, known, channel[known])
+        if len(known) > 0:
+            filled_channel[:length] = np.interp(time, known, channel[known])
     return filled, length

@@ -1,4 +1,4 @@
-"""Centre and scale the channels of a panel."""
+"""Centring and scaling of the channels of a panel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fei_sklearn._input.stored import StoredPanel, row_blocks
 
 @dataclass(frozen=True)
 class Scaler:
-    """Centre and scale, by each series' own statistics or by those of the training panel.
+    """Centring and scaling, by each series' own statistics or by those of the training panel.
 
     Attributes
     ----------
     offset, scale : ndarray of shape (n_channels,), float64, or None
-        Statistics of the training panel; None takes those of each channel of each series.
+        Statistics of the training panel; None for those of each channel of each series.
     """
 
     offset: np.ndarray | None = None
@@ -25,87 +25,136 @@ class Scaler:
 
     @classmethod
     def fit(cls, values: np.ndarray | StoredPanel, scaling: str | None) -> Scaler:
-        """Statistics that `scaling` asks for ("series", "channel" or None)."""
-        n_channels = values.shape[1]
+        """Compute the statistics of a panel that a kind of scaling needs.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
+            Validated training panel.
+        scaling : {"series", "channel"} or None
+            Kind of scaling, as in :class:`fei_sklearn.FEIEmbedder`.
+
+        Returns
+        -------
+        Scaler
+            Fitted scaler.
+        """
         if scaling == "series":
             return cls()
+        n_channels = values.shape[1]
         if scaling is None:
-            return cls(np.zeros(n_channels), np.ones(n_channels))
-        return cls(*_channel_statistics(values))
+            return cls(offset=np.zeros(n_channels), scale=np.ones(n_channels))
+        statistics = _ChannelStatistics(n_channels)
+        for block in _blocks_by_channel(values):
+            statistics.update(block)
+        return cls(offset=statistics.mean(), scale=statistics.std())
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Scaled copy of (n_samples, n_channels, n_timepoints), in float64: NaN stays NaN."""
+        """Return a scaled copy of (n_samples, n_channels, n_timepoints), in float64, NaN kept."""
         if self.offset is None or self.scale is None:
-            statistics = _Statistics.of(values)
-            return (statistics.distance - statistics.mean) / statistics.std
+            return _standardize_series(values)
         # centred before float32, in which an offset of 1e8 would swallow the signal
         centred = values.astype(np.float64) - self.offset[:, np.newaxis]
-        return centred / self.scale[:, np.newaxis]
+        scaled: np.ndarray = centred / self.scale[:, np.newaxis]
+        return scaled
 
 
-def _channel_statistics(values: np.ndarray | StoredPanel) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel of a panel, in one pass, as in `_Statistics`."""
-    n_channels = values.shape[1]
-    first, unit = np.full(n_channels, np.nan), np.zeros(n_channels)
-    n, mean, square = np.zeros(n_channels), np.zeros(n_channels), np.zeros(n_channels)
-    for chunk in _by_channel(values):
-        present = ~np.isnan(chunk)
-        earliest = np.take_along_axis(chunk, present.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
-        first = np.where(np.isnan(first), earliest, first)
-        distance = chunk - np.nan_to_num(first)[:, np.newaxis]
-        largest = np.where(present, np.abs(distance), 0.0).max(axis=1)
-        wider = np.maximum(unit, largest)
-        scale = np.where(wider > 0.0, wider, 1.0)
-        # what was summed before, in the unit of now
-        mean, square, unit = mean * (unit / scale), square * (unit / scale) ** 2, wider
-        distance /= scale[:, np.newaxis]
-        n_new = present.sum(axis=1)
-        total = n + n_new
-        new = np.where(present, distance, 0.0).sum(axis=1) / np.maximum(n_new, 1)
-        within = (np.where(present, distance - new[:, np.newaxis], 0.0) ** 2).sum(axis=1)
-        share = n_new / np.maximum(total, 1)
-        # Chan, Golub and LeVeque (1983): statistics of both parts from those of each
-        square += within + (new - mean) ** 2 * n * share
-        mean, n = mean + (new - mean) * share, total
-    unit[unit == 0.0] = 1.0
-    std = np.sqrt(square / np.maximum(n, 1))
-    std[std == 0.0] = 1.0
-    return np.nan_to_num(first) + unit * mean, unit * std
+class _ChannelStatistics:
+    """Mean and standard deviation of each channel of a panel, computed in one pass.
 
+    Values are measured from the first value of their channel, in units of the largest distance
+    from it, as in `_standardize_series`. The unit grows while the panel is read.
 
-def _by_channel(values: np.ndarray | StoredPanel) -> Iterator[np.ndarray]:
-    """Parts of a panel, of shape (n_channels, n_values), in float64."""
-    for _, part in row_blocks(values):
-        yield np.moveaxis(part, 1, 0).astype(np.float64).reshape(values.shape[1], -1)
-
-
-@dataclass(frozen=True)
-class _Statistics:
-    """Mean and standard deviation over time, of values that may be huge, tiny or far from 0.
-
-    They are those of `distance`, the values relative to the first and in units of the largest
-    distance from it: a constant series has none at all, and no value is lost in squaring.
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels.
     """
 
-    first: np.ndarray
-    unit: np.ndarray
-    distance: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
+    def __init__(self, n_channels: int) -> None:
+        self._first = np.full(n_channels, np.nan)
+        self._unit = np.zeros(n_channels)
+        self._n_values = np.zeros(n_channels)
+        self._mean = np.zeros(n_channels)
+        self._squares = np.zeros(n_channels)
 
-    @classmethod
-    def of(cls, values: np.ndarray) -> _Statistics:
-        values = values.astype(np.float64)
+    def update(self, values: np.ndarray) -> None:
+        """Include more values, an array of shape (n_channels, n_values) in float64."""
         present = ~np.isnan(values)
-        n = np.maximum(present.sum(axis=-1, keepdims=True), 1)
-        first = np.take_along_axis(values, present.argmax(axis=-1, keepdims=True), axis=-1)
-        first = np.nan_to_num(first)
-        distance = values - first
-        unit = np.where(present, np.abs(distance), 0.0).max(axis=-1, keepdims=True)
-        unit[unit == 0.0] = 1.0
-        distance /= unit
-        mean = np.where(present, distance, 0.0).sum(axis=-1, keepdims=True) / n
-        square = np.where(present, distance - mean, 0.0) ** 2
-        std = np.sqrt(square.sum(axis=-1, keepdims=True) / n)
-        std[std == 0.0] = 1.0
-        return cls(first, unit, distance, mean, std)
+        earliest = _first_value(values, present)[:, 0]
+        self._first = np.where(np.isnan(self._first), earliest, self._first)
+        distance = values - np.nan_to_num(self._first)[:, np.newaxis]
+        largest = np.where(present, np.abs(distance), 0.0).max(axis=1)
+        self._enlarge_unit(largest)
+        distance /= _nonzero(self._unit)[:, np.newaxis]
+        self._combine(distance, present)
+
+    def mean(self) -> np.ndarray:
+        """Return the mean of each channel, 0 for channels without any value."""
+        mean: np.ndarray = np.nan_to_num(self._first) + _nonzero(self._unit) * self._mean
+        return mean
+
+    def std(self) -> np.ndarray:
+        """Return the standard deviation of each channel, in place of 0 the unit."""
+        variance = self._squares / np.maximum(self._n_values, 1)
+        std: np.ndarray = _nonzero(self._unit) * _nonzero(np.sqrt(variance))
+        return std
+
+    def _enlarge_unit(self, largest: np.ndarray) -> None:
+        """Convert the statistics to a unit of at least the largest distance."""
+        unit = np.maximum(self._unit, largest)
+        ratio = self._unit / _nonzero(unit)
+        self._mean = self._mean * ratio
+        self._squares = self._squares * ratio**2
+        self._unit = unit
+
+    def _combine(self, distance: np.ndarray, present: np.ndarray) -> None:
+        """Combine the statistics with those of more values (Chan, Golub and LeVeque, 1983)."""
+        n_new = present.sum(axis=1)
+        n_total = self._n_values + n_new
+        share = n_new / np.maximum(n_total, 1)
+        mean = np.where(present, distance, 0.0).sum(axis=1) / np.maximum(n_new, 1)
+        deviation = np.where(present, distance - mean[:, np.newaxis], 0.0)
+        squares = (deviation**2).sum(axis=1)
+        shift = mean - self._mean
+        self._squares += squares + shift**2 * self._n_values * share
+        self._mean = self._mean + shift * share
+        self._n_values = n_total
+
+
+def _blocks_by_channel(values: np.ndarray | StoredPanel) -> Iterator[np.ndarray]:
+    """Yield blocks of a panel as arrays of shape (n_channels, n_values), in float64."""
+    for _, block in row_blocks(values):
+        by_channel = np.moveaxis(block, 1, 0).astype(np.float64)
+        yield by_channel.reshape(values.shape[1], -1)
+
+
+def _standardize_series(values: np.ndarray) -> np.ndarray:
+    """Return each channel of each series with mean 0 and standard deviation 1 over time.
+
+    Values may be huge, tiny or far from 0. They are measured from the first value, in units of the
+    largest distance from it: a constant series has no deviation at all, and no square overflows.
+    """
+    values = values.astype(np.float64)
+    present = ~np.isnan(values)
+    n_values = np.maximum(present.sum(axis=-1, keepdims=True), 1)
+    distance = values - np.nan_to_num(_first_value(values, present))
+    largest = np.where(present, np.abs(distance), 0.0).max(axis=-1, keepdims=True)
+    distance /= _nonzero(largest)
+    mean = np.where(present, distance, 0.0).sum(axis=-1, keepdims=True) / n_values
+    centred = distance - mean
+    squares = np.where(present, centred, 0.0) ** 2
+    std = np.sqrt(squares.sum(axis=-1, keepdims=True) / n_values)
+    scaled: np.ndarray = centred / _nonzero(std)
+    return scaled
+
+
+def _first_value(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return the first present value along the last axis, which is kept; NaN without any."""
+    position = present.argmax(axis=-1, keepdims=True)
+    return np.take_along_axis(values, position, axis=-1)
+
+
+def _nonzero(values: np.ndarray) -> np.ndarray:
+    """Return values with 1 in place of 0, to divide by."""
+    return np.where(values == 0.0, 1.0, values)

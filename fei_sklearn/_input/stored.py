@@ -1,188 +1,258 @@
 """Panels that are not in memory: memory maps, and chunked arrays such as those of zarr and HDF5.
 
-They are read in parts, by their own library. None is imported here: an array is known by what it
-has, a shape, a type, chunks and slices.
+Each is read in row blocks by its own library. None of these libraries is imported here: an array is
+recognized by its attributes, such as its shape, its type and its chunks.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sklearn.utils import assert_all_finite
 
-#: Rows and values that are looked at, or scaled, at once, which bounds the float64 copies.
-CHUNK_ROWS, CHUNK_VALUES = 1024, 2**18
+#: Largest number of rows and of values of a row block. They bound the float64 copies in memory.
+MAX_BLOCK_ROWS = 1024
+MAX_BLOCK_VALUES = 2**18
 
-#: What the class of a chunked array has.
-CHUNKED = ("shape", "dtype", "ndim", "chunks", "__getitem__")
+#: Attributes of the class of a chunked array.
+CHUNKED_ATTRIBUTES = ("shape", "dtype", "ndim", "chunks", "__getitem__")
+
+
+class ChunkedArray(Protocol):
+    """Array of any library that reads a slice of consecutive rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array, whose first axis is that of rows."""
+
+    @property
+    def dtype(self) -> DTypeLike:
+        """Type of the values."""
+
+    def __getitem__(self, key: slice, /) -> Any: ...
 
 
 def is_memory_map(array: Any) -> bool:
-    """Whether the values of an array are in a file, as those of np.load(..., mmap_mode="r")."""
+    """Return whether an array's values are in a file, as with np.load(..., mmap_mode="r")."""
     return _file_of(array) is not None
 
 
 def is_stored(X: Any) -> bool:
-    """Whether an array is to be read in parts: a memory map of numbers, or a chunked array.
+    """Return whether an array is read in row blocks: a memory map of numbers, or a chunked array.
 
-    Chunked arrays are those of zarr, HDF5 (h5py), dask, xarray, and whatever else has their
-    attributes. Only the class is asked, because those of a closed file raise.
+    Chunked arrays are those of zarr, HDF5 (h5py), dask, xarray, and of other libraries whose arrays
+    have the same attributes. The attributes are looked up in the class, because reading them from
+    an array in a closed file raises.
     """
     if isinstance(X, np.ndarray):
         return X.dtype.kind in "biuf" and is_memory_map(X)
-    return all(hasattr(type(X), name) for name in CHUNKED)
+    return all(hasattr(type(X), name) for name in CHUNKED_ATTRIBUTES)
 
 
 class StoredPanel:
-    """A panel that is read in parts, each time its values are asked for.
+    """Panel that is read in row blocks, each time its values are used.
 
     Parameters
     ----------
-    source : array-like
-        A memory map or a chunked array, of shape (n_samples, n_timepoints) or (n_samples,
-        n_channels, n_timepoints). Of a chunked array consecutive rows alone are asked for.
+    source : ndarray or chunked array
+        Memory map or chunked array, of shape (n_samples, n_timepoints) or (n_samples, n_channels,
+        n_timepoints). Only consecutive rows are read from a chunked array.
 
     Attributes
     ----------
+    source : ndarray or chunked array
+        As given.
     source_shape : tuple of int
         Shape of the source.
     dtype : dtype
         Type of the values.
+    chunk_rows : int
+        Rows of the largest chunk, 1 without chunks.
 
     Raises
     ------
     ValueError
-        If the source cannot be read, as that of a closed file, or holds something but numbers.
+        If the source cannot be read, for example because its file is closed, or does not hold
+        numbers.
     """
 
-    def __init__(self, source: Any) -> None:
-        self.source, self.kind = source, type(source).__name__
+    def __init__(self, source: np.ndarray | ChunkedArray) -> None:
+        self.source = source
+        self._type_name = type(source).__name__
         try:
-            shape, self.dtype = tuple(source.shape), np.dtype(source.dtype)
+            self.source_shape: tuple[int, ...] = tuple(source.shape)
+            self.dtype = np.dtype(source.dtype)
             chunks = getattr(source, "chunks", None)
-        except Exception as error:  # of whatever library it is
+        except Exception as error:  # each library raises types of its own
             raise ValueError(self._unreadable("", error)) from error
-        if any(size != size for size in shape):  # NaN is what dask does not know
+        if any(math.isnan(size) for size in self.source_shape):  # dask's unknown sizes
             raise ValueError(
-                f"X is a {self.kind} of unknown shape, {shape}: call X.compute_chunk_sizes() first."
+                f"X is a {self._type_name} of unknown shape, {self.source_shape}: call "
+                "X.compute_chunk_sizes() first."
             )
-        self.source_shape, self.chunk_rows = shape, _chunk_rows(chunks)
+        self.chunk_rows = _rows_of_largest_chunk(chunks)
         if self.dtype.kind not in "biuf":
             raise ValueError(
-                f"X is a {self.kind} of type {self.dtype}: give one of numbers, such as float32."
+                f"X is a {self._type_name} of type {self.dtype}: give one of numbers, such as "
+                "float32."
             )
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the panel, with an axis for its channels: n_samples, n_channels, n_timepoints."""
-        n_samples, *rest = self.source_shape
-        return (n_samples, 1, *rest) if len(rest) == 1 else self.source_shape
+        """Shape with an axis of channels: (n_samples, n_channels, n_timepoints)."""
+        if len(self.source_shape) == 2:
+            n_samples, n_timepoints = self.source_shape
+            return n_samples, 1, n_timepoints
+        return self.source_shape
 
     def __len__(self) -> int:
         return self.source_shape[0]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return self.rows(0, len(self)).astype(dtype or self.dtype, copy=False)
 
     def outline(self) -> np.ndarray:
-        """An array of the source's shape and type that takes no memory, and holds zeros."""
+        """Return an array of zeros of the source's shape and type that occupies no memory."""
         return np.broadcast_to(np.zeros((), self.dtype), self.source_shape)
 
     def rows(self, start: int, stop: int) -> np.ndarray:
-        """Consecutive series, as they are stored, of shape (n_rows, n_channels, n_timepoints).
+        """Read consecutive series in the source's type.
+
+        Parameters
+        ----------
+        start, stop : int
+            First row, and the row after the last.
+
+        Returns
+        -------
+        ndarray of shape (stop - start, n_channels, n_timepoints)
+            Series of these rows.
 
         Raises
         ------
         ValueError
-            If they cannot be read, or one is infinite.
+            If the rows cannot be read, or one of their values is infinite.
         """
         return self._read(slice(start, stop), stop - start)
 
-    def pieces(self, rows: np.ndarray, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
-        """Series of sorted rows, each there once, about `n_rows` of the source at a time.
-
-        A chunk of the source is read once, from the first row of it that is wanted to the last.
-
-        Yields
-        ------
-        tuple of slice and ndarray
-            Positions in `rows`, and the series of these.
-        """
-        chunks, spans = rows // self.chunk_rows, rows // self._whole_chunks(n_rows)
-        apart = (np.diff(rows) > 1) & (np.diff(chunks) > 0) | (np.diff(spans) > 0)
-        if isinstance(self.source, np.ndarray):  # which takes any rows at once
-            apart = np.diff(np.arange(len(rows)) // n_rows) > 0
-        ends = [*(np.flatnonzero(apart) + 1), len(rows)]
-        for begin, end in zip([0, *ends[:-1]], ends, strict=True):
-            some = rows[begin:end]
-            if isinstance(self.source, np.ndarray):
-                yield slice(begin, end), self._read(some, len(some))
-            else:
-                values = self.rows(int(some[0]), int(some[-1]) + 1)
-                yield slice(begin, end), values[some - some[0]]
-
     def row_blocks(self, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
-        """All series in order, `n_rows` at a time, each chunk of the source read once.
+        """Read all series in order, and each chunk of the source once.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of a block.
 
         Yields
         ------
-        tuple of slice and ndarray
+        tuple of slice and ndarray of shape (n_rows, n_channels, n_timepoints)
             Rows, and their series.
         """
-        begin, held = 0, np.empty((0, *self.shape[1:]), self.dtype)
+        held = np.empty((0, *self.shape[1:]), self.dtype)
+        held_start = 0
         for start in range(0, len(self), n_rows):
-            stop, end = min(start + n_rows, len(self)), begin + len(held)
-            if stop > end:
-                more = self.rows(end, min(self._whole_chunks(stop), len(self)))
-                rest = held[start - begin :]
-                begin, held = start, np.concatenate([rest, more]) if len(rest) else more
-            yield slice(start, stop), held[start - begin : stop - begin]
+            stop = min(start + n_rows, len(self))
+            held_stop = held_start + len(held)
+            if stop > held_stop:
+                unused = held[start - held_start :]
+                held = self.rows(held_stop, min(self._whole_chunks(stop), len(self)))
+                held_start = start
+                if len(unused) > 0:
+                    held = np.concatenate([unused, held])
+            yield slice(start, stop), held[start - held_start : stop - held_start]
+
+    def selected_blocks(self, rows: np.ndarray, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Read the series of some rows, and each chunk of the source at most once.
+
+        Within a chunk everything from the first selected row to the last is read.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_selected,), int64
+            Sorted rows, each once.
+        n_rows : int
+            Rows of the source in a block, rounded up to whole chunks.
+
+        Yields
+        ------
+        tuple of slice and ndarray of shape (n_block, n_channels, n_timepoints)
+            Positions in `rows`, and the series of these rows.
+        """
+        bounds = [0, *self._block_starts(rows, n_rows), len(rows)]
+        for begin, end in pairwise(bounds):
+            selected = rows[begin:end]
+            if isinstance(self.source, np.ndarray):
+                yield slice(begin, end), self._read(selected, len(selected))
+            else:
+                first = int(selected[0])
+                values = self.rows(first, int(selected[-1]) + 1)
+                yield slice(begin, end), values[selected - first]
+
+    def _block_starts(self, rows: np.ndarray, n_rows: int) -> Sequence[int]:
+        """Return the positions in `rows` at which a block begins, but for the first."""
+        if isinstance(self.source, np.ndarray):  # NumPy reads any rows at once
+            return range(n_rows, len(rows), n_rows)
+        has_gap = np.diff(rows) > 1
+        in_next_chunk = np.diff(rows // self.chunk_rows) > 0
+        in_next_block = np.diff(rows // self._whole_chunks(n_rows)) > 0
+        starts = np.flatnonzero(has_gap & in_next_chunk | in_next_block) + 1
+        return starts.tolist()
 
     def _whole_chunks(self, n_rows: int) -> int:
+        """Return a number of rows, rounded up to whole chunks."""
         return -(-n_rows // self.chunk_rows) * self.chunk_rows
 
     def _read(self, key: Any, n_rows: int) -> np.ndarray:
+        """Return the rows of a slice, or of an array of rows if the source is a memory map."""
         try:
             _check_file(self.source)
             values = np.asarray(self.source[key])
         except MemoryError:
             raise
-        except Exception as error:  # of whatever library it is
-            where = f" at rows {key.start} to {key.stop}" if isinstance(key, slice) else ""
-            raise ValueError(self._unreadable(where, error)) from error
+        except Exception as error:  # each library raises types of its own
+            place = ""
+            if isinstance(key, slice):
+                place = f" at rows {key.start} to {key.stop}"
+            raise ValueError(self._unreadable(place, error)) from error
         assert_all_finite(values, allow_nan=True, input_name="X")
         return values.reshape(n_rows, *self.shape[1:])
 
-    def _unreadable(self, where: str, error: Exception) -> str:
-        said = (str(error).splitlines() or [""])[0]
+    def _unreadable(self, place: str, error: Exception) -> str:
+        """Return the message for a source that cannot be read."""
+        lines = str(error).splitlines() or [""]
         return (
-            f"X, a {self.kind}, cannot be read{where} ({type(error).__name__}: {said}): its file "
-            "is closed or damaged; open it, and keep it open, or write it anew."
+            f"X, a {self._type_name}, cannot be read{place} ({type(error).__name__}: {lines[0]}): "
+            "its file is closed or damaged; open it, and keep it open, or write it anew."
         )
 
 
 def rows_per_block(shape: tuple[int, ...]) -> int:
-    """Series, of a panel of this shape, that are looked at in float64 at once."""
-    return max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(int(np.prod(shape[1:])), 1)))
+    """Return the rows of a row block of a panel of a shape."""
+    values_per_row = max(int(np.prod(shape[1:])), 1)
+    n_rows = min(MAX_BLOCK_ROWS, MAX_BLOCK_VALUES // values_per_row)
+    return max(n_rows, 1)
 
 
 def row_blocks(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]]:
-    """A panel in order, few enough rows at a time to be looked at in float64.
+    """Yield a panel in order, in row blocks that are small enough for a float64 copy.
 
-    The parts of a stored panel are those of the same panel in memory, so sums over them are equal,
-    too.
+    The blocks of a stored panel are those of the same panel in memory, so that sums over them have
+    the same bits.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
-        The panel.
+        Panel.
 
     Yields
     ------
-    tuple of slice and ndarray
+    tuple of slice and ndarray of shape (n_rows, n_channels, n_timepoints)
         Rows, and their series.
     """
     n_rows = rows_per_block(values.shape)
@@ -200,47 +270,57 @@ def check_target(out: Any, shape: tuple[int, ...]) -> None:
     Parameters
     ----------
     out : array-like
-        An array, or what can be set by slices like one, as arrays of zarr and h5py.
+        Array, or an object whose slices can be set, such as an array of zarr or h5py.
     shape : tuple of int
-        Shape that the embeddings have.
+        Shape of the embeddings.
 
     Raises
     ------
     ValueError
-        If `out` is of another shape or type, cannot be set, or is closed.
+        If `out` is of another shape or type, cannot be set, or is in a closed file.
     """
+    found_type: object = type(out).__name__
+    is_float = False
     try:
-        found = tuple(out.shape) if hasattr(type(out), "shape") else np.shape(out)
-        dtype = np.dtype(out.dtype) if hasattr(type(out), "dtype") else None
-    except Exception as error:  # of whatever library it is
+        found_shape = np.shape(out) if not hasattr(type(out), "shape") else tuple(out.shape)
+        if hasattr(type(out), "dtype"):
+            dtype = np.dtype(out.dtype)
+            found_type = dtype
+            is_float = dtype.kind == "f"
+    except Exception as error:  # each library raises types of its own
         raise ValueError(
             f"out, a {type(out).__name__}, cannot be written to ({type(error).__name__}): its file "
             "is closed; keep it open."
         ) from error
-    kind = "" if dtype is None else dtype.kind
-    if not hasattr(type(out), "__setitem__") or found != shape or kind != "f":
+    if not hasattr(type(out), "__setitem__") or found_shape != shape or not is_float:
         raise ValueError(
-            f"out must be a floating-point array of shape {shape}, got "
-            f"{type(out).__name__ if dtype is None else dtype} of shape {found}."
+            f"out must be a floating-point array of shape {shape}, got {found_type} of shape "
+            f"{found_shape}."
         )
 
 
-def _chunk_rows(chunks: Any) -> int:
-    """Rows of the largest chunk; one where there are no chunks, and so no reason to read more."""
-    of_rows = chunks[0] if chunks else 1
-    return int(max(of_rows) if isinstance(of_rows, tuple) else of_rows)
+def _rows_of_largest_chunk(chunks: Any) -> int:
+    """Return the rows of the largest chunk, 1 without chunks, so that no other row is read."""
+    if not chunks:
+        return 1
+    rows = chunks[0]
+    if isinstance(rows, tuple):  # dask has chunks of unequal size
+        return int(max(rows))
+    return int(rows)
 
 
 def _file_of(array: Any) -> mmap.mmap | None:
-    """The mapping that an array is a view of, if it is."""
-    owner = array if isinstance(array, np.ndarray) else None
+    """Return the memory map that an array is a view of, None if the array is in memory."""
+    if not isinstance(array, np.ndarray):
+        return None
+    owner: Any = array
     while owner is not None and not isinstance(owner, mmap.mmap):
         owner = getattr(owner, "base", None)
     return owner
 
 
 def _check_file(source: Any) -> None:
-    """Raise if a mapped file has been cut short: reading beyond its end would kill the process."""
+    """Raise if a mapped file was cut short: reading beyond its end would kill the process."""
     file = _file_of(source)
     if file is None:
         return
