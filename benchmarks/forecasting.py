@@ -31,7 +31,6 @@ from results import table_row
 from sklearn.frozen import FrozenEstimator
 from sktime.forecasting.naive import NaiveForecaster
 
-from fei_sklearn.adapters import forecasting
 from fei_sklearn.adapters.sktime import FEIForecaster
 
 
@@ -45,13 +44,7 @@ class RidgeOnLags(FEIForecaster):
 class Weighted(FEIForecaster):
     """Embeddings always beside the lags, whatever the folds choose."""
 
-    def _fit_head(self, steps):
-        weights = forecasting.EMBEDDING_WEIGHTS
-        forecasting.EMBEDDING_WEIGHTS = (1.0,)
-        try:
-            return super()._fit_head(steps)
-        finally:
-            forecasting.EMBEDDING_WEIGHTS = weights
+    _embedding_weights = (1.0,)
 
 
 class Scores(NamedTuple):

@@ -17,7 +17,7 @@ import pytest
 import torch
 from quick import assert_close, quick, run_python
 from sklearn.exceptions import NotFittedError
-from test_panel import nothing_changes, snapshot
+from snapshots import nothing_changes, snapshot
 from torch import nn
 from torch.nn import functional as F
 

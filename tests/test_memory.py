@@ -87,7 +87,7 @@ def test_bad_values_in_a_memory_map_are_a_sentence(value, message, tmp_path):
 def test_statistics_do_not_depend_on_the_chunks_much(chunk, monkeypatch):
     X = with_gaps(walks(100, 2, 30)) * [[1e-3], [1e3]] + [[1e6], [-5.0]]
     X[:20, 1] = np.nan  # whole chunks without a value
-    monkeypatch.setattr("fei_sklearn._input.stored.CHUNK_ROWS", chunk)
+    monkeypatch.setattr("fei_sklearn._input.stored.MAX_BLOCK_ROWS", chunk)
     scaler = Scaler.fit(X, "channel")
     np.testing.assert_allclose(scaler.offset, np.nanmean(X, axis=(0, 2)), rtol=1e-12)
     np.testing.assert_allclose(scaler.scale, np.nanstd(X, axis=(0, 2)), rtol=1e-8)

@@ -12,7 +12,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
-from test_panel import nothing_changes
+from snapshots import nothing_changes
 
 from fei_sklearn import FEIEmbedder
 

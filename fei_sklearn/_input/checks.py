@@ -136,7 +136,10 @@ def _is_univariate_3d(estimator: BaseEstimator) -> bool:
     return bool(estimator.input_ndim_ == 3 and estimator.n_features_in_ == 1)
 
 
-def _check_dimensions(estimator: BaseEstimator, X: Any) -> None:
+def _check_dimensions(
+    estimator: BaseEstimator,
+    X: Any,
+) -> None:
     """Raise if X has other dimensions than the panel that an estimator was fitted on."""
     shape = getattr(X, "shape", ())
     if len(shape) in (2, 3) and len(shape) != estimator.input_ndim_:

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 
 
-def as_array(X: Any, *, series_are_1d: bool) -> Any:
+def as_array(
+    X: Any,
+    *,
+    series_are_1d: bool,
+) -> Any:
     """Convert a panel in any container, and pad lists of unequal length with NaN.
 
     Parameters
@@ -88,7 +92,10 @@ def _refuse_dates(X: Any) -> None:
         raise TypeError(f"X holds dates or durations ({dtype}): give numbers.")
 
 
-def _n_levels(X: Any, axis: str) -> int:
+def _n_levels(
+    X: Any,
+    axis: str,
+) -> int:
     """Return the number of levels of a frame's index or columns, 1 without such an axis."""
     labels = getattr(X, axis, None)
     return getattr(labels, "nlevels", 1)
@@ -97,24 +104,31 @@ def _n_levels(X: Any, axis: str) -> int:
 def _has_nested_cells(frame: Any) -> bool:
     """Return whether the cells of a pandas or polars frame hold series."""
     if hasattr(frame, "iloc"):
-        return len(frame) > 0 and any(_is_series(cell) for cell in frame.iloc[0])
+        if len(frame) == 0:
+            return False
+        return any(_is_series(cell) for cell in frame.iloc[0])
     dtypes = getattr(frame, "dtypes", ())
     return any(dtype.is_nested() for dtype in dtypes if hasattr(dtype, "is_nested"))
 
 
 def _is_list_of_series(X: Any) -> bool:
     """Return whether X is a list, a tuple or an array of objects, each of which is a series."""
-    is_array_of_objects = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
-    if not is_array_of_objects and not isinstance(X, list | tuple):
-        return False
-    return len(X) > 0 and _is_series(X[0])
+    if isinstance(X, np.ndarray):
+        is_list = X.dtype == object and X.ndim == 1
+    else:
+        is_list = isinstance(X, list | tuple)
+    return is_list and len(X) > 0 and _is_series(X[0])
 
 
 def _is_series(item: Any) -> bool:
     return hasattr(item, "__len__") and not isinstance(item, str | bytes | dict)
 
 
-def _stack(X: Sequence[Any], *, series_are_1d: bool) -> np.ndarray:
+def _stack(
+    X: Sequence[Any],
+    *,
+    series_are_1d: bool,
+) -> np.ndarray:
     """Return the array of a list of series, padded with NaN if their lengths are unequal."""
     if hasattr(X[0], "columns"):
         raise ValueError(
@@ -124,7 +138,8 @@ def _stack(X: Sequence[Any], *, series_are_1d: bool) -> np.ndarray:
     series = [np.asarray(plain_array(item)) for item in X]
     if any(np.iscomplexobj(item) for item in series):
         raise ValueError("Complex data not supported: X has complex series; give X.real, X.imag.")
-    if len({item.shape for item in series}) > 1:
+    shapes = {item.shape for item in series}
+    if len(shapes) > 1:
         return _pad(series)
     stacked = np.stack(series)
     if stacked.ndim == 2 and series_are_1d:
@@ -144,7 +159,8 @@ def _pad(series: list[np.ndarray]) -> np.ndarray:
             "n_channels."
         )
     longest = max(item.shape[-1] for item in series)
-    padded = np.full((len(series), *n_channels, longest), np.nan)
+    shape = (len(series), *n_channels, longest)
+    padded = np.full(shape, np.nan)
     for row, item in zip(padded, series, strict=True):
         row[:, : item.shape[-1]] = item
     return padded

@@ -61,22 +61,32 @@ def to_panel(
     return _panel(values, prepare, n_timepoints)
 
 
-def _panel(values: np.ndarray, prepare: Prepare, n_timepoints: int) -> Panel:
+def _panel(
+    values: np.ndarray,
+    prepare: Prepare,
+    n_timepoints: int,
+) -> Panel:
     """Return the panel of series in memory."""
     from fei_sklearn.data import Panel  # imports torch
 
     n_samples, n_channels, _ = values.shape
-    panel = np.zeros((n_samples, n_channels, n_timepoints), dtype=np.float32)
+    shape = (n_samples, n_channels, n_timepoints)
+    panel = np.zeros(shape, dtype=np.float32)
     lengths = np.empty(n_samples, dtype=np.int64)
     for rows, block in row_blocks(values):
         panel[rows], lengths[rows] = prepare(block)
     longest = int(lengths.max())
     if longest < n_timepoints:
+        # a contiguous copy, so that the longer array is freed
         panel = np.ascontiguousarray(panel[:, :, :longest])
     return Panel(panel, _unequal(lengths))
 
 
-def _lazy_panel(values: StoredPanel, prepare: Prepare, n_timepoints: int) -> Panel:
+def _lazy_panel(
+    values: StoredPanel,
+    prepare: Prepare,
+    n_timepoints: int,
+) -> Panel:
     """Return a panel that reads its series whenever they are used."""
     from fei_sklearn.data import LazySeries, Panel  # imports torch
 
@@ -84,16 +94,18 @@ def _lazy_panel(values: StoredPanel, prepare: Prepare, n_timepoints: int) -> Pan
     lengths = np.empty(n_samples, dtype=np.int64)
     for block_rows, block in row_blocks(values):
         _, lengths[block_rows] = prepare(block)
+    longest = int(lengths.max())
 
     def read(rows: np.ndarray) -> np.ndarray:
-        series = np.empty((len(rows), n_channels, n_timepoints), dtype=np.float32)
+        shape = (len(rows), n_channels, n_timepoints)
+        series = np.empty(shape, dtype=np.float32)
         n_rows = rows_per_block(values.shape)
         for positions, block in values.selected_blocks(rows, n_rows):
             series[positions], _ = prepare(block)
         return series
 
-    shape = (n_samples, n_channels, int(lengths.max()))
-    return Panel(LazySeries(read, shape), _unequal(lengths))
+    series = LazySeries(read, (n_samples, n_channels, longest))
+    return Panel(series, _unequal(lengths))
 
 
 def _unequal(lengths: np.ndarray) -> np.ndarray | None:
@@ -103,7 +115,11 @@ def _unequal(lengths: np.ndarray) -> np.ndarray | None:
     return lengths
 
 
-def _prepare(values: np.ndarray, scaler: Scaler, at_least: int) -> tuple[np.ndarray, np.ndarray]:
+def _prepare(
+    values: np.ndarray,
+    scaler: Scaler,
+    at_least: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the series of a row block scaled, filled, without padding and stretched.
 
     Parameters
@@ -130,7 +146,8 @@ def _prepare(values: np.ndarray, scaler: Scaler, at_least: int) -> tuple[np.ndar
     n_rows, n_channels, n_timepoints = values.shape
     scaled = scaler.apply(values)
     lengths = np.full(n_rows, n_timepoints, dtype=np.int64)
-    for i in np.flatnonzero(np.isnan(scaled).any(axis=(1, 2))):
+    has_nan = np.isnan(scaled).any(axis=(1, 2))
+    for i in np.flatnonzero(has_nan):
         scaled[i], lengths[i] = _without_nan(scaled[i])
     largest = np.abs(scaled).max()
     if not largest < LARGEST:  # NaN is not
@@ -138,28 +155,37 @@ def _prepare(values: np.ndarray, scaler: Scaler, at_least: int) -> tuple[np.ndar
             f"X has a value of {largest:.3g} after scaling, too large to train on in float32: use "
             "scaling='series' or 'channel', or divide X by a constant."
         )
-    series = np.zeros((n_rows, n_channels, max(n_timepoints, at_least)), dtype=np.float32)
+    longest = max(n_timepoints, at_least)
+    series = np.zeros((n_rows, n_channels, longest), dtype=np.float32)
     series[:, :, :n_timepoints] = scaled
     _stretch(scaled, lengths, at_least, out=series)
     return series, np.maximum(lengths, at_least)
 
 
-def _stretch(values: np.ndarray, lengths: np.ndarray, at_least: int, *, out: np.ndarray) -> None:
+def _stretch(
+    values: np.ndarray,
+    lengths: np.ndarray,
+    at_least: int,
+    *,
+    out: np.ndarray,
+) -> None:
     """Write series shorter than a length into `out`, stretched to it by linear interpolation."""
     for length in np.unique(lengths[lengths < at_least]):
         rows = lengths == length
-        series = values[rows]
         position = np.linspace(0.0, length - 1, at_least)
         left = np.minimum(position.astype(np.int64), length - 2)
-        start = series[:, :, left]
-        end = series[:, :, left + 1]
-        out[rows, :, :at_least] = start + (position - left) * (end - start)
+        weight = position - left
+        # indexed twice, as an array of all rows would raise the peak of memory
+        start = values[rows][:, :, left]
+        end = values[rows][:, :, left + 1]
+        out[rows, :, :at_least] = start + weight * (end - start)
 
 
 def _without_nan(series: np.ndarray) -> tuple[np.ndarray, int]:
     """Return a series without padding, filled and 0 behind its end, and its length."""
     filled = np.zeros_like(series)
-    present = np.flatnonzero(~np.isnan(series).all(axis=0))
+    is_padding = np.isnan(series).all(axis=0)
+    present = np.flatnonzero(~is_padding)
     if len(present) == 0:
         return filled, MIN_TIMEPOINTS
     first = present[0]

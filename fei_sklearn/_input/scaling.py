@@ -24,7 +24,11 @@ class Scaler:
     scale: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, values: np.ndarray | StoredPanel, scaling: str | None) -> Scaler:
+    def fit(
+        cls,
+        values: np.ndarray | StoredPanel,
+        scaling: str | None,
+    ) -> Scaler:
         """Compute the statistics of a panel that a kind of scaling needs.
 
         Parameters
@@ -72,33 +76,36 @@ class _ChannelStatistics:
     """
 
     def __init__(self, n_channels: int) -> None:
-        self._first = np.full(n_channels, np.nan)
-        self._unit = np.zeros(n_channels)
-        self._n_values = np.zeros(n_channels)
-        self._mean = np.zeros(n_channels)
-        self._squares = np.zeros(n_channels)
+        shape = (n_channels, 1)
+        self._first = np.full(shape, np.nan)
+        self._unit = np.zeros(shape)
+        self._n_values = np.zeros(shape)
+        self._mean = np.zeros(shape)
+        self._squares = np.zeros(shape)
 
     def update(self, values: np.ndarray) -> None:
         """Include more values, an array of shape (n_channels, n_values) in float64."""
         present = ~np.isnan(values)
-        earliest = _first_value(values, present)[:, 0]
-        self._first = np.where(np.isnan(self._first), earliest, self._first)
-        distance = values - np.nan_to_num(self._first)[:, np.newaxis]
-        largest = np.where(present, np.abs(distance), 0.0).max(axis=1)
-        self._enlarge_unit(largest)
-        distance /= _nonzero(self._unit)[:, np.newaxis]
+        is_new = np.isnan(self._first)  # channels without any value so far
+        first = _first_value(values, present)
+        self._first = np.where(is_new, first, self._first)
+        distance = values - np.nan_to_num(self._first)
+        self._enlarge_unit(_largest_distance(distance, present))
+        distance /= _nonzero(self._unit)
         self._combine(distance, present)
 
     def mean(self) -> np.ndarray:
         """Return the mean of each channel, 0 for channels without any value."""
-        mean: np.ndarray = np.nan_to_num(self._first) + _nonzero(self._unit) * self._mean
-        return mean
+        unit = _nonzero(self._unit)
+        mean: np.ndarray = np.nan_to_num(self._first) + unit * self._mean
+        return mean.ravel()
 
     def std(self) -> np.ndarray:
         """Return the standard deviation of each channel, in place of 0 the unit."""
+        unit = _nonzero(self._unit)
         variance = self._squares / np.maximum(self._n_values, 1)
-        std: np.ndarray = _nonzero(self._unit) * _nonzero(np.sqrt(variance))
-        return std
+        std: np.ndarray = unit * _nonzero(np.sqrt(variance))
+        return std.ravel()
 
     def _enlarge_unit(self, largest: np.ndarray) -> None:
         """Convert the statistics to a unit of at least the largest distance."""
@@ -108,25 +115,34 @@ class _ChannelStatistics:
         self._squares = self._squares * ratio**2
         self._unit = unit
 
-    def _combine(self, distance: np.ndarray, present: np.ndarray) -> None:
-        """Combine the statistics with those of more values (Chan, Golub and LeVeque, 1983)."""
-        n_new = present.sum(axis=1)
+    def _combine(
+        self,
+        distance: np.ndarray,
+        present: np.ndarray,
+    ) -> None:
+        """Combine the statistics with those of more values (Chan, Golub and LeVeque, 1983).
+
+        `distance` is overwritten.
+        """
+        n_new = _count(present)
         n_total = self._n_values + n_new
         share = n_new / np.maximum(n_total, 1)
-        mean = np.where(present, distance, 0.0).sum(axis=1) / np.maximum(n_new, 1)
-        deviation = np.where(present, distance - mean[:, np.newaxis], 0.0)
-        squares = (deviation**2).sum(axis=1)
+        mean = _sum(distance, present) / np.maximum(n_new, 1)
+        distance -= mean
         shift = mean - self._mean
-        self._squares += squares + shift**2 * self._n_values * share
+        within = _sum_of_squares(distance, present)
+        between = shift**2 * self._n_values * share
+        self._squares += within + between
         self._mean = self._mean + shift * share
         self._n_values = n_total
 
 
 def _blocks_by_channel(values: np.ndarray | StoredPanel) -> Iterator[np.ndarray]:
     """Yield blocks of a panel as arrays of shape (n_channels, n_values), in float64."""
+    n_channels = values.shape[1]
     for _, block in row_blocks(values):
-        by_channel = np.moveaxis(block, 1, 0).astype(np.float64)
-        yield by_channel.reshape(values.shape[1], -1)
+        by_channel = np.moveaxis(block, 1, 0)
+        yield by_channel.astype(np.float64).reshape(n_channels, -1)
 
 
 def _standardize_series(values: np.ndarray) -> np.ndarray:
@@ -137,20 +153,57 @@ def _standardize_series(values: np.ndarray) -> np.ndarray:
     """
     values = values.astype(np.float64)
     present = ~np.isnan(values)
-    n_values = np.maximum(present.sum(axis=-1, keepdims=True), 1)
-    distance = values - np.nan_to_num(_first_value(values, present))
-    largest = np.where(present, np.abs(distance), 0.0).max(axis=-1, keepdims=True)
-    distance /= _nonzero(largest)
-    mean = np.where(present, distance, 0.0).sum(axis=-1, keepdims=True) / n_values
-    centred = distance - mean
-    squares = np.where(present, centred, 0.0) ** 2
-    std = np.sqrt(squares.sum(axis=-1, keepdims=True) / n_values)
-    scaled: np.ndarray = centred / _nonzero(std)
-    return scaled
+    n_values = np.maximum(_count(present), 1)
+    # in place from here on: an array of a block's size less at the peak
+    values -= np.nan_to_num(_first_value(values, present))
+    values /= _nonzero(_largest_distance(values, present))
+    values -= _sum(values, present) / n_values
+    variance = _sum_of_squares(values, present) / n_values
+    values /= _nonzero(np.sqrt(variance))
+    return values
 
 
-def _first_value(values: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Return the first present value along the last axis, which is kept; NaN without any."""
+# Statistics of present values along the last axis, which is kept.
+
+
+def _count(present: np.ndarray) -> np.ndarray:
+    count: np.ndarray = present.sum(axis=-1, keepdims=True)
+    return count
+
+
+def _sum(
+    values: np.ndarray,
+    present: np.ndarray,
+) -> np.ndarray:
+    present_values = np.where(present, values, 0.0)
+    total: np.ndarray = present_values.sum(axis=-1, keepdims=True)
+    return total
+
+
+def _sum_of_squares(
+    values: np.ndarray,
+    present: np.ndarray,
+) -> np.ndarray:
+    squares = np.where(present, values, 0.0)
+    squares **= 2
+    total: np.ndarray = squares.sum(axis=-1, keepdims=True)
+    return total
+
+
+def _largest_distance(
+    distance: np.ndarray,
+    present: np.ndarray,
+) -> np.ndarray:
+    sizes = np.where(present, np.abs(distance), 0.0)
+    largest: np.ndarray = sizes.max(axis=-1, keepdims=True)
+    return largest
+
+
+def _first_value(
+    values: np.ndarray,
+    present: np.ndarray,
+) -> np.ndarray:
+    """Return the first present value, NaN where there is none."""
     position = present.argmax(axis=-1, keepdims=True)
     return np.take_along_axis(values, position, axis=-1)
 

@@ -114,14 +114,24 @@ class StoredPanel:
     def __len__(self) -> int:
         return self.source_shape[0]
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
-        return self.rows(0, len(self)).astype(dtype or self.dtype, copy=False)
+    def __array__(
+        self,
+        dtype: DTypeLike | None = None,
+        copy: bool | None = None,
+    ) -> np.ndarray:
+        values = self.rows(0, len(self))
+        return values.astype(dtype or self.dtype, copy=False)
 
     def outline(self) -> np.ndarray:
         """Return an array of zeros of the source's shape and type that occupies no memory."""
-        return np.broadcast_to(np.zeros((), self.dtype), self.source_shape)
+        zero = np.zeros((), self.dtype)
+        return np.broadcast_to(zero, self.source_shape)
 
-    def rows(self, start: int, stop: int) -> np.ndarray:
+    def rows(
+        self,
+        start: int,
+        stop: int,
+    ) -> np.ndarray:
         """Read consecutive series in the source's type.
 
         Parameters
@@ -161,13 +171,18 @@ class StoredPanel:
             held_stop = held_start + len(held)
             if stop > held_stop:
                 unused = held[start - held_start :]
-                held = self.rows(held_stop, min(self._whole_chunks(stop), len(self)))
+                read_stop = min(self._whole_chunks(stop), len(self))
+                held = self.rows(held_stop, read_stop)
                 held_start = start
                 if len(unused) > 0:
                     held = np.concatenate([unused, held])
             yield slice(start, stop), held[start - held_start : stop - held_start]
 
-    def selected_blocks(self, rows: np.ndarray, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
+    def selected_blocks(
+        self,
+        rows: np.ndarray,
+        n_rows: int,
+    ) -> Iterator[tuple[slice, np.ndarray]]:
         """Read the series of some rows, and each chunk of the source at most once.
 
         Within a chunk everything from the first selected row to the last is read.
@@ -187,28 +202,40 @@ class StoredPanel:
         bounds = [0, *self._block_starts(rows, n_rows), len(rows)]
         for begin, end in pairwise(bounds):
             selected = rows[begin:end]
+            positions = slice(begin, end)
             if isinstance(self.source, np.ndarray):
-                yield slice(begin, end), self._read(selected, len(selected))
+                yield positions, self._read(selected, len(selected))
             else:
                 first = int(selected[0])
-                values = self.rows(first, int(selected[-1]) + 1)
-                yield slice(begin, end), values[selected - first]
+                last = int(selected[-1])
+                values = self.rows(first, last + 1)
+                yield positions, values[selected - first]
 
-    def _block_starts(self, rows: np.ndarray, n_rows: int) -> Sequence[int]:
+    def _block_starts(
+        self,
+        rows: np.ndarray,
+        n_rows: int,
+    ) -> Sequence[int]:
         """Return the positions in `rows` at which a block begins, but for the first."""
         if isinstance(self.source, np.ndarray):  # NumPy reads any rows at once
             return range(n_rows, len(rows), n_rows)
+        chunks = rows // self.chunk_rows
+        blocks = rows // self._whole_chunks(n_rows)
         has_gap = np.diff(rows) > 1
-        in_next_chunk = np.diff(rows // self.chunk_rows) > 0
-        in_next_block = np.diff(rows // self._whole_chunks(n_rows)) > 0
-        starts = np.flatnonzero(has_gap & in_next_chunk | in_next_block) + 1
-        return starts.tolist()
+        in_next_chunk = np.diff(chunks) > 0
+        in_next_block = np.diff(blocks) > 0
+        starts_block = (has_gap & in_next_chunk) | in_next_block
+        return list(np.flatnonzero(starts_block) + 1)
 
     def _whole_chunks(self, n_rows: int) -> int:
         """Return a number of rows, rounded up to whole chunks."""
         return -(-n_rows // self.chunk_rows) * self.chunk_rows
 
-    def _read(self, key: Any, n_rows: int) -> np.ndarray:
+    def _read(
+        self,
+        key: Any,
+        n_rows: int,
+    ) -> np.ndarray:
         """Return the rows of a slice, or of an array of rows if the source is a memory map."""
         try:
             _check_file(self.source)
@@ -223,7 +250,11 @@ class StoredPanel:
         assert_all_finite(values, allow_nan=True, input_name="X")
         return values.reshape(n_rows, *self.shape[1:])
 
-    def _unreadable(self, place: str, error: Exception) -> str:
+    def _unreadable(
+        self,
+        place: str,
+        error: Exception,
+    ) -> str:
         """Return the message for a source that cannot be read."""
         lines = str(error).splitlines() or [""]
         return (
@@ -234,9 +265,9 @@ class StoredPanel:
 
 def rows_per_block(shape: tuple[int, ...]) -> int:
     """Return the rows of a row block of a panel of a shape."""
-    values_per_row = max(int(np.prod(shape[1:])), 1)
-    n_rows = min(MAX_BLOCK_ROWS, MAX_BLOCK_VALUES // values_per_row)
-    return max(n_rows, 1)
+    values_per_row = int(np.prod(shape[1:]))
+    n_rows = MAX_BLOCK_VALUES // max(values_per_row, 1)
+    return max(min(n_rows, MAX_BLOCK_ROWS), 1)
 
 
 def row_blocks(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]]:
@@ -264,7 +295,10 @@ def row_blocks(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.nda
         yield rows, values[rows]
 
 
-def check_target(out: Any, shape: tuple[int, ...]) -> None:
+def check_target(
+    out: Any,
+    shape: tuple[int, ...],
+) -> None:
     """Raise if embeddings cannot be written into `out`, row by row.
 
     Parameters
@@ -282,7 +316,7 @@ def check_target(out: Any, shape: tuple[int, ...]) -> None:
     found_type: object = type(out).__name__
     is_float = False
     try:
-        found_shape = np.shape(out) if not hasattr(type(out), "shape") else tuple(out.shape)
+        found_shape = tuple(out.shape) if hasattr(type(out), "shape") else np.shape(out)
         if hasattr(type(out), "dtype"):
             dtype = np.dtype(out.dtype)
             found_type = dtype
@@ -313,7 +347,7 @@ def _file_of(array: Any) -> mmap.mmap | None:
     """Return the memory map that an array is a view of, None if the array is in memory."""
     if not isinstance(array, np.ndarray):
         return None
-    owner: Any = array
+    owner: Any = array  # a view's base is another view, or the map itself
     while owner is not None and not isinstance(owner, mmap.mmap):
         owner = getattr(owner, "base", None)
     return owner

@@ -1,4 +1,5 @@
-"""FEI for other toolkits: `adapters.sktime`, `adapters.aeon`, and long frames in `adapters.frames`.
+"""Adapters of FEI: `adapters.sktime`, `adapters.aeon`, and long frames in `adapters.frames`.
 
-Each is imported by its own name, so that nobody waits for, or needs, a toolkit they do not use.
+Each is imported by its own name, so that no user needs, or waits for, a toolkit that they do not
+use.
 """

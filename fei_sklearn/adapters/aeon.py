@@ -1,4 +1,4 @@
-"""FEI as an aeon transformer of collections."""
+"""FEICollectionTransformer: embeddings of collections, for aeon."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from fei_sklearn.adapters._parameters import parameters_of
 __all__ = ["FEICollectionTransformer"]
 
 
-@parameters_of(FEIEmbedder, without=("n_jobs",))  # of which aeon demands results equal for any
+# aeon demands equal results for any n_jobs, and more of torch's threads sum in another order
+@parameters_of(FEIEmbedder, without=("n_jobs",))
 class FEICollectionTransformer(BaseCollectionTransformer):
     """Embeddings of time series by Frequency-masked Embedding Inference, for aeon.
 
-    `fit` pretrains an encoder on a collection, without labels; `transform` gives one row a series.
-    The rows are those of :class:`fei_sklearn.FEIEmbedder` on the same series.
+    `fit` pretrains an encoder on a collection, without labels; `transform` returns one row per
+    series. The rows are those of :class:`fei_sklearn.FEIEmbedder` on the same series.
 
     Parameters
     ----------
@@ -59,15 +60,17 @@ precision, checkpoint_dir, random_state, verbose
     }
 
     def reset(self, keep=None):
-        """Forget what was fitted, save, with `warm_start`, the weights to go on from."""
-        embedder = self.__dict__.get("embedder_") if self.warm_start else None
+        """Delete fitted attributes; with `warm_start` the embedder is kept, to be trained on."""
+        embedder = None
+        if self.warm_start:
+            embedder = vars(self).get("embedder_")
         super().reset(keep)
         if embedder is not None:
             self.embedder_ = embedder
         return self
 
     def _fit(self, X, y=None):
-        embedder = self.__dict__.get("embedder_") or FEIEmbedder()
+        embedder = vars(self).get("embedder_") or FEIEmbedder()
         embedder.set_params(**self.get_params(deep=False))
         self.embedder_ = embedder.fit(X)
         return self
@@ -77,5 +80,5 @@ precision, checkpoint_dir, random_state, verbose
 
     @classmethod
     def _get_test_params(cls, parameter_set="default"):
-        """Parameters of the estimator that aeon's checks run on."""
+        """Return the parameters of the estimator that aeon's checks run on."""
         return {"encoder": 8, "max_epochs": 1, "min_epoch_steps": 1, "random_state": 0}

@@ -1,4 +1,4 @@
-"""Long pandas and polars frames, with a row for each series and time point, as panels."""
+"""Conversion of long pandas and polars frames, one row per series and time point, to panels."""
 
 from __future__ import annotations
 
@@ -7,50 +7,54 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
 __all__ = ["embed_long", "from_long"]
+
+#: Share of missing values above which the times of series have too little in common.
+MAX_MISSING = 0.5
 
 
 def from_long(
     frame: Any, *, id: Any, time: Any, columns: Any = None
 ) -> tuple[np.ndarray | list[np.ndarray], pd.Index]:
-    """Panel of a long frame, and the names of its series.
+    """Convert a long frame to a panel and the names of its series.
 
-    Each series runs from its first to its last time. A time in between that only other series have
-    is a missing value of it.
+    Each series lasts from its first to its last time. A time in between that only other series have
+    is a missing value.
 
     Parameters
     ----------
     frame : pandas or polars DataFrame
-        A row for each series and time point, in any order.
+        One row per series and time point, in any order.
     id : str
-        Column that tells the series apart.
+        Column with the names of the series.
     time : str
-        Column that orders the rows of a series, of numbers, dates or times.
+        Column of numbers, dates or times that orders the rows of a series.
     columns : str, list of str or None, default=None
-        Columns of values, a channel each; None takes all but `id` and `time`.
+        Columns of values, one per channel; None for all except `id` and `time`.
 
     Returns
     -------
     panel : ndarray of shape (n_samples, n_channels, n_timepoints), or list of arrays of shape \
 (n_channels, n_timepoints_i)
-        What :class:`fei_sklearn.FEIEmbedder` takes: float64, with NaN for missing values; a list if
+        Panel for :class:`fei_sklearn.FEIEmbedder`, float64 with NaN for missing values; a list if
         the series differ in length.
-    ids : pandas.Index
-        Names of the series as in the panel, in the order in which they first appear in the frame.
+    ids : pandas.Index of length n_samples
+        Names of the series in the order of the panel, which is that of their first rows.
 
     Raises
     ------
     TypeError
         If `frame` is neither a pandas nor a polars DataFrame.
     ValueError
-        If the frame is empty, if a column is missing, repeated or not numeric, if an id or a time
-        is missing, if times cannot be sorted, or if there are two rows for an id and a time.
+        If the frame is empty, a column is missing, repeated or not numeric, an id or a time is
+        missing, times cannot be sorted, or there are two rows for an id and a time.
 
     Warns
     -----
     UserWarning
-        If times have so little in common that most of the panel is missing.
+        If the series share so few times that most of the panel is missing.
 
     Examples
     --------
@@ -68,44 +72,51 @@ def from_long(
     >>> ids.to_list()
     ['north', 'east']
     """
-    columns = _checked_names(frame, id, time, columns)
-    series, ids = pd.factorize(_keys(frame, id))
-    clock = _ranks(_keys(frame, time), time)
-    _refuse_doubles(series, clock, frame, id, time)
+    columns = _checked_columns(frame, id, time, columns)
+    series, names = pd.factorize(_keys(frame, id))
+    ranks = _ranks(_keys(frame, time), time)
+    n_times = ranks.max() + 1
+    _refuse_duplicates(frame, id, time, series * n_times + ranks)
     values = np.stack([_numbers(frame, column) for column in columns])
 
-    first = np.full(len(ids), len(clock))
-    last = np.zeros(len(ids), dtype=int)
-    np.minimum.at(first, series, clock)
-    np.maximum.at(last, series, clock)
+    first = np.full(len(names), len(ranks))
+    last = np.zeros(len(names), dtype=int)
+    np.minimum.at(first, series, ranks)
+    np.maximum.at(last, series, ranks)
     lengths = last - first + 1
     ends = lengths.cumsum()
-    _warn_of_sparsity(ends[-1], len(clock), id, time)
+    _warn_if_sparse(ends[-1], len(ranks), id, time)
 
-    panel = np.full((len(columns), ends[-1]), np.nan)
-    panel[:, (ends - lengths - first)[series] + clock] = values
+    # all series one after another, split at their ends below
+    n_timepoints = ends[-1]
+    panel = np.full((len(columns), n_timepoints), np.nan)
+    starts = ends - lengths
+    positions = (starts - first)[series] + ranks
+    panel[:, positions] = values
+    ids = pd.Index(names, name=id)
     if (lengths == lengths[0]).all():
-        stacked = panel.reshape(len(columns), len(ids), lengths[0]).swapaxes(0, 1)
-        return np.ascontiguousarray(stacked), pd.Index(ids, name=id)
-    return np.split(panel, ends[:-1], axis=1), pd.Index(ids, name=id)
+        by_channel = panel.reshape(len(columns), len(ids), lengths[0])
+        by_series = by_channel.swapaxes(0, 1)
+        return np.ascontiguousarray(by_series), ids
+    return np.split(panel, ends[:-1], axis=1), ids
 
 
 def embed_long(
     embedder: Any, frame: Any, *, id: Any, time: Any, columns: Any = None
 ) -> pd.DataFrame:
-    """Embeddings of the series in a long frame, a row each.
+    """Embed the series of a long frame.
 
     Parameters
     ----------
     embedder : FEIEmbedder
-        Fitted on the panel of such a frame.
+        Embedder that was fitted on the panel of such a frame.
     frame, id, time, columns
         As in `from_long`.
 
     Returns
     -------
     pandas.DataFrame of shape (n_samples, n_features_out)
-        Embeddings, with the ids as its index.
+        Embeddings, one row per series, indexed by the names of the series.
 
     Examples
     --------
@@ -124,67 +135,97 @@ def embed_long(
     """
     panel, ids = from_long(frame, id=id, time=time, columns=columns)
     embeddings = np.asarray(embedder.transform(panel))
-    return pd.DataFrame(embeddings, index=ids, columns=embedder.get_feature_names_out())
+    names = embedder.get_feature_names_out()
+    return pd.DataFrame(embeddings, index=ids, columns=names)
 
 
-def _checked_names(frame: Any, id: Any, time: Any, columns: Any) -> list[Any]:
-    """The columns of values. All that are named are there, once."""
-    is_polars = type(frame).__module__.partition(".")[0] == "polars"
-    if not isinstance(frame, pd.DataFrame) and not (is_polars and hasattr(frame, "get_column")):
-        raise TypeError(
-            f"frame must be a pandas or polars DataFrame, got {type(frame).__name__}"
-            + (": collect it first." if hasattr(frame, "collect") else ".")
-        )
-    names = list(frame.columns)
-    if columns is None:
-        columns = [name for name in names if name not in (id, time)]
-    elif not isinstance(columns, list | tuple | pd.Index):
-        columns = [columns]
+def _checked_columns(
+    frame: Any,
+    id: Any,
+    time: Any,
+    columns: Any,
+) -> list[Any]:
+    """Return the names of the columns of values, after a check that all named columns exist."""
+    _check_type(frame)
     if id == time:
         raise ValueError(f"id and time are both {id!r}: name two columns.")
+    existing = list(frame.columns)
+    if columns is None:
+        columns = [name for name in existing if name not in (id, time)]
+    elif not isinstance(columns, list | tuple | pd.Index):
+        columns = [columns]
     for name in (id, time, *columns):
-        _check_name(frame, names, name)
+        _check_column(frame, name, existing)
     if len(frame) == 0:
         raise ValueError("frame is empty: give a row for each series and time point.")
-    if not len(columns):
-        raise ValueError(f"No column is left for values beside {id!r} and {time!r} in {names}.")
+    if len(columns) == 0:
+        raise ValueError(f"No column is left for values beside {id!r} and {time!r} in {existing}.")
     return list(columns)
 
 
-def _check_name(frame: Any, names: list[Any], name: Any) -> None:
-    if name in getattr(getattr(frame, "index", None), "names", ()) and name not in names:
+def _check_type(frame: Any) -> None:
+    """Raise if an object is not a pandas or polars DataFrame."""
+    if isinstance(frame, pd.DataFrame):
+        return
+    package = type(frame).__module__.partition(".")[0]
+    if package == "polars" and hasattr(frame, "get_column"):
+        return
+    remedy = ": collect it first." if hasattr(frame, "collect") else "."
+    raise TypeError(
+        f"frame must be a pandas or polars DataFrame, got {type(frame).__name__}{remedy}"
+    )
+
+
+def _check_column(
+    frame: Any,
+    name: Any,
+    existing: list[Any],
+) -> None:
+    """Raise unless a frame has exactly one column of a name."""
+    count = existing.count(name)
+    if count == 1:
+        return
+    if count > 1:
+        raise ValueError(f"There are {count} columns {name!r}: give each its own name.")
+    index = getattr(frame, "index", None)
+    if name in getattr(index, "names", ()):
         raise ValueError(f"{name!r} is in the index, not a column: give frame.reset_index().")
-    if name not in names:
-        raise ValueError(f"There is no column {name!r} in {names}: name one of these.")
-    if names.count(name) > 1:
-        raise ValueError(f"There are {names.count(name)} columns {name!r}: give each its own name.")
+    raise ValueError(f"There is no column {name!r} in {existing}: name one of these.")
 
 
-def _keys(frame: Any, name: Any) -> Any:
-    """A column of ids or times, none of which is missing."""
+def _keys(
+    frame: Any,
+    name: Any,
+) -> pd.Series:
+    """Return a column of ids or times, and raise if a value is missing."""
     keys = frame[name]
     if not isinstance(keys, pd.Series):
         keys = pd.Series(keys.to_numpy())  # polars
     missing = np.flatnonzero(keys.isna())
-    if len(missing):
-        raise ValueError(
-            f"Column {name!r} has no value in row {missing[0]}"
-            f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}: fill it or drop rows."
-        )
-    return keys
+    if len(missing) == 0:
+        return keys
+    others = ""
+    if len(missing) > 1:
+        others = f" and {len(missing) - 1} more"
+    raise ValueError(
+        f"Column {name!r} has no value in row {missing[0]}{others}: fill it or drop rows."
+    )
 
 
-def _ranks(times: pd.Series, name: Any) -> np.ndarray:
-    """Position of each time among all of them, sorted."""
+def _ranks(
+    times: pd.Series,
+    name: Any,
+) -> np.ndarray:
+    """Return the position of each time among all distinct times, sorted."""
     codes, distinct = pd.factorize(times)
-    kinds = {type(item).__name__ for item in distinct}
+    types = {type(item).__name__ for item in distinct}
     try:
-        if "str" in kinds:  # "10" comes before "9"
+        if "str" in types:  # "10" comes before "9"
             raise TypeError
         order = np.argsort(np.asarray(distinct))
     except TypeError:
         raise ValueError(
-            f"Column {name!r} cannot be sorted as times, it holds {' and '.join(sorted(kinds))}: "
+            f"Column {name!r} cannot be sorted as times, it holds {' and '.join(sorted(types))}: "
             "convert it to numbers, or to dates with pandas.to_datetime or polars' str.to_datetime."
         ) from None
     ranks = np.empty(len(order), dtype=int)
@@ -192,36 +233,56 @@ def _ranks(times: pd.Series, name: Any) -> np.ndarray:
     return ranks[codes]
 
 
-def _refuse_doubles(series: np.ndarray, clock: np.ndarray, frame: Any, id: Any, time: Any) -> None:
-    doubles = np.flatnonzero(pd.Series(series * (clock.max() + 1) + clock).duplicated())
-    if len(doubles):
-        row = int(doubles[0])
-        which, when = (_keys(frame, name).iloc[row] for name in (id, time))
-        raise ValueError(
-            f"There is more than one row with {id!r} {which} and {time!r} {when}: drop or average "
-            "the others."
-        )
+def _refuse_duplicates(
+    frame: Any,
+    id: Any,
+    time: Any,
+    cells: np.ndarray,
+) -> None:
+    """Raise if two rows have the same cell, a number for a series and a time."""
+    is_duplicate = pd.Series(cells).duplicated()
+    duplicates = np.flatnonzero(is_duplicate)
+    if len(duplicates) == 0:
+        return
+    row = int(duplicates[0])
+    series = _keys(frame, id).iloc[row]
+    when = _keys(frame, time).iloc[row]
+    raise ValueError(
+        f"There is more than one row with {id!r} {series} and {time!r} {when}: drop or average "
+        "the others."
+    )
 
 
-def _numbers(frame: Any, name: Any) -> np.ndarray:
-    """A column of values as float64."""
+def _numbers(
+    frame: Any,
+    name: Any,
+) -> np.ndarray:
+    """Return a column of values as float64."""
     column = frame[name]
     dtype = column.dtype
-    if not isinstance(column, pd.Series):
-        if dtype.is_numeric() or str(dtype) == "Boolean":
-            return np.asarray(column.cast(float).to_numpy(), dtype=np.float64)
-    elif pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if isinstance(column, pd.Series):
+        if is_numeric_dtype(dtype) and not is_complex_dtype(dtype):
+            return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    elif dtype.is_numeric() or str(dtype) == "Boolean":
+        values = column.cast(float).to_numpy()
+        return np.asarray(values, dtype=np.float64)
     raise ValueError(
         f"Column {name!r} is not numeric but {dtype}: convert it, or name the others in columns."
     )
 
 
-def _warn_of_sparsity(n_values: int, n_rows: int, id: Any, time: Any) -> None:
-    if n_values > 2 * n_rows:
+def _warn_if_sparse(
+    n_values: int,
+    n_rows: int,
+    id: Any,
+    time: Any,
+) -> None:
+    """Warn if most of a panel is missing."""
+    missing = 1 - n_rows / n_values
+    if missing > MAX_MISSING:
         warnings.warn(
-            f"{1 - n_rows / n_values:.0%} of the panel is missing, as the series share few values "
-            f"of {time!r}: round it, or number the rows of each series, as pandas' "
+            f"{missing:.0%} of the panel is missing, as the series share few values of {time!r}: "
+            "round it, or number the rows of each series, as pandas' "
             f"frame.groupby({id!r}).cumcount() does.",
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""FEI as sktime estimators: a transformer, a classifier, a regressor, and the forecaster."""
+"""FEITransformer, FEIClassifier, FEIRegressor and FEIForecaster: FEI for sktime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["FEIClassifier", "FEIForecaster", "FEIRegressor", "FEITransformer"]
 
 
 def __getattr__(name):
-    # apart, since sktime's base class of forecasters imports torch
+    # imported on first use, since sktime's base class of forecasters imports torch
     if name == "FEIForecaster":
         from fei_sklearn.adapters.forecasting import FEIForecaster
 
@@ -30,7 +30,7 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-#: What all three say of themselves to sktime.
+#: Tags of all three estimators.
 _TAGS = {
     "authors": ["fei_sklearn developers"],
     "python_dependencies": ["torch"],
@@ -43,21 +43,21 @@ _TAGS = {
     "property:randomness": "derandomized",
 }
 
-#: sktime demands results that are equal for any n_jobs, and more of torch's threads sum in another
-#: order. `torch.set_num_threads` is left to whoever wants another number of them.
+#: sktime demands equal results for any n_jobs, and more of torch's threads sum in another order.
+#: Users set the number of threads by `torch.set_num_threads`.
 _WITHOUT = ("n_jobs",)
 
-#: Indices that make a frame one series beyond doubt.
+#: Indices of frames that can only be one series.
 _TIME_INDEX = pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex
 
-#: What to do with containers that are no sktime panel.
+#: Remedy for containers that are no sktime panel.
 _GIVE_AN_ARRAY = (
     "give an array of shape (n_samples, n_channels, n_timepoints), such as "
-    "X.to_numpy()[:, np.newaxis] of a wide frame, whose rows are series, or that of "
-    "fei_sklearn.adapters.frames.from_long(X, id=..., time=...) of a long one."
+    "X.to_numpy()[:, np.newaxis] for a wide frame, whose rows are series, or "
+    "fei_sklearn.adapters.frames.from_long(X, id=..., time=...) for a long one."
 )
 
-#: A model that fits in a blink, for sktime's checks.
+#: Parameters of a model that fits within a second, for sktime's checks.
 _QUICK = {
     "encoder": 8,
     "pooling": "mean",
@@ -68,7 +68,7 @@ _QUICK = {
 
 
 class _InScikitLearn(BaseEstimator):
-    """What scikit-learn's pipelines and searches need and sktime's base classes lack."""
+    """Methods that scikit-learn's pipelines and searches need and sktime's classes lack."""
 
     #: The scikit-learn estimator that does the work.
     _adapted: Any
@@ -77,10 +77,12 @@ class _InScikitLearn(BaseEstimator):
     _KEPT = ("_parent_callback_ctx", "_skl_callbacks")
 
     def reset(self):
-        """Forget what was fitted. sktime does so at the start of each fit."""
-        kept = {name: self.__dict__[name] for name in self._KEPT if name in self.__dict__}
+        """Delete fitted attributes. sktime calls this at the start of each fit."""
+        attributes = vars(self)
+        kept = {name: attributes[name] for name in self._KEPT if name in attributes}
         super().reset()
-        self.__dict__.update(kept)
+        for name, value in kept.items():
+            setattr(self, name, value)
         return self
 
     def __sklearn_tags__(self):
@@ -91,8 +93,8 @@ class _InScikitLearn(BaseEstimator):
 class FEITransformer(_InScikitLearn, BaseTransformer):
     """Embeddings of time series by Frequency-masked Embedding Inference, for sktime.
 
-    `fit` pretrains an encoder on a panel, without labels; `transform` gives one row a series. The
-    rows are those of :class:`fei_sklearn.FEIEmbedder` on the same panel.
+    `fit` pretrains an encoder on a panel, without labels; `transform` returns one row per series.
+    The rows are those of :class:`fei_sklearn.FEIEmbedder` on the same panel.
 
     Parameters
     ----------
@@ -131,15 +133,17 @@ precision, checkpoint_dir, random_state, verbose
         "scitype:instancewise": False,  # the encoder is trained on all series together
         "y_inner_mtype": "None",
         "fit_is_empty": False,
-        # what a pipeline asks before it hands such series to us and the rows to a classifier
+        # a pipeline requires these tags to pass such series here, and the rows to a classifier
         "capability:unequal_length:removes": True,
         "capability:missing_values:removes": True,
     }
     _adapted = fei_sklearn.FEIEmbedder
 
     def reset(self):
-        """Forget what was fitted, save, with `warm_start`, the weights to go on from."""
-        embedder = self.__dict__.get("embedder_") if self.warm_start else None
+        """Delete fitted attributes; with `warm_start` the embedder is kept, to be trained on."""
+        embedder = None
+        if self.warm_start:
+            embedder = vars(self).get("embedder_")
         super().reset()
         if embedder is not None:
             self.embedder_ = embedder
@@ -154,10 +158,10 @@ precision, checkpoint_dir, random_state, verbose
     def _fit(self, X, y=None):
         if self.pooling is None:
             raise ValueError(
-                "FEITransformer gives a row for each series, and pooling=None one for each step: "
-                "give a pooling, or embed steps with fei_sklearn.FEIEmbedder(pooling=None)."
+                "FEITransformer returns one row per series, and pooling=None one per step: give a "
+                "pooling, or embed steps with fei_sklearn.FEIEmbedder(pooling=None)."
             )
-        embedder = self.__dict__.get("embedder_") or fei_sklearn.FEIEmbedder()
+        embedder = vars(self).get("embedder_") or fei_sklearn.FEIEmbedder()
         embedder.set_params(**self.get_params(deep=False))
         self.embedder_ = embedder.fit(_arrays(X))
         return self
@@ -167,12 +171,12 @@ precision, checkpoint_dir, random_state, verbose
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
-        """Parameters of the estimators that sktime's checks run on."""
+        """Return the parameters of the estimators that sktime's checks run on."""
         return [_QUICK, _QUICK | {"channels": "mix", "mask_ratio": 0.5, "pooling": ("mean", "std")}]
 
 
 class _FineTuned(_InScikitLearn):
-    """What the classifier and the regressor share: `estimator_` and its input."""
+    """Fitting and prediction that the classifier and the regressor share."""
 
     def _check_input(self, X, *args, **kwargs):
         _check_container(X)
@@ -189,7 +193,7 @@ class _FineTuned(_InScikitLearn):
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
-        """Parameters of the estimators that sktime's checks run on."""
+        """Return the parameters of the estimators that sktime's checks run on."""
         fine_tuning = {"embedder": fei_sklearn.FEIEmbedder(**_QUICK), "max_epochs": 1}
         return [
             fine_tuning | {"random_state": 0},
@@ -208,8 +212,8 @@ class FEIClassifier(_FineTuned, BaseClassifier):
     embedder, freeze_encoder, warm_head, class_weight, max_epochs, min_epoch_steps, batch_size, \
 learning_rate, lr_decay, validation_fraction, n_iter_no_change, device, precision, \
 random_state, verbose
-        As in :class:`fei_sklearn.FEIClassifier`; `embedder` is a :class:`fei_sklearn.FEIEmbedder`,
-        too.
+        As in :class:`fei_sklearn.FEIClassifier`, with an `embedder` of class
+        :class:`fei_sklearn.FEIEmbedder`.
 
     Attributes
     ----------
@@ -245,8 +249,8 @@ class FEIRegressor(_FineTuned, BaseRegressor):
     ----------
     embedder, freeze_encoder, warm_head, max_epochs, min_epoch_steps, batch_size, learning_rate, \
 lr_decay, validation_fraction, n_iter_no_change, device, precision, random_state, verbose
-        As in :class:`fei_sklearn.FEIRegressor`; `embedder` is a :class:`fei_sklearn.FEIEmbedder`,
-        too.
+        As in :class:`fei_sklearn.FEIRegressor`, with an `embedder` of class
+        :class:`fei_sklearn.FEIEmbedder`.
 
     Attributes
     ----------
@@ -269,32 +273,38 @@ lr_decay, validation_fraction, n_iter_no_change, device, precision, random_state
     _adapted = fei_sklearn.FEIRegressor
 
     def _fit(self, X, y):
-        return super()._fit(X, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        return super()._fit(X, y)
 
 
 def _arrays(X):
-    """What FEIEmbedder takes, of one of the inner mtypes."""
+    """Return a panel of one of the inner mtypes as FEIEmbedder accepts it."""
     if isinstance(X, np.ndarray):
         return X
     return [frame.to_numpy(dtype=np.float64, na_value=np.nan).T for frame in X]
 
 
 def _check_container(X):
-    """Refuse what no sktime estimator takes, in one sentence rather than a list of mtypes."""
+    """Raise for containers that no sktime estimator accepts, or that sktime misreads.
+
+    sktime's own errors are lists of mtypes.
+    """
     if hasattr(X, "__len__") and len(X) == 0:
         raise ValueError(f"X is an empty {type(X).__name__}: give at least one series.")
-    if _is_long(X) and X.index.has_duplicates:  # which sktime lets pass
+    if _is_long(X) and X.index.has_duplicates:  # sktime accepts them
+        duplicate = X.index[X.index.duplicated()][0]
         raise ValueError(
-            f"X has more than one row for {tuple(X.index[X.index.duplicated()][0])}: leave one "
-            "for each series and time point."
+            f"X has more than one row for {tuple(duplicate)}: keep one row per series and time "
+            "point."
         )
     if isinstance(X, list):
-        strangers = [type(item).__name__ for item in X if not isinstance(item, pd.DataFrame)]
-        if strangers:
+        others = [type(item).__name__ for item in X if not isinstance(item, pd.DataFrame)]
+        if others:
             raise TypeError(
-                f"X is a list that holds {strangers[0]}, but the list sktime takes holds frames "
-                "with a row for each time point: give [pd.DataFrame(series.T) for series in X] "
-                "if these are arrays of shape (n_channels, n_timepoints)."
+                f"X is a list that holds {others[0]}, but sktime accepts lists of frames with one "
+                "row per time point: give [pd.DataFrame(series.T) for series in X] if these are "
+                "arrays of shape (n_channels, n_timepoints)."
             )
     elif isinstance(X, np.ndarray):
         if X.ndim > 3:
@@ -310,33 +320,34 @@ def _check_container(X):
 
 
 def _refuse_tables(X):
-    """Refuse what sktime would take for one series of many channels, while it may be a panel."""
+    """Raise for tables, which sktime reads as one series of many channels and may be panels."""
     if isinstance(X, np.ndarray) and X.ndim == 2:
         raise ValueError(
-            f"X is a 2-D array, {X.shape}, which to sktime's transformers is one series with a row "
-            "for each time point: give X[:, np.newaxis] if its rows are series, or X.T[np.newaxis] "
+            f"X is a 2-D array, {X.shape}, which sktime's transformers read as one series with one "
+            "row per time point: give X[:, np.newaxis] if its rows are series, or X.T[np.newaxis] "
             "if it is one series."
         )
     if _is_flat_frame(X) and X.shape[1] > 1 and not isinstance(X.index, _TIME_INDEX):
         raise ValueError(
-            f"X is a frame of shape {X.shape} without an index of times, which to sktime's "
-            "transformers is one series with a row for each time point: give "
+            f"X is a frame of shape {X.shape} without an index of times, which sktime's "
+            "transformers read as one series with one row per time point: give "
             "X.to_numpy()[:, np.newaxis] if its rows are series, X.to_numpy().T[np.newaxis] if it "
-            "is one series, or of a long frame "
-            "fei_sklearn.adapters.frames.from_long(X, id=..., time=...)."
+            "is one series, or fei_sklearn.adapters.frames.from_long(X, id=..., time=...) if it is "
+            "a long frame."
         )
 
 
 def _refuse_flat_frames(X):
+    """Raise for frames that are not panels to sktime's classifiers and regressors."""
     if _is_flat_frame(X):
         raise ValueError(
             f"X is a frame of shape {X.shape} with neither a MultiIndex nor a series in each cell, "
-            f"which sktime does not take for a panel: {_GIVE_AN_ARRAY}"
+            f"which sktime does not accept as a panel: {_GIVE_AN_ARRAY}"
         )
 
 
 def _is_flat_frame(X):
-    """Whether X is a frame of single values, without ids in its index."""
+    """Return whether X is a frame of single values without ids in its index."""
     if not isinstance(X, pd.DataFrame) or X.index.nlevels > 1 or X.empty:
         return False
     return not isinstance(X.iloc[0, 0], pd.Series | np.ndarray)
@@ -344,7 +355,7 @@ def _is_flat_frame(X):
 
 @contextmanager
 def _index_errors(X):
-    """Say what is off with the order of a MultiIndex; sktime's error only lists what it takes."""
+    """Replace sktime's error for an unsorted MultiIndex, which only lists mtypes."""
     try:
         yield
     except TypeError as error:

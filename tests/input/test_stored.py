@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from fei_sklearn import FEIClassifier
 from fei_sklearn._bridge import encoding, pretraining
-from fei_sklearn._input import stored as _storage
+from fei_sklearn._input import stored
 from fei_sklearn._input.stored import StoredPanel, is_stored, row_blocks
 
 
@@ -58,7 +58,7 @@ stores = pytest.mark.parametrize("store", STORES.values(), ids=STORES)
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Parts that are smaller than the panels of these tests."""
-    monkeypatch.setattr(_storage, "CHUNK_ROWS", 8)
+    monkeypatch.setattr(stored, "MAX_BLOCK_ROWS", 8)
     monkeypatch.setattr(encoding, "VALUES_AT_ONCE", 1)
     monkeypatch.setitem(encoding.TILE_ROWS, "cpu", 8)
 
@@ -171,7 +171,7 @@ def test_what_is_read_in_parts(tmp_path):
 def test_rows_are_read_chunk_by_chunk(chunk_rows, rows, read):
     X, rows = walks(40), np.array(rows)
     source, found = Noting(X, chunk_rows), np.zeros((len(rows), 2, 30))
-    for piece, values in StoredPanel(source).pieces(rows, 8):
+    for piece, values in StoredPanel(source).selected_blocks(rows, 8):
         found[piece] = values
     np.testing.assert_array_equal(found, X[rows])
     assert source.read == read
@@ -181,7 +181,7 @@ def test_rows_of_a_memory_map(tmp_path):
     np.save(tmp_path / "X.npy", walks(40))
     rows, found = np.array([1, 3, *range(10, 30)]), np.zeros((22, 2, 30))
     stored = StoredPanel(np.load(tmp_path / "X.npy", mmap_mode="r"))
-    for piece, values in stored.pieces(rows, 8):
+    for piece, values in stored.selected_blocks(rows, 8):
         assert len(values) <= 8
         found[piece] = values
     np.testing.assert_array_equal(found, walks(40)[rows])
@@ -242,8 +242,8 @@ def test_nothing_is_read_of_a_panel_of_another_shape():
 
 
 def test_the_whole_is_never_read_at_once():
-    source = Noting(walks(600), 3)
-    quick(batch_size=8).fit(source).transform(source)
+    source = Noting(walks(200), 3)
+    quick().fit(source).transform(source)
     assert max(stop - start for start, stop in source.read) == 9
 
 

@@ -46,12 +46,32 @@ def with_gaps():
     return X
 
 
-def vowels(n=40):
-    """Series of unequal length, as sktime's mtypes and as arrays, and their speakers."""
+@pytest.fixture(scope="module")
+def vowels():
+    """Series of unequal length as a nested frame and as arrays, and their speakers."""
     X, y = load_japanese_vowels(split="train", return_type="nested_univ")
-    some = slice(None, None, len(X) // n)
-    X, y = X.iloc[some].reset_index(drop=True), y[some]
-    return X, [frame.to_numpy().T for frame in convert_to(X, "df-list")], y
+    some = slice(None, None, len(X) // 20)
+    X = X.iloc[some].reset_index(drop=True)
+    arrays = [frame.to_numpy().T for frame in convert_to(X, "df-list")]
+    return X, arrays, y[some]
+
+
+@pytest.fixture(scope="module")
+def vowels_expected(vowels):
+    """Embeddings and a classifier of the plain estimators."""
+    _, arrays, y = vowels
+    classifier = fine_tuned(fei_sklearn.FEIClassifier).fit(arrays, y)
+    return quick().fit_transform(arrays), classifier
+
+
+@pytest.fixture(scope="module")
+def regression():
+    """Series with gaps, one and two targets, and the plain estimator's predictions for each."""
+    X = with_gaps()
+    y = np.random.default_rng(0).normal(size=(20, 2))
+    targets = [y[:, 0], y]
+    plain = fine_tuned(fei_sklearn.FEIRegressor)
+    return X, targets, [plain.fit(X, target).predict(X) for target in targets]
 
 
 # sktime's checks
@@ -135,25 +155,25 @@ def test_embeddings_are_those_of_the_embedder(X, mtype):
 
 
 @pytest.mark.parametrize("mtype", MTYPES[1:])
-def test_series_of_unequal_length(mtype):
-    nested, arrays, y = vowels()
+def test_series_of_unequal_length(mtype, vowels, vowels_expected):
+    nested, arrays, y = vowels
+    expected, plain = vowels_expected
     panel = convert_to(nested, mtype)
     embeddings = transformer().fit(panel).transform(panel)
-    np.testing.assert_array_equal(embeddings, quick().fit_transform(arrays))
-    assert (transformer() * LogisticRegression()).fit(panel, y).predict(panel).shape == y.shape
+    np.testing.assert_array_equal(embeddings, expected)
+    pipeline = transformer() * LogisticRegression()
+    assert pipeline.fit(panel, y).predict(panel).shape == y.shape
     classifier = fine_tuned(FEIClassifier).fit(panel, y)
-    plain = fine_tuned(fei_sklearn.FEIClassifier).fit(arrays, y)
     np.testing.assert_array_equal(classifier.predict_proba(panel), plain.predict_proba(arrays))
     np.testing.assert_array_equal(classifier.predict(panel), plain.predict(arrays))
 
 
 @pytest.mark.parametrize("mtype", MTYPES)
-def test_predictions_are_those_of_the_regressor(mtype):
-    X, y = with_gaps(), np.random.default_rng(0).normal(size=(20, 2))
+def test_predictions_are_those_of_the_regressor(mtype, regression):
+    X, targets, predictions = regression
     panel = convert_to(X, mtype)
-    for targets in (y[:, 0], y):
-        expected = fine_tuned(fei_sklearn.FEIRegressor).fit(X, targets).predict(X)
-        predicted = fine_tuned(FEIRegressor).fit(panel, targets).predict(panel)
+    for target, expected in zip(targets, predictions, strict=True):
+        predicted = fine_tuned(FEIRegressor).fit(panel, target).predict(panel)
         np.testing.assert_array_equal(predicted, expected)
 
 
@@ -267,7 +287,7 @@ PANEL = convert_to(walks(n_channels=1), "pd-multiindex")
         ([], ValueError, "X is an empty list: give at least one series"),
         (pd.DataFrame(), ValueError, "X is an empty DataFrame: give at least one series"),
         (PANEL[::-1], TypeError, "X has rows that are not in the order .* give X.sort_index"),
-        (PANEL.iloc[[0, *range(50)]], ValueError, r"X has more than one row for \(0, 0\): leave"),
+        (PANEL.iloc[[0, *range(50)]], ValueError, r"X has more than one row for \(0, 0\): keep"),
     ],
     ids=["4-D", "wide", "long", "polars", "dict", "arrays", "none", "empty", "unsorted", "twice"],
 )

@@ -9,7 +9,7 @@ from sktime.datasets import load_airline, load_longley
 from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn.adapters import forecasting
+from fei_sklearn.adapters._ridge_head import time_folds
 from fei_sklearn.adapters.forecasting import FEIForecaster
 
 #: Embeds without training, for tests of everything else.
@@ -29,42 +29,6 @@ def series(n=60, seed=0):
     )
 
 
-def reference(difference, sp, steps):
-    windows = np.array([10.0, 20.0, 30.0, 11.0, 22.0, 33.0])
-    recipe = forecasting._Recipe(difference, sp, None, 1.0)
-    return recipe.reference(windows, np.array(steps)).tolist()
-
-
-def test_references_are_known_values():
-    assert reference("none", 1, [1, 2]) == [21.0, 21.0]
-    assert reference("first", 1, [1, 9]) == [33.0, 33.0]
-    assert reference("seasonal", 3, [1, 2, 3, 4]) == [11.0, 22.0, 33.0, 11.0]
-    assert reference("both", 3, [1, 3, 4]) == [14.0, 36.0, 17.0]
-
-
-def test_lags_are_the_latest_differences():
-    windows = np.array([[1.0, 2.0, 4.0, 11.0, 14.0, 20.0]])
-    lags = {
-        (d, n): forecasting._Recipe(d, 3, n, 1.0).lags(windows).tolist()[0]
-        for d in forecasting.DIFFERENCES
-        for n in (0, 2)
-    }
-    assert all(not values for (_, n), values in lags.items() if n == 0)
-    assert lags["first", 2] == [-9.0, -6.0]
-    assert lags["seasonal", 2] == [12.0, 16.0]
-    assert lags["both", 2] == [-6.0, -4.0]
-
-
-@pytest.mark.parametrize(("n", "horizon"), [(10, 3), (57, 1), (100, 12), (8, 4)])
-def test_folds_know_nothing_of_the_future(n, horizon):
-    folds = list(forecasting._folds(n, horizon))
-    for train, test in folds:
-        assert len(train) >= forecasting.MIN_WINDOWS
-        assert train.max() + horizon <= test.min()
-    tested = np.concatenate([test for _, test in folds])
-    np.testing.assert_array_equal(tested, np.arange(tested[0], n))
-
-
 @pytest.mark.parametrize("difference", ["first", "seasonal", "both", "none"])
 def test_level_and_unit_pass_through(difference):
     y = series()
@@ -72,24 +36,6 @@ def test_level_and_unit_pass_through(difference):
     forecast = forecaster.fit(y, fh=[1, 2, 9]).predict()
     moved = forecaster.fit(1000 + 8 * y, fh=[1, 2, 9]).predict()
     np.testing.assert_allclose(moved, 1000 + 8 * forecast, rtol=1e-5)
-
-
-def test_a_head_is_ridge_regression():
-    from sklearn.linear_model import Ridge
-
-    windows = walks(40, 1, 12)
-    future = windows[:, :, -1:] + walks(40, 1, 3, seed=1)
-    table = forecasting._Table(windows, walks(40, 1, 5, seed=2)[:, 0], np.array([1, 2, 3]), 0.1)
-    head = forecasting._Head(forecasting._Recipe("first", 1, None, 1.0)).fit(table, future)
-    scale = windows[:, 0].std(axis=1, keepdims=True)
-    blocks = [(windows[:, 0, :-1] - windows[:, 0, -1:]) / scale, table.embeddings]
-    blocks = [b - b.mean(axis=0) for b in blocks]
-    design = np.hstack([b / np.sqrt((b**2).mean(axis=0).sum()) for b in blocks])
-    target = (future[:, 0] - windows[:, 0, -1:]) / scale
-    for alpha, forecast in zip(forecasting.ALPHAS, head.forecasts(table, None), strict=True):
-        ridge = Ridge(alpha * len(target), fit_intercept=False).fit(design, target)
-        expected = windows[:, 0, -1:] + scale * ridge.predict(design)
-        np.testing.assert_allclose(forecast, expected, rtol=1e-6, atol=1e-8)
 
 
 def test_exogenous_values_ahead_are_used():
@@ -147,10 +93,12 @@ def test_spread_is_that_of_out_of_fold_residuals():
     forecaster = FEIForecaster(UNTRAINED, window_length=8, difference="first").fit(y, fh=[1, 3])
     windows = np.lib.stride_tricks.sliding_window_view(y.to_numpy(), 8)
     table_rows = 80 - 8 - 3 + 1
-    tested = np.concatenate([test for _, test in forecasting._folds(table_rows, 3)])
+    tested = np.concatenate([test for _, test in time_folds(table_rows, 3)])
     naive = y.to_numpy()[tested[:, np.newaxis] + 7 + np.array([1, 3])] - windows[tested, -1:]
     naive = np.sqrt(((naive / windows[tested].std(axis=1, keepdims=True)) ** 2).mean(axis=0))
-    np.testing.assert_allclose(forecaster._head.spread, naive, rtol=0.3)  # a walk: naive is best
+    np.testing.assert_allclose(
+        forecaster._head.residual_std, naive, rtol=0.3
+    )  # a walk: naive is best
 
 
 @pytest.mark.parametrize("exogenous", [False, True])

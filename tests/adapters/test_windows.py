@@ -1,0 +1,70 @@
+"""Windows of series: known values, lengths, and panels with exogenous variables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fei_sklearn.adapters import _windows
+from fei_sklearn.adapters._windows import (
+    append_observations,
+    check_window_length,
+    fitting_length,
+    longest_window,
+    relative_windows,
+    sliding_windows,
+    stack_each_series,
+    thin,
+)
+
+MONTHS = pd.period_range("2000-01", periods=5, freq="M")
+
+
+def test_windows_are_all_those_of_the_series():
+    series = np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]])
+    windows = sliding_windows(series, 3)
+    assert windows.tolist() == [[[1, 2, 3], [5, 6, 7]], [[2, 3, 4], [6, 7, 8]]]
+
+
+def test_windows_are_relative_to_their_last_value_in_units_of_their_deviation():
+    windows = np.array([[[1.0, 3.0], [5.0, 5.0]]])
+    assert relative_windows(windows).tolist() == [[[-2.0, 0.0], [0.0, 0.0]]]
+
+
+def test_thinned_panels_keep_every_nth_row(monkeypatch):
+    monkeypatch.setattr(_windows, "MAX_WINDOWS", 4)
+    assert thin(np.arange(9)).tolist() == [0, 3, 6]
+    assert thin(np.arange(4)).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("preferred", "n_timepoints", "horizon", "length"),
+    [(12, 100, 6, 12), (12, 20, 4, 8), (12, 8, 4, 2), (1, 100, 6, 2), (12, 10, 5, 2)],
+)
+def test_windows_of_short_series_are_shorter(preferred, n_timepoints, horizon, length):
+    assert fitting_length(preferred, n_timepoints, horizon) == length
+
+
+def test_at_least_three_windows_have_known_targets():
+    assert longest_window(8, 4) == 2
+    check_window_length(14, 20, 4)
+    with pytest.raises(ValueError, match=r"window_length=15 leaves fewer than 3 .* at most 14"):
+        check_window_length(15, 20, 4)
+    with pytest.raises(ValueError, match=r"7 time points, too few for a horizon of 4: .* 8, or"):
+        longest_window(7, 4)
+
+
+def test_each_column_of_a_panel_is_a_series_above_its_exogenous_variables():
+    index = pd.MultiIndex.from_product([["a", "b"], range(2)])
+    y = pd.DataFrame({"u": [1, 2, 3, 4], "v": [5, 6, 7, 8]}, index=index)
+    X = pd.DataFrame({"x": [9, 10, 11, 12]}, index=index)
+    stacked = [series.tolist() for series in stack_each_series(y, X)]
+    assert stacked == [[[1, 2], [9, 10]], [[5, 6], [9, 10]], [[3, 4], [11, 12]], [[7, 8], [11, 12]]]
+
+
+def test_a_new_observation_replaces_the_old_one_of_its_time():
+    old = pd.Series([1.0, 2.0, 3.0], index=MONTHS[:3])
+    new = pd.Series([5.0, 4.0], index=MONTHS[[3, 2]])
+    appended = append_observations(old, new)
+    pd.testing.assert_series_equal(appended, pd.Series([1.0, 2.0, 4.0, 5.0], index=MONTHS[:4]))
