@@ -38,7 +38,13 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--sets", nargs="+", metavar="SET", help="names or patterns such as 'UCR:*' (default: all)"
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="(default: 0)")
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=[0],
+        help="(default: 0)",
+    )
     parser.add_argument("--head", choices=HEADS, help="head of the probe")
     parser.add_argument(
         "--standardise",

@@ -253,7 +253,8 @@ def _check_labels(dataset: datasets.Dataset, y_train: np.ndarray) -> None:
             f"{dataset.name!r} has only the class {classes[0]} in its training part: give a set "
             "of at least two classes."
         )
-    for part, y in (("val", dataset.y_val), ("test", dataset.y_test)):
+    labels = {"val": dataset.y_val, "test": dataset.y_test}
+    for part, y in labels.items():
         if y is None:
             continue
         unknown = np.setdiff1d(y, classes)

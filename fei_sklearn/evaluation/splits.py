@@ -164,7 +164,11 @@ def _lacks_a_class(some: np.ndarray, y: np.ndarray) -> bool:
     return n_present < n_classes
 
 
-def _n_folds(y: np.ndarray, groups: np.ndarray | None, classes: bool) -> int:
+def _n_folds(
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    classes: bool,
+) -> int:
     limits = [N_FOLDS, len(y)]
     if groups is not None:
         n_groups = len(np.unique(groups))

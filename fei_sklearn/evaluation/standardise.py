@@ -35,8 +35,8 @@ def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     if isinstance(X, np.ndarray):
         return X
     n_channels = X[0].shape[0]
-    n_timepoints = max(series.shape[-1] for series in X)
-    shape = (len(X), n_channels, n_timepoints)
+    lengths = [series.shape[-1] for series in X]
+    shape = (len(X), n_channels, max(lengths))
     panel = np.full(shape, np.nan, dtype=np.float32)
     for row, series in zip(panel, X, strict=True):
         row[:, : series.shape[-1]] = series
@@ -46,7 +46,8 @@ def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
 def padded_with_nan(X: np.ndarray, n_timepoints: int) -> np.ndarray:
     """Return a copy of a panel of at least `n_timepoints` time points, NaN after the last."""
     n_missing = max(n_timepoints - X.shape[2], 0)
-    padding = ((0, 0), (0, 0), (0, n_missing))
+    unpadded = (0, 0)
+    padding = (unpadded, unpadded, (0, n_missing))
     return np.pad(X, padding, constant_values=np.nan)
 
 
