@@ -1,9 +1,9 @@
-"""What reading ahead gains: an epoch on a source that waits before it gives a batch.
+"""Gain of reading ahead: an epoch on a source that waits before it returns a batch.
 
     python benchmarks/prefetch.py
 
-The source is an array in memory that sleeps before each read, as a disk or a network does that lets
-the process wait. Epochs with and without reading ahead take turns; the batches, and so the
+The source is an array in memory that sleeps before each read, like a disk or a network for which
+the process waits. Epochs with and without reading ahead take turns. The batches, and so the
 weights, are the same.
 """
 
@@ -18,34 +18,45 @@ import numpy as np
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.training import batches
 
+DELAYS = (0.0, 0.05, 0.2)
 
-class Slow:
-    """A chunked array that takes its time."""
 
-    chunks = None
+class SlowArray:
+    """Chunked array that sleeps before each read.
+
+    Its attributes are on the class, where the package looks for those of chunked arrays.
+    """
+
+    chunks = (512, 1, 256)  # one chunk, so that a batch is one read
+    ndim = 3
 
     def __init__(self, X):
-        self.X, self.delay = X, 0.0
+        self.X = X
+        self.delay = 0.0
 
-    shape = property(lambda self: self.X.shape)
-    dtype = property(lambda self: self.X.dtype)
-    ndim = property(lambda self: self.X.ndim)
+    @property
+    def shape(self):
+        return self.X.shape
+
+    @property
+    def dtype(self):
+        return self.X.dtype
 
     def __getitem__(self, rows):
         time.sleep(self.delay)
         return self.X[rows]
 
 
-def epoch(source, n_rows, ahead):
-    """Seconds of an epoch's training, and the weights."""
-    before = batches.read_ahead
-    if not ahead:
+def epoch(source, reads_ahead):
+    """Return the seconds of an epoch's training, and the weights."""
+    read_ahead = batches.read_ahead
+    if not reads_ahead:
         batches.read_ahead = iter
     embedder = FEIEmbedder(
         "tiny",
         max_epochs=1,
         min_epoch_steps=1,
-        batch_size=n_rows,
+        batch_size=64,
         validation_fraction=None,
         scaling="series",
         random_state=0,
@@ -53,32 +64,33 @@ def epoch(source, n_rows, ahead):
     try:
         embedder.fit(source)
     finally:
-        batches.read_ahead = before
+        batches.read_ahead = read_ahead
     return embedder.history_[0]["seconds"], embedder.weights_
+
+
+def epochs(source):
+    """Return the seconds of an epoch without and with reading ahead."""
+    without, weights = epoch(source, reads_ahead=False)
+    with_it, same_weights = epoch(source, reads_ahead=True)
+    for name, array in weights.items():
+        np.testing.assert_array_equal(same_weights[name], array)
+    return without, with_it
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    # one chunk, so that a batch is one read
-    Slow.chunks = (512, 1, 256)
-    source = Slow(np.random.default_rng(0).normal(size=(512, 1, 256)).cumsum(axis=-1))
-    print(
-        "512 series of 256 time points, tiny, batches of 64; seconds an epoch of 8 steps, medians"
-    )
-    print("\n| s a read | one after the other | read ahead | ratio |\n|---|---|---|---|")
-    for delay in (0.0, 0.05, 0.2):
+    args = parser.parse_args()
+    X = np.random.default_rng(0).normal(size=(512, 1, 256)).cumsum(axis=-1)
+    source = SlowArray(X)
+    print("512 series of 256 time points, tiny, batches of 64")
+    print("Seconds per epoch of 8 steps, medians\n")
+    print("| s per read | without | read ahead | ratio |")
+    print("|---|---|---|---|")
+    for delay in DELAYS:
         source.delay = delay
-        seconds = {False: [], True: []}
-        for _ in range(arguments.rounds):
-            weights = []
-            for ahead in seconds:
-                taken, learnt = epoch(source, 64, ahead)
-                seconds[ahead].append(taken)
-                weights.append(learnt)
-            assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
-        without, with_it = (median(seconds[ahead]) for ahead in (False, True))
+        seconds = [epochs(source) for _ in range(args.rounds)]
+        without, with_it = (median(column) for column in zip(*seconds, strict=True))
         ratio = without / with_it
         print(f"| {delay:.2f} | {without:.2f} | {with_it:.2f} | {ratio:.2f} |", flush=True)
 

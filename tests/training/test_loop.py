@@ -22,6 +22,7 @@ from training_runs import (
 
 from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.training import train
+from fei_sklearn.training.checkpointing import RunFolder
 from fei_sklearn.training.loop import Session
 
 LOSSES = ("loss", "embedding_loss", "mask_loss", "unexplained")
@@ -339,6 +340,20 @@ def test_a_watcher_gets_the_weights_that_the_run_would_keep():
     expected = [weights[epoch - 1] for epoch in (1, 2, 2, 4)]
     assert watcher.best_epochs == [1, 2, 2, 4]
     assert watcher.best_weights == expected
+
+
+def test_a_finished_run_calls_the_watcher_for_every_epoch(tmp_path):
+    for _ in range(2):
+        watcher = RecordingWatcher()
+        result = train(
+            ScriptedObjective(),
+            numbered_panel(8),
+            options(),
+            watcher=watcher,
+            run_folder=RunFolder(tmp_path, "run"),
+        )
+        assert watcher.n_begun == 3
+        assert len(result.history) == 3
 
 
 # Losses that are not finite
