@@ -20,6 +20,9 @@ from sklearn.utils import assert_all_finite
 MAX_BLOCK_ROWS = 1024
 MAX_BLOCK_VALUES = 2**18
 
+#: Rows, and their series.
+RowBlocks = Iterator[tuple[slice, np.ndarray]]
+
 #: Attributes of the class of a chunked array.
 CHUNKED_ATTRIBUTES = ("shape", "dtype", "ndim", "chunks", "__getitem__")
 
@@ -151,7 +154,7 @@ class StoredPanel:
         """
         return self._read(slice(start, stop), stop - start)
 
-    def row_blocks(self, n_rows: int) -> Iterator[tuple[slice, np.ndarray]]:
+    def row_blocks(self, n_rows: int) -> RowBlocks:
         """Read all series in order, and each chunk of the source once.
 
         Parameters
@@ -182,7 +185,7 @@ class StoredPanel:
         self,
         rows: np.ndarray,
         n_rows: int,
-    ) -> Iterator[tuple[slice, np.ndarray]]:
+    ) -> RowBlocks:
         """Read the series of some rows, and each chunk of the source at most once.
 
         Within a chunk everything from the first selected row to the last is read.
@@ -270,7 +273,7 @@ def rows_per_block(shape: tuple[int, ...]) -> int:
     return max(min(n_rows, MAX_BLOCK_ROWS), 1)
 
 
-def row_blocks(values: np.ndarray | StoredPanel) -> Iterator[tuple[slice, np.ndarray]]:
+def row_blocks(values: np.ndarray | StoredPanel) -> RowBlocks:
     """Yield a panel in order, in row blocks that are small enough for a float64 copy.
 
     The blocks of a stored panel are those of the same panel in memory, so that sums over them have

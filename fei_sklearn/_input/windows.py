@@ -38,8 +38,13 @@ def sliding_windows(
     ValueError
         If the window is longer than the series or shorter than 2, or the step is below 1.
     """
-    panel = StoredPanel(X) if is_stored(X) else np.asarray(plain_array(X))
-    shape = panel.source_shape if isinstance(panel, StoredPanel) else panel.shape
+    panel: np.ndarray | StoredPanel
+    if is_stored(X):
+        panel = StoredPanel(X)
+        shape = panel.source_shape
+    else:
+        panel = np.asarray(plain_array(X))
+        shape = panel.shape
     n_timepoints = shape[-1] if len(shape) in (2, 3) else 0
     if not 2 <= window_length <= n_timepoints or step < 1:
         raise ValueError(
