@@ -33,7 +33,8 @@ def test_epochs_are_none_with_a_checkpoint_and_50_without():
 @pytest.mark.parametrize("name", NAMES)
 def test_fit_keeps_the_weights_and_takes_the_panels_scaling(name):
     X = 5.0 + 3.0 * np.random.default_rng(0).normal(size=(12, 60))
-    fitted, saved = FEIEmbedder(pretrained=name).fit(X), FEIEmbedder.from_pretrained(name)
+    fitted = FEIEmbedder(pretrained=name).fit(X)
+    saved = FEIEmbedder.from_pretrained(name)
     assert fitted.n_iter_ == 0
     for key, array in saved.weights_.items():
         if key.startswith("encoder."):

@@ -1,4 +1,4 @@
-"""Batch norm folded into convolutions: the same maps, without the norms."""
+"""Batch norm folded into convolutions: the same maps without norms."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_stage_is_the_same(n_channels, stride, lengths):
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["dense", "ragged"])
-def test_float32_rounds_but_little(lengths):
+def test_float32_rounds_little(lengths):
     encoder = lived_in(FEIEncoder(1, 32))
     x = series(1, lengths)
     with torch.no_grad():
@@ -72,7 +72,8 @@ def test_float32_rounds_but_little(lengths):
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["dense", "ragged"])
 def test_with_and_without_weights_in_onednns_order(lengths, monkeypatch):
-    encoder, x = lived_in(FEIEncoder(1, 32)), series(1, lengths)
+    encoder = lived_in(FEIEncoder(1, 32))
+    x = series(1, lengths)
     packed = fold_batch_norm(encoder)
     monkeypatch.setattr(
         "fei_sklearn.encoder.folding._has_packed_convolutions", lambda weight: False
@@ -124,7 +125,7 @@ def test_transform_is_that_of_the_unfolded_encoder(name, ragged):
 
 
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
-def test_what_every_objective_reads_out_survives_folding(objective):
+def test_folding_keeps_the_embeddings_of_every_objective(objective):
     X = walks(17, 2, 64)
     compare(quick(objective=objective, max_epochs=0).fit(X), X)
 

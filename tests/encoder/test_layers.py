@@ -51,7 +51,7 @@ def test_maps_and_gradients_are_torchs(
         torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_wide_ones_go_by_matrix_products(monkeypatch):
+def test_wide_convolutions_are_matrix_products(monkeypatch):
     used = []
     windows = layers._windows
     monkeypatch.setattr(layers, "_windows", lambda *a: used.append(1) or windows(*a))
@@ -60,7 +60,7 @@ def test_wide_ones_go_by_matrix_products(monkeypatch):
         used.clear()
         Conv1d(layers.WIDE_IN, n_out, 3, padding=1, bias=False)(x).sum().backward()
         assert len(used) == n_uses
-    with torch.autocast("cpu", torch.bfloat16):  # which knows no derivative of ours
+    with torch.autocast("cpu", torch.bfloat16):  # autocast does not know our derivative
         out = Conv1d(layers.WIDE_IN, layers.WIDE_OUT, 3, padding=1, bias=False)(x)
     used.clear()
     out.sum().backward()
@@ -72,7 +72,8 @@ def test_wide_ones_go_by_matrix_products(monkeypatch):
 
 def test_batch_norm_and_its_statistics_are_torchs():
     x = torch.randn(6, 4, 9, dtype=torch.float64)
-    ours, torchs = MaskedBatchNorm1d(4).double(), nn.BatchNorm1d(4).double()
+    ours = MaskedBatchNorm1d(4).double()
+    torchs = nn.BatchNorm1d(4).double()
     for norm, series in ((ours, time_first(x)), (torchs, x)):
         norm(series)
     for name, value in torchs.state_dict().items():
@@ -113,7 +114,7 @@ def test_in_training_every_map_keeps_the_layout(n_channels):
 
 
 class GradientLayouts(TorchDispatchMode):
-    """Notes for each operation whether the gradient that it is given has channels side by side."""
+    """Note for each operation whether its incoming gradient has channels side by side."""
 
     def __init__(self):
         super().__init__()
@@ -121,7 +122,7 @@ class GradientLayouts(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         if operation.__name__.endswith("_backward.default"):
-            # GELU is given the plain array below, images keep their channels side by side
+            # GELU receives the transposed, plain array; images keep their channels side by side
             grad = args[0]
             kept = grad.is_contiguous() if grad.ndim == 3 else grad.stride(1) == 1
             self.of.setdefault(operation.__name__, []).append(kept)
@@ -141,8 +142,8 @@ def test_every_gradient_keeps_the_layout(statistic):
 
 
 @pytest.mark.parametrize("mask_kind", MASK_KINDS)
-def test_no_value_is_asked_for_in_a_step(mask_kind):
-    # on the meta device there are none: whoever asks, as a GPU is synchronised to answer, fails
+def test_a_step_reads_no_value_from_the_device(mask_kind):
+    # the meta device has no values, so reading one fails, where a GPU would be synchronised
     objective = FEIObjective(
         FEIEncoder(2, 16), width=16, n_timepoints=64, mask_kind=mask_kind, n_targets=2
     )

@@ -76,20 +76,20 @@ class Doubling(BlockEncoder):
     [(FEIEncoder(1, 8), "blocks"), (Doubling(), "blocks"), (Staged(), "all"), (Plain(), "last")],
     ids=["fei", "blocks", "stages", "plain"],
 )
-def test_what_an_encoder_offers(encoder, layers):
+def test_layers_that_an_encoder_has(encoder, layers):
     assert richest_layers(encoder) == layers
     assert has_blocks(encoder) == (layers == "blocks")
     assert has_stages(encoder) == (layers != "last")
     assert has_step_positions(encoder) == isinstance(encoder, FEIEncoder)
     offered = {"last": ["last"], "all": ["last", "all"], "blocks": ["last", "all", "blocks"]}
-    for asked in ("last", "all", "blocks"):
-        if asked in offered[layers]:
-            check_has_layers(encoder, asked)
+    for wanted in ("last", "all", "blocks"):
+        if wanted in offered[layers]:
+            check_has_layers(encoder, wanted)
             continue
-        with pytest.raises(ValueError, match=f"layers='{asked}' needs an encoder .* has none"):
-            check_has_layers(encoder, asked)
-        with pytest.raises(ValueError, match=f"layers='{asked}' needs an encoder .* has none"):
-            layer_maps(encoder, noise(2, 1, 9), None, asked)
+        with pytest.raises(ValueError, match=f"layers='{wanted}' needs an encoder .* has none"):
+            check_has_layers(encoder, wanted)
+        with pytest.raises(ValueError, match=f"layers='{wanted}' needs an encoder .* has none"):
+            layer_maps(encoder, noise(2, 1, 9), None, wanted)
 
 
 def test_the_base_derives_stages_and_the_last_map_from_the_blocks():
@@ -129,7 +129,7 @@ def test_all_stages_of_an_encoder_that_has_none_are_refused():
         feature_maps(Plain(), noise(2, 1, 9), all_stages=True)
 
 
-def test_an_encoder_of_ones_own_never_sees_padding() -> None:
+def test_no_padding_reaches_a_plain_module():
     own = nn.Conv1d(1, 4, 3, padding=1, bias=True).double()
     lengths = [6, 9, 6]
     x = noise(3, 1, 9).double()

@@ -1,4 +1,4 @@
-"""The encoder against NumPy, its shapes and sizes, padding, and initial weights."""
+"""The residual network: maps against NumPy, padding, shapes, sizes and initial weights."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def test_maps_of_all_stages_are_the_references(
 
 @modes
 def test_forward_is_the_last_stage(training: bool) -> None:
-    encoder, x = build(2, 16, 2).train(training), panel(3, 2, 30)
+    encoder = build(2, 16, 2).train(training)
+    x = panel(3, 2, 30)
     with torch.no_grad():
         last, _ = copy.deepcopy(encoder).stages(x)[-1]
         assert torch.equal(encoder(x), last)
@@ -79,10 +80,10 @@ def test_forward_is_the_last_stage(training: bool) -> None:
 @modes
 @strides
 def test_series_of_unequal_length_are_the_references(stride: int, training: bool) -> None:
-    """The reference sees each series without padding, and batch statistics of what is there."""
+    """The reference computes each series without padding, and statistics of its own steps."""
     lengths = [40, 7, 23, 2, 40, 16]
     series = [panel(1, 2, length, seed)[0] for seed, length in enumerate(lengths)]
-    x = torch.full((6, 2, 40), 7.5, dtype=torch.float64)  # what stands in the padding is ignored
+    x = torch.full((6, 2, 40), 7.5, dtype=torch.float64)  # padding is ignored
     for row, s in zip(x, series, strict=True):
         row[:, : s.shape[1]] = s
     encoder = build(2, 16, stride).train(training)
@@ -128,7 +129,8 @@ def test_rows_padded_alike_are_as_without_padding(
 def test_gradients_of_padded_rows_are_as_without_padding() -> None:
     x = panel(4, 2, 21)
     padded = torch.cat([x, torch.ones(4, 2, 6, dtype=x.dtype)], dim=-1)
-    whole, cut = build(2, 16, 2).train(), build(2, 16, 2).train()
+    whole = build(2, 16, 2).train()
+    cut = build(2, 16, 2).train()
     weight = torch.from_numpy(weights_by_rule("direction", (16, 1)))
     (whole(x).mean(dim=-1) @ weight).square().sum().backward()
     (pool(*cut.stages(padded, torch.full((4,), 21))[-1]) @ weight).square().sum().backward()

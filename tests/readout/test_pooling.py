@@ -39,7 +39,7 @@ def rich(**params):
 
 
 def ragged(n=20):
-    """Series of two channels, more lengths than one."""
+    """Return series of two channels and of several lengths."""
     return [series[:, : LENGTHS[i % 4]] for i, series in enumerate(walks(n))]
 
 
@@ -63,15 +63,15 @@ class Staged(nn.Module):
 
 
 def numpys_view(series, view):
-    """A view of one series of shape (n_channels, n_timepoints)."""
+    """Return a view of one series of shape (n_channels, n_timepoints)."""
     if view == "level":
         return series
     if view == "change":
         series = np.diff(series, axis=1)
         series = np.concatenate([series[:, :1], series], axis=1)
-    spread = series.std(axis=1, keepdims=True)
+    deviation = series.std(axis=1, keepdims=True)
     centred = series - series.mean(axis=1, keepdims=True)
-    return np.divide(centred, spread, out=np.zeros_like(series), where=spread > 1e-6)
+    return np.divide(centred, deviation, out=np.zeros_like(series), where=deviation > 1e-6)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -97,7 +97,8 @@ def test_views_leave_padding_out_and_zero(view):
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["dense", "ragged"])
 def test_proportions_are_numpys_bias_by_bias(lengths):
-    maps, biases = walks(4, 3), np.array([[-1.0, 0.0, 2.0], [0.5, 1.5, -0.5]])
+    maps = walks(4, 3)
+    biases = np.array([[-1.0, 0.0, 2.0], [0.5, 1.5, -0.5]])
     n_steps = np.full(4, 30) if lengths is None else lengths
     expected = [
         [(m[i, :n] > bias[i]).mean() for bias in biases for i in range(3)]
@@ -110,7 +111,8 @@ def test_proportions_are_numpys_bias_by_bias(lengths):
 
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 30])
 def test_proportions_in_halves_are_those_of_the_halves(n_steps):
-    maps, biases = walks(4, 3, n_steps), np.array([[-1.0, 0.0, 2.0], [0.5, 1.5, -0.5]])
+    maps = walks(4, 3, n_steps)
+    biases = np.array([[-1.0, 0.0, 2.0], [0.5, 1.5, -0.5]])
     half = (n_steps + 1) // 2
     expected = np.concatenate(
         [
@@ -129,7 +131,8 @@ def test_proportions_in_halves_are_those_of_the_halves(n_steps):
 
 @pytest.mark.parametrize("statistic", NUMPY)
 def test_statistics_are_numpys_and_leave_padding_out(statistic):
-    maps, n_steps = walks(4, 5, 8) - 3.0, np.array([8, 3, 1, 5])
+    maps = walks(4, 5, 8) - 3.0
+    n_steps = np.array([8, 3, 1, 5])
     expected = [NUMPY[statistic](m[:, :n], axis=1) for m, n in zip(maps, n_steps, strict=True)]
     for row, n in zip(maps, n_steps, strict=True):
         row[:, n:] = 0.0
@@ -150,7 +153,7 @@ def test_the_deviation_of_a_constant_has_a_gradient(n_steps):
 
 
 def numpys_maps(encoder, series, view):
-    """(activated, summed) of each block for one series that is scaled already."""
+    """Return (activated, summed) of each block for one series that is scaled already."""
     seen = numpys_view(series.astype(np.float64), view).astype(np.float32)
     with torch.no_grad():
         blocks = encoder.block_maps(torch.from_numpy(seen[np.newaxis]))
@@ -230,7 +233,7 @@ def test_biases_of_stages_are_those_of_their_last_blocks():
 
 
 def numpys_shares(summed, biases, n_later):
-    """What "ppv" gives of the map of a series."""
+    """Return the "ppv" features of the map of a series."""
     if n_later == 0:
         biases = biases[[0, 2, 4, 6, 8]]
     parts = [(summed, biases)]
@@ -241,7 +244,7 @@ def numpys_shares(summed, biases, n_later):
 
 
 def numpys_features(encoder, weights, series, spec):
-    """Features of one series of one encoded channel, computed from the encoder's `block_maps`."""
+    """Return the features of one series of one channel from the encoder's `block_maps`."""
     features = []
     for view in spec.views:
         blocks = numpys_maps(encoder, series, view)
@@ -261,7 +264,7 @@ def numpys_features(encoder, weights, series, spec):
 
 
 def assert_equal_but_for_flips(actual, expected):
-    """Close; of the shares, a step in a thousand may be on the other side of its bias."""
+    """Check that features are close; one share in a thousand may flip by a step."""
     far = np.abs(actual - expected) > 2e-5 * np.abs(expected).max()
     assert actual.shape == expected.shape and far.mean() < 1e-3
     np.testing.assert_allclose(actual[far], expected[far], atol=0.51)
@@ -340,7 +343,8 @@ def test_biases_are_kept(fitted, tmp_path):
 
 def test_any_readout_may_be_set_after_fit():
     """One fit has what all readouts need: each gives what a fit with it would have given."""
-    X, embedder = walks(6), quick().fit(walks(6))
+    X = walks(6)
+    embedder = quick().fit(X)
     whole = embedder.set_params(pooling=STATISTICS, layers="blocks", views=VIEWS).transform(X)
     by_map = {}
     for channel, rows in enumerate(np.split(whole, 2, axis=1)):
@@ -404,7 +408,7 @@ def test_proportions_of_an_encoder_without_stages(params):
 
 
 @pytest.mark.parametrize("layers", ["last", "all"])
-def test_proportions_of_a_users_own_stages(layers):
+def test_proportions_of_a_users_stages(layers):
     X = walks()
     embedder = quick(encoder=Staged, pooling=("mean", "ppv"), layers=layers).fit(X)
     n_features = 2 * (6 * 12 + {"last": 0, "all": 10 * 6}[layers])
@@ -422,7 +426,7 @@ def test_layers_that_an_encoder_lacks_are_refused():
             embedder.set_params(layers=layers).transform(walks())
 
 
-def test_a_readout_is_the_papers_unless_told_otherwise():
+def test_the_default_readout_is_the_papers():
     encoder = FEIEncoder(2, 16).eval()
     x = torch.from_numpy(walks(3).astype(np.float32))
     with torch.no_grad():

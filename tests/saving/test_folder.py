@@ -40,7 +40,7 @@ def no_older_model(folder, config, weights):
     folder.mkdir()
 
 
-#: What is in a folder before a model is written there.
+#: Writers of the model that is in a folder before another one is written there.
 BEFORE = {"present": write_folder, "older version": write_older}
 
 before = pytest.mark.parametrize("write_first", BEFORE.values(), ids=BEFORE)

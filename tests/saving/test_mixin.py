@@ -22,8 +22,10 @@ def test_save_and_load(model, tmp_path):
     loaded = FEIEmbedder.load(tmp_path / "deep" / "model", encoder=model.encoder)
     assert sorted(os.listdir(tmp_path / "deep" / "model")) == [CONFIG, WEIGHTS]
     model.check(loaded)
-    fitted, copied = dict(vars(model.embedder)), dict(vars(loaded))
-    weights, again = fitted.pop("weights_"), copied.pop("weights_")
+    fitted = dict(vars(model.embedder))
+    copied = dict(vars(loaded))
+    weights = fitted.pop("weights_")
+    again = copied.pop("weights_")
     assert list(sorted(weights)) == list(sorted(again))
     for name, array in weights.items():
         np.testing.assert_array_equal(array, again[name], strict=True)

@@ -25,7 +25,7 @@ def test_a_model_is_used_as_it_is(params, tmp_path):
     checkpoint = quick(stride=1, **params | readout).fit(walks())
     checkpoint.save(tmp_path)
     expected = checkpoint.transform(X)
-    # what the model decides is the model's, whatever these parameters say
+    # size, stride and objective are the model's, whatever these parameters are
     start = FEIEmbedder("tiny", pretrained=str(tmp_path), max_epochs=0, random_state=5, **readout)
     model = make_pipeline(start, LogisticRegression())
     np.testing.assert_array_equal(clone(model).fit(X, y)[0].transform(X), expected)
@@ -75,7 +75,7 @@ def test_a_model_that_started_from_another_stands_alone(plain, saved, tmp_path):
     assert loaded.fit(plain.panel).n_iter_ == 0
 
 
-def test_heads_and_prompts_start_from_the_model_too(plain, saved):
+def test_heads_and_prompts_start_from_the_model(plain, saved):
     start = quick(pretrained=saved, max_epochs=1, learning_rate=1e-9).fit(plain.panel)
     of_the_panel = ("encoder.", "biases.")
     trained = {name for name in plain.embedder.weights_ if not name.startswith(of_the_panel)}

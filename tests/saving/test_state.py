@@ -22,7 +22,7 @@ def test_any_random_state_is_saved(seed, plain, tmp_path):
     assert FEIEmbedder.load(tmp_path).random_state == (3 if seed == 3 else None)
 
 
-def test_an_encoder_of_the_users_own_has_to_be_given_again(tmp_path):
+def test_a_users_encoder_has_to_be_given_again(tmp_path):
     model = Model({"encoder": dilated}, walks)
     model.embedder.save(tmp_path)
     with pytest.raises(ValueError, match=r"user's own.*load\(path, encoder=\.\.\.\)"):
