@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn._saving.folder import BUNDLED
+from fei_sklearn._specs import max_epochs
 
 pytest.importorskip("sktime")
 from sktime.datasets import load_gunpoint
@@ -25,9 +26,9 @@ def test_each_has_a_card_and_a_recipe():
 
 
 def test_epochs_are_none_with_a_checkpoint_and_50_without():
-    assert FEIEmbedder()._most_epochs == 50
-    assert FEIEmbedder(pretrained="fei-tiny")._most_epochs == 0
-    assert FEIEmbedder(pretrained="fei-tiny", max_epochs=3)._most_epochs == 3
+    assert max_epochs(FEIEmbedder()) == 50
+    assert max_epochs(FEIEmbedder(pretrained="fei-tiny")) == 0
+    assert max_epochs(FEIEmbedder(pretrained="fei-tiny", max_epochs=3)) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import shutil
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -19,7 +18,6 @@ from quick import quick, run_python
 from safetensors.numpy import save
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._saving import folder as folders
 from fei_sklearn._saving.folder import (
     CONFIG,
     LIBRARY,
@@ -481,87 +479,3 @@ def test_every_flipped_bit_is_found(has_copy, tmp_path):
         with pytest.raises(ValueError, match=message):
             read_folder(tmp_path)
         (tmp_path / WEIGHTS).write_bytes(content)
-
-
-# Folders by name
-
-
-def test_an_unknown_name_lists_what_there_is(hub):
-    for name in ("no such name", "./no/such", "../name", "/no/such", "~/name", ""):
-        with pytest.raises(ValueError, match=r"There is no model.*'owner/name'.*bundled"):
-            FEIEmbedder.from_pretrained(name)
-    hub.snapshot_download.assert_not_called()
-
-
-def test_a_bundled_checkpoint_goes_by_its_name(plain, tmp_path, monkeypatch):
-    monkeypatch.setattr(folders, "BUNDLED", tmp_path)
-    plain.embedder.save(tmp_path / "small-walks")
-    plain.check(FEIEmbedder.from_pretrained("small-walks"))
-    with pytest.raises(ValueError, match=r"bundled checkpoints \['small-walks'\]"):
-        FEIEmbedder.from_pretrained("large-walks")
-
-
-def test_from_pretrained_takes_a_folder(plain, saved):
-    plain.check(FEIEmbedder.from_pretrained(saved))
-    plain.check(FEIEmbedder.from_pretrained(str(saved), device="cpu"))
-
-
-# Hubs
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """The hub's client with no network behind it; calls have to fit the real signatures."""
-    real = pytest.importorskip("huggingface_hub")
-    fake = mock.Mock(spec=["snapshot_download", "create_repo", "upload_folder"])
-    for name in fake._mock_methods:
-        setattr(fake, name, mock.create_autospec(getattr(real, name)))
-    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
-    return fake
-
-
-def test_from_pretrained_takes_an_id_of_the_hub(plain, saved, hub):
-    hub.snapshot_download.return_value = str(saved)
-    plain.check(FEIEmbedder.from_pretrained("owner/name"))
-    plain.check(quick(pretrained="owner/name", max_epochs=0).fit(plain.panel))
-    call = hub.snapshot_download.call_args
-    assert call.args == ("owner/name",)
-    assert sorted(call.kwargs["allow_patterns"]) == [CONFIG, WEIGHTS]
-
-
-def test_a_folder_comes_before_the_hub(plain, tmp_path, hub, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    plain.embedder.save("owner/name")
-    plain.check(FEIEmbedder.from_pretrained("owner/name"))
-    hub.snapshot_download.assert_not_called()
-
-
-def test_push_to_hub_uploads_what_save_writes(plain, tmp_path, hub):
-    def upload(*, folder_path, **kwargs):
-        shutil.copytree(folder_path, tmp_path / "uploaded")
-        return mock.Mock(repo_url="https://hub.example/owner/name")
-
-    hub.upload_folder.side_effect = upload
-    address = plain.embedder.push_to_hub("owner/name", private=True, token="secret")
-    assert address == "https://hub.example/owner/name"
-    hub.create_repo.assert_called_once_with(
-        "owner/name", private=True, exist_ok=True, token="secret"
-    )
-    call = hub.upload_folder.call_args.kwargs
-    assert (call["repo_id"], call["token"]) == ("owner/name", "secret")
-    assert not Path(call["folder_path"]).exists()
-    assert sorted(os.listdir(tmp_path / "uploaded")) == [CONFIG, WEIGHTS]
-    plain.check(FEIEmbedder.load(tmp_path / "uploaded"))
-
-
-def test_a_hub_that_does_not_answer(hub):
-    hub.snapshot_download.side_effect = OSError("no route\nto host")
-    with pytest.raises(ValueError, match=r"'owner/name' is neither a folder.*OSError: no route$"):
-        FEIEmbedder.from_pretrained("owner/name")
-
-
-@pytest.mark.parametrize("use", ["from_pretrained", "push_to_hub"])
-def test_without_the_hubs_client(use, plain, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ValueError, match=r"pip install 'fei-sklearn\[hub\]'"):
-        getattr(plain.embedder, use)("owner/name")
