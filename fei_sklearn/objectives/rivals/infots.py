@@ -335,7 +335,7 @@ def local_contrast(similarity: Tensor) -> Tensor:
     Tensor
         0-dim. The positive of a segment is the next one, and the positive of the last segment is
         the one before it. Negatives are neither the segment nor its neighbours; for the two
-        segments at the ends, they exclude the next but one, too, so that all segments have k - 3.
+        segments at the ends, they also exclude the next but one, so that all segments have k - 3.
     """
     k = similarity.shape[-1]
     last = k - 1
