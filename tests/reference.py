@@ -52,6 +52,17 @@ def weights_by_rule(name: str, shape: tuple[int, ...]) -> Array:
     return normal / np.sqrt(np.prod(shape[1:]))
 
 
+def set_weights_by_rule(module: Any) -> None:
+    """Replace all weights and statistics of a torch module by those of :func:`weights_by_rule`."""
+    state = {
+        name: value
+        if name.endswith("num_batches_tracked")
+        else value.new_tensor(weights_by_rule(name, tuple(value.shape)))
+        for name, value in module.state_dict().items()
+    }
+    module.load_state_dict(state)
+
+
 def digest(array: Array) -> Array:
     """Six numbers of an array: norm, product with a fixed random array, and four of its entries."""
     flat = np.asarray(array, np.float64).ravel()
