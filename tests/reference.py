@@ -1,8 +1,8 @@
-"""The method's formulas once more, in float64 NumPy, to hold the package against.
+"""The method's formulas in float64 NumPy, independent of the package.
 
-Nothing here is fast and nothing uses torch. Series are a *list* of arrays of shape (n_channels,
-n_timepoints), each of its own length, so that there is no padding to get wrong: batch norm takes
-its statistics over the concatenation of all series. Parameters are a dict from the names of the
+Nothing here is fast and nothing imports torch. Series are a *list* of arrays of shape (n_channels,
+n_timepoints), each of its own length, so that there is no padding: batch norm computes its
+statistics over the concatenation of all series. Parameters are a dict from the names of the
 package's state dict to arrays.
 """
 
@@ -19,15 +19,17 @@ Array = np.ndarray
 Series = list[Array]
 Parameters = dict[str, Array]
 
-N_STAGES, N_BLOCKS = 4, 2
-BATCH_NORM_EPS, BATCH_NORM_RATE = 1e-5, 0.1
+N_STAGES = 4
+N_BLOCKS = 2
+BATCH_NORM_EPS = 1e-5
+BATCH_NORM_RATE = 0.1
 
 
-# Arrays that both sides can compute
+# Weights and digests, which both sides can compute
 
 
 def arrays_of(state_dict: Mapping[str, Any]) -> Parameters:
-    """Float64 copies of a state dict's tensors."""
+    """Return float64 copies of a state dict's tensors."""
     return {
         name: np.array(value.detach().cpu().numpy(), np.float64)
         for name, value in state_dict.items()
@@ -35,11 +37,12 @@ def arrays_of(state_dict: Mapping[str, Any]) -> Parameters:
 
 
 def weights_by_rule(name: str, shape: tuple[int, ...]) -> Array:
-    """An array drawn from its own name: no weights need to be stored with golden numbers.
+    """Return an array drawn from its own name, so that golden numbers need no stored weights.
 
-    ``RandomState`` is frozen for good, unlike ``default_rng``, whose stream may change.
+    The stream of ``RandomState`` never changes, unlike the stream of ``default_rng``.
     """
-    normal = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
+    seed = zlib.crc32(name.encode())
+    normal = np.random.RandomState(seed).standard_normal(shape)
     *_, layer, kind = ("", *name.split("."))
     if kind == "prompts":
         return normal
@@ -54,114 +57,140 @@ def weights_by_rule(name: str, shape: tuple[int, ...]) -> Array:
 
 def set_weights_by_rule(module: Any) -> None:
     """Replace all weights and statistics of a torch module by those of :func:`weights_by_rule`."""
-    state = {
-        name: value
-        if name.endswith("num_batches_tracked")
-        else value.new_tensor(weights_by_rule(name, tuple(value.shape)))
-        for name, value in module.state_dict().items()
-    }
+    state = module.state_dict()
+    for name, value in state.items():
+        if not name.endswith("num_batches_tracked"):
+            rule = weights_by_rule(name, tuple(value.shape))
+            state[name] = value.new_tensor(rule)
     module.load_state_dict(state)
 
 
 def digest(array: Array) -> Array:
-    """Six numbers of an array: norm, product with a fixed random array, and four of its entries."""
+    """Return six numbers: norm, product with a fixed random array, and four of the entries."""
     flat = np.asarray(array, np.float64).ravel()
     n = flat.size
     probe = np.random.RandomState(n).standard_normal(n)
-    return np.array(
-        [np.linalg.norm(flat), flat @ probe, *flat[[0, n // 3, 2 * n // 3, n - 1]]], np.float64
-    )
+    norm = np.linalg.norm(flat)
+    product = flat @ probe
+    entries = flat[[0, n // 3, 2 * n // 3, n - 1]]
+    return np.array([norm, product, *entries])
 
 
 # Masks
 
 
 def n_positions(n_timepoints: int, kind: str = "discrete") -> int:
-    """Number of rfft bins, or of time points."""
-    return n_timepoints if kind == "temporal" else n_timepoints // 2 + 1
+    """Return the number of rfft bins, or of time points."""
+    if kind == "temporal":
+        return n_timepoints
+    return n_timepoints // 2 + 1
 
 
 def removed_range(mask_ratio: tuple[float, float], n_positions: int) -> tuple[int, int]:
-    """Fewest and most positions that a mask removes, both included."""
+    """Return the fewest and the most positions that a mask removes, both included."""
     low, high = mask_ratio
     return round(low * n_positions), round(high * n_positions)
 
 
 def target_series(series: Array, mask: Array, kind: str = "discrete") -> Array:
-    """One series (n_channels, n_timepoints) without what one mask (n_positions,) removes."""
+    """Return one series (n_channels, n_timepoints) without what one mask (n_positions,) removes."""
     if kind == "temporal":
         return series * mask
-    return np.fft.irfft(np.fft.rfft(series, axis=-1) * mask, n=series.shape[-1], axis=-1)
+    n_timepoints = series.shape[-1]
+    spectrum = np.fft.rfft(series) * mask
+    return np.fft.irfft(spectrum, n=n_timepoints)
 
 
 def mask_prompt(mask: Array, prompts: Array) -> Array:
-    """Sum of the removed positions' prompts over the root of their number."""
+    """Return the sum of the removed positions' prompts over the root of their number."""
     removed = 1.0 - mask
-    return removed @ prompts / (np.sqrt(removed.sum(axis=-1, keepdims=True)) + 1e-6)
+    n_removed = removed.sum(axis=-1, keepdims=True)
+    return removed @ prompts / (np.sqrt(n_removed) + 1e-6)
 
 
 def prompts_at(
     prompts: Array, n_timepoints: int, reference_length: int, kind: str = "discrete"
 ) -> Array:
-    """Prompts for series of another length, linear between those of the reference length.
+    """Return prompts for series of another length, linear between those of the reference length.
 
-    Positions are compared as frequencies in cycles per time point, or, where time points are
-    masked, as shares of the series' duration.
+    Positions are compared by their frequency in cycles per time point. Masked time points are
+    compared by their share of the series' duration.
     """
-    here, there = n_timepoints, reference_length
     if kind == "temporal":
-        here, there = max(here - 1, 1), max(there - 1, 1)
-    asked = np.arange(n_positions(n_timepoints, kind)) / here
-    known = np.arange(len(prompts)) / there
-    return np.stack([np.interp(asked, known, column) for column in prompts.T], axis=1)
+        duration = max(n_timepoints - 1, 1)
+        reference_duration = max(reference_length - 1, 1)
+    else:
+        duration = n_timepoints
+        reference_duration = reference_length
+    wanted = np.arange(n_positions(n_timepoints, kind)) / duration
+    known = np.arange(len(prompts)) / reference_duration
+    columns = [np.interp(wanted, known, column) for column in prompts.T]
+    return np.stack(columns, axis=1)
 
 
 # Layers
 
 
 def gelu(x: Array) -> Array:
-    """Exact GELU."""
+    """Return the exact GELU."""
     return 0.5 * x * (1.0 + erf(x / np.sqrt(2.0)))
 
 
 def linear(x: Array, params: Parameters, name: str) -> Array:
-    """Affine map of the last axis."""
-    return x @ params[f"{name}.weight"].T + params[f"{name}.bias"]
+    """Return an affine map of the last axis."""
+    weight = params[f"{name}.weight"]
+    bias = params[f"{name}.bias"]
+    return x @ weight.T + bias
 
 
 def conv1d(x: Array, weight: Array, stride: int = 1) -> Array:
-    """Cross-correlation of (in, T) with (out, in, k), zero padding of k // 2 on both sides."""
-    half = weight.shape[2] // 2
+    """Return the cross-correlation of (in, T) with (out, in, k), padded by k // 2 zeros."""
+    kernel_size = weight.shape[2]
+    half = kernel_size // 2
     padded = np.pad(x, ((0, 0), (half, half)))
-    starts = range(0, x.shape[1], stride)
-    windows = [padded[:, start : start + weight.shape[2]] for start in starts]
-    return np.stack([np.einsum("oik,ik->o", weight, window) for window in windows], axis=1)
+    columns = []
+    for start in range(0, x.shape[1], stride):
+        window = padded[:, start : start + kernel_size]
+        columns.append(np.einsum("oik,ik->o", weight, window))
+    return np.stack(columns, axis=1)
 
 
 def avg_pool(x: Array) -> Array:
-    """Means of pairs of steps; an odd last step is dropped."""
+    """Return means of pairs of steps, without an odd last step."""
     n_pairs = x.shape[1] // 2
-    return x[:, : 2 * n_pairs].reshape(len(x), n_pairs, 2).mean(axis=2)
+    pairs = x[:, : 2 * n_pairs].reshape(len(x), n_pairs, 2)
+    return pairs.mean(axis=2)
 
 
 def batch_norm(x: Series, params: Parameters, name: str, training: bool) -> Series:
-    """Batch norm over series and time. In training mode it moves `params`' running statistics."""
-    mean, variance = params[f"{name}.running_mean"], params[f"{name}.running_var"]
+    """Return the batch norm over series and time.
+
+    In training mode the running statistics in `params` move.
+    """
+    mean = params[f"{name}.running_mean"]
+    variance = params[f"{name}.running_var"]
     if training:
         values = np.concatenate(x, axis=1)
-        keep, unbiased = 1.0 - BATCH_NORM_RATE, values.var(axis=1, ddof=1)
-        params[f"{name}.running_mean"] = keep * mean + BATCH_NORM_RATE * values.mean(axis=1)
-        params[f"{name}.running_var"] = keep * variance + BATCH_NORM_RATE * unbiased
-        mean, variance = values.mean(axis=1), values.var(axis=1)
+        unbiased = values.var(axis=1, ddof=1)
+        params[f"{name}.running_mean"] = moved(mean, values.mean(axis=1))
+        params[f"{name}.running_var"] = moved(variance, unbiased)
+        mean = values.mean(axis=1)
+        variance = values.var(axis=1)
     scale = params[f"{name}.weight"] / np.sqrt(variance + BATCH_NORM_EPS)
-    return [(s - mean[:, None]) * scale[:, None] + params[f"{name}.bias"][:, None] for s in x]
+    bias = params[f"{name}.bias"]
+    return [(s - mean[:, None]) * scale[:, None] + bias[:, None] for s in x]
+
+
+def moved(running: Array, own: Array) -> Array:
+    """Return a running statistic after a batch."""
+    return (1.0 - BATCH_NORM_RATE) * running + BATCH_NORM_RATE * own
 
 
 # Encoder
 
 
 def residual_block(x: Series, params: Parameters, name: str, stride: int, training: bool) -> Series:
-    """conv - norm - GELU - conv - norm, plus the shortcut, then GELU."""
+    """Return conv - norm - GELU - conv - norm, plus the shortcut, then GELU."""
 
     def conv_norm(x: Series, conv: str, norm: str, stride: int) -> Series:
         weight = params[f"{name}.{conv}.weight"]
@@ -178,21 +207,26 @@ def residual_block(x: Series, params: Parameters, name: str, stride: int, traini
 def encode(
     series: Series, params: Parameters, *, prefix: str = "", stride: int = 2, training: bool = False
 ) -> list[Series]:
-    """Maps of the four stages. In training mode it moves `params`' running statistics."""
+    """Return the maps of the four stages.
+
+    In training mode the running statistics in `params` move.
+    """
     weight = params[f"{prefix}stem.conv.weight"]
-    x = batch_norm([conv1d(s, weight) for s in series], params, f"{prefix}stem.norm", training)
-    x = [avg_pool(gelu(s)) for s in x]
+    convolved = [conv1d(s, weight) for s in series]
+    normalised = batch_norm(convolved, params, f"{prefix}stem.norm", training)
+    x = [avg_pool(gelu(s)) for s in normalised]
     maps = []
     for stage in range(N_STAGES):
-        for block in range(N_BLOCKS):
+        strides = [stride, *[1] * (N_BLOCKS - 1)]
+        for block, block_stride in enumerate(strides):
             name = f"{prefix}blocks.{stage}.{block}"
-            x = residual_block(x, params, name, stride if block == 0 else 1, training)
+            x = residual_block(x, params, name, block_stride, training)
         maps.append(x)
     return maps
 
 
 def embed(series: Series, params: Parameters, prefix: str, stride: int, training: bool) -> Array:
-    """Mean over time of the last stage's map, of shape (n_samples, width)."""
+    """Return the mean over time of the last stage's map, of shape (n_samples, width)."""
     maps = encode(series, params, prefix=prefix, stride=stride, training=training)
     return np.stack([s.mean(axis=1) for s in maps[-1]])
 
@@ -201,7 +235,7 @@ def embed(series: Series, params: Parameters, prefix: str, stride: int, training
 
 
 class Reference(NamedTuple):
-    """Both branches and both losses; arrays have the shape (n_samples, n_targets, d)."""
+    """Inferences and losses of both branches; arrays have the shape (n_samples, n_targets, d)."""
 
     target: Array
     inferred_target: Array
@@ -217,8 +251,9 @@ class Reference(NamedTuple):
 
 
 def predictor(x: Array, params: Parameters, name: str) -> Array:
-    """Linear, GELU, linear."""
-    return linear(gelu(linear(x, params, f"{name}.0")), params, f"{name}.2")
+    """Return linear, GELU, linear."""
+    hidden = gelu(linear(x, params, f"{name}.0"))
+    return linear(hidden, params, f"{name}.2")
 
 
 def objective(
@@ -231,7 +266,7 @@ def objective(
     training: bool = True,
     prompts: Sequence[Array] | None = None,
 ) -> Reference:
-    """Losses of a batch; in training mode it moves `params`' running statistics.
+    """Return the losses of a batch. In training mode the running statistics in `params` move.
 
     Parameters
     ----------
@@ -242,18 +277,18 @@ def objective(
     params : dict of ndarray
         The objective's state dict.
     kind : {"discrete", "continuous", "temporal"}, default="discrete"
-        What is masked.
+        Kind of mask.
     stride : int, default=2
         Stride of the encoder's stages.
     training : bool, default=True
         Whether batch norm uses the batch's own statistics.
     prompts : sequence of ndarray of shape (n_positions, d), default=None
-        Prompts for each series; None takes the learned ones, for series of the reference length.
+        Prompts for each series. None means the learned ones, for series of the reference length.
 
     Returns
     -------
     Reference
-        Everything that is inferred, and the losses.
+        The inferences, their targets, and the losses.
     """
     if prompts is None:
         prompts = [params["prompts"]] * len(series)
@@ -281,10 +316,10 @@ def objective(
 
 
 def momentum_at(step: int, n_steps: int, start: float = 0.995) -> float:
-    """Linear from `start` at step 0 to 1 at the end of the run."""
+    """Return the momentum: linear from `start` at step 0 to 1 at the end of the run."""
     return start + step * (1.0 - start) / n_steps
 
 
 def moved_target(target: Array, online: Array, momentum: float) -> Array:
-    """Exponential moving average."""
+    """Return the exponential moving average."""
     return momentum * target + (1.0 - momentum) * online

@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from reference import n_positions as expected_positions
 from reference import removed_range, target_series
 from scipy import stats
+from tensors import padded, seeded
 
-from fei_sklearn.masking import MASK_KINDS, apply_mask, n_positions, sample_mask
+from fei_sklearn.masking import (
+    MASK_KINDS,
+    apply_mask,
+    check_mask_ratio,
+    n_positions,
+    sample_mask,
+)
 
 KINDS = ["discrete", "continuous", "temporal"]
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -22,26 +29,22 @@ ratios = st.tuples(st.floats(0, 0.99), st.floats(0, 0.99)).map(lambda pair: tupl
 SIGNIFICANCE = 1e-3
 
 
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def draw(n: int, n_positions: int, ratio: tuple[float, float], kind: str, seed: int) -> np.ndarray:
-    """`n` masks of one series, as an array (n, n_positions)."""
+    """Return masks of `n` series, as an array (n, n_positions)."""
     mask = sample_mask(n, n_positions, ratio, kind, generator=seeded(seed))
     assert mask.shape == (n, 1, n_positions)
     return mask[:, 0].numpy()
 
 
 def assert_uniform(values: np.ndarray, n_values: int) -> None:
-    """Chi-square test that integers are uniform on 0 .. n_values - 1."""
+    """Test by chi-square that integers are uniform on 0 .. n_values - 1."""
     counts = np.bincount(values, minlength=n_values)
     assert len(counts) == n_values
     assert stats.chisquare(counts).pvalue > SIGNIFICANCE
 
 
 def band_starts(removed: np.ndarray) -> np.ndarray:
-    """First removed position of each mask, after a check that what it removes is one band."""
+    """Return the first removed position of each mask, which must remove one band."""
     starts = removed.argmax(axis=1)
     ends = starts + removed.sum(axis=1)
     position = np.arange(removed.shape[1])
@@ -59,7 +62,8 @@ def test_mask_kinds() -> None:
 
 @pytest.mark.parametrize(("kind", "odd", "even"), [("discrete", 4, 5), ("temporal", 7, 8)])
 def test_n_positions(kind: str, odd: int, even: int) -> None:
-    assert (n_positions(7, kind), n_positions(8, kind)) == (odd, even)
+    assert n_positions(7, kind) == odd
+    assert n_positions(8, kind) == even
     assert n_positions(torch.tensor([7, 8]), kind).tolist() == [odd, even]
 
 
@@ -83,8 +87,10 @@ def test_masks_are_float_zeros_and_ones_within_the_range(
 @pytest.mark.parametrize("n_positions", [19, 90])
 def test_removed_count_is_uniform_on_the_inclusive_range(kind: str, n_positions: int) -> None:
     fewest, most = removed_range((0.1, 0.7), n_positions)
-    n_removed = (1 - draw(20_000, n_positions, (0.1, 0.7), kind, seed=1)).sum(axis=1).astype(int)
-    assert (n_removed.min(), n_removed.max()) == (fewest, most)
+    masks = draw(20_000, n_positions, (0.1, 0.7), kind, seed=1)
+    n_removed = (1 - masks).sum(axis=1).astype(int)
+    assert n_removed.min() == fewest
+    assert n_removed.max() == most
     assert_uniform(n_removed - fewest, most - fewest + 1)
 
 
@@ -99,14 +105,16 @@ def test_count_of_the_default_ratio_starts_at_nothing(kind: str) -> None:
 @few_examples
 def test_fixed_ratio_removes_pythons_round(kind: str, n_positions: int, ratio: float) -> None:
     mask = draw(4, n_positions, (ratio, ratio), kind, seed=3)
-    assert ((1 - mask).sum(axis=1) == round(ratio * n_positions)).all()
+    n_removed = (1 - mask).sum(axis=1)
+    assert (n_removed == round(ratio * n_positions)).all()
 
 
 @kinds
-def test_halves_round_to_even_as_in_python(kind: str) -> None:
-    for size, n_removed in ((5, 2), (7, 4), (9, 4), (11, 6)):
-        mask = draw(3, size, (0.5, 0.5), kind, seed=4)
-        assert ((1 - mask).sum(axis=1) == n_removed).all()
+@pytest.mark.parametrize(("size", "expected"), [(5, 2), (7, 4), (9, 4), (11, 6)])
+def test_halves_round_to_even_as_in_python(kind: str, size: int, expected: int) -> None:
+    mask = draw(3, size, (0.5, 0.5), kind, seed=4)
+    n_removed = (1 - mask).sum(axis=1)
+    assert (n_removed == expected).all()
 
 
 @kinds
@@ -119,10 +127,12 @@ def test_a_number_means_from_zero(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["discrete", "temporal"])
 def test_every_position_is_removed_equally_often(kind: str) -> None:
     mask = draw(20_000, 23, (0.0, 0.7), kind, seed=6)
-    # of each mask one removed position at most, because those of one mask are not independent
-    removed = mask[mask.min(axis=1) == 0] == 0
+    # one removed position per mask: positions of one mask are not independent
+    removes_any = mask.min(axis=1) == 0
+    removed = mask[removes_any] == 0
     noise = np.random.default_rng(6).random(removed.shape)
-    assert_uniform(np.where(removed, noise, -1.0).argmax(axis=1), 23)
+    chosen = np.where(removed, noise, -1.0).argmax(axis=1)
+    assert_uniform(chosen, 23)
 
 
 @pytest.mark.parametrize("kind", ["discrete", "temporal"])
@@ -141,7 +151,8 @@ def test_continuous_band_starts_anywhere_it_fits() -> None:
 
 def test_continuous_band_of_random_width_starts_anywhere_it_fits() -> None:
     removed = draw(30_000, 12, (0.1, 0.7), "continuous", seed=9) == 0
-    widths, starts = removed.sum(axis=1), band_starts(removed)
+    widths = removed.sum(axis=1)
+    starts = band_starts(removed)
     for width in np.unique(widths):
         assert_uniform(starts[widths == width], 12 - width + 1)
 
@@ -149,15 +160,19 @@ def test_continuous_band_of_random_width_starts_anywhere_it_fits() -> None:
 @kinds
 def test_targets_and_samples_have_masks_of_their_own(kind: str) -> None:
     mask = sample_mask(200, 30, (0.3, 0.5), kind, n_targets=2, generator=seeded(10))
-    assert (mask[:, 0] != mask[:, 1]).any(dim=1).float().mean() > 0.9
-    assert (mask[1:, 0] != mask[:-1, 0]).any(dim=1).float().mean() > 0.9
+    targets_differ = (mask[:, 0] != mask[:, 1]).any(dim=1)
+    samples_differ = (mask[1:, 0] != mask[:-1, 0]).any(dim=1)
+    assert targets_differ.float().mean() > 0.9
+    assert samples_differ.float().mean() > 0.9
 
 
 @kinds
 def test_same_seed_same_masks_and_a_generator_moves_on(kind: str) -> None:
     generator = seeded(11)
-    first, second = (sample_mask(20, 30, kind=kind, generator=generator) for _ in range(2))
-    assert torch.equal(first, sample_mask(20, 30, kind=kind, generator=seeded(11)))
+    first = sample_mask(20, 30, kind=kind, generator=generator)
+    second = sample_mask(20, 30, kind=kind, generator=generator)
+    again = sample_mask(20, 30, kind=kind, generator=seeded(11))
+    assert torch.equal(first, again)
     assert not torch.equal(first, second)
 
 
@@ -177,20 +192,22 @@ def test_unequal_lengths_remove_within_their_own_positions(kind: str) -> None:
     for size in (2, 9, 30):
         rows = mask[sizes == size]
         assert (rows[:, :, size:] == 1).all()
-        n_removed = (1 - rows).sum(dim=-1).to(torch.long).flatten().numpy()
+        n_removed = (1 - rows).sum(dim=-1).long().flatten().numpy()
         fewest, most = removed_range((0.2, 0.7), size)
         assert_uniform(n_removed - fewest, most - fewest + 1)
-        assert (rows[:, :, :size] == 0).any(dim=0).all()  # any position may go
+        ever_removed = (rows[:, :, :size] == 0).any(dim=0)
+        assert ever_removed.all()
 
 
 def test_unequal_lengths_remove_every_position_of_a_row_equally_often() -> None:
     sizes = torch.tensor([7, 19]).repeat(10_000)
     mask = sample_mask(len(sizes), sizes, (0.3, 0.3), generator=seeded(13))[:, 0]
     n_removed = (1 - mask[sizes == 7, :7]).sum(dim=0).numpy()
-    assert (n_removed.sum() / 10_000) == round(0.3 * 7) == 2
+    assert n_removed.sum() / 10_000 == round(0.3 * 7) == 2
+    expected = 20_000 / 7
+    statistic = ((n_removed - expected) ** 2).sum() / expected
     # without replacement: the statistic is 5/6 of a chi-square with 6 degrees of freedom
-    statistic = ((n_removed - 20_000 / 7) ** 2).sum() / (20_000 / 7) / (5 / 6)
-    assert stats.chi2.sf(statistic, 6) > SIGNIFICANCE
+    assert stats.chi2.sf(statistic / (5 / 6), 6) > SIGNIFICANCE
 
 
 @pytest.mark.parametrize(
@@ -208,27 +225,37 @@ def test_invalid_kind_is_named() -> None:
         sample_mask(3, 10, kind="spectral")
 
 
-# What they remove
+@pytest.mark.parametrize("ratio", ["half", (0.1,), (0.1, 0.2, 0.3), None])
+def test_ratios_of_another_type_are_named(ratio: object) -> None:
+    with pytest.raises(TypeError, match="mask_ratio must be a number or a pair") as raised:
+        check_mask_ratio(ratio)
+    assert repr(ratio) in str(raised.value)
+
+
+# What masks remove
 
 
 def panel(n: int, n_channels: int, n_timepoints: int, seed: int = 0) -> torch.Tensor:
-    """Float64 series that are neither centred nor periodic."""
-    x = np.random.default_rng(seed).normal(size=(n, n_channels, n_timepoints))
-    return torch.from_numpy(x + np.linspace(0, 3, n_timepoints))
+    """Return float64 series that are neither centred nor periodic."""
+    generator = np.random.default_rng(seed)
+    noise = generator.normal(size=(n, n_channels, n_timepoints))
+    trend = np.linspace(0, 3, n_timepoints)
+    return torch.from_numpy(noise + trend)
 
 
 @kinds
 @given(n_timepoints=lengths_of_series, n_channels=st.integers(1, 3))
 @few_examples
 def test_mask_of_ones_is_the_identity(kind: str, n_timepoints: int, n_channels: int) -> None:
-    x = panel(2, n_channels, n_timepoints)
+    series = panel(2, n_channels, n_timepoints)
     mask = torch.ones(2, 3, expected_positions(n_timepoints, kind))
     for dtype, tolerance in ((torch.float32, 1e-6), (torch.float64, 1e-12)):
-        same = apply_mask(x.to(dtype), mask, kind)
+        x = series.to(dtype)
+        same = apply_mask(x, mask, kind)
         assert same.shape == (2, 3, n_channels, n_timepoints)
         assert same.dtype == dtype
-        error = (same - x.to(dtype)[:, None]).abs().max()
-        assert error <= tolerance * x.abs().max()
+        error = (same - x[:, None]).abs().max()
+        assert error <= tolerance * series.abs().max()
 
 
 @kinds
@@ -246,7 +273,7 @@ def test_all_channels_lose_what_numpy_removes(kind: str, n_timepoints: int, seed
 
 
 @pytest.mark.parametrize("n_timepoints", [2, 3, 20, 21])
-def test_spectrum_of_a_target_lacks_the_removed_bins_alone(n_timepoints: int) -> None:
+def test_the_spectrum_of_a_target_lacks_the_removed_bins_alone(n_timepoints: int) -> None:
     x = panel(4, 2, n_timepoints)
     mask = sample_mask(4, n_timepoints // 2 + 1, (0.4, 0.6), generator=seeded(14))
     spectrum = torch.fft.rfft(apply_mask(x, mask))[:, 0]
@@ -256,15 +283,17 @@ def test_spectrum_of_a_target_lacks_the_removed_bins_alone(n_timepoints: int) ->
 
 
 def test_masking_twice_is_masking_once() -> None:
-    x, mask = panel(3, 1, 33), sample_mask(3, 17, (0.5, 0.5), generator=seeded(15))
-    once = apply_mask(x, mask)
-    torch.testing.assert_close(apply_mask(once[:, 0], mask), once, rtol=1e-10, atol=1e-12)
+    mask = sample_mask(3, 17, (0.5, 0.5), generator=seeded(15))
+    once = apply_mask(panel(3, 1, 33), mask)
+    twice = apply_mask(once[:, 0], mask)
+    torch.testing.assert_close(twice, once, rtol=1e-10, atol=1e-12)
 
 
-def test_input_is_left_as_it_was() -> None:
-    x, mask = panel(2, 1, 9), torch.zeros(2, 1, 5)
+def test_the_input_does_not_change() -> None:
+    x = panel(2, 1, 9)
     before = x.clone()
-    assert apply_mask(x, mask).abs().max() < 1e-12
+    targets = apply_mask(x, torch.zeros(2, 1, 5))
+    assert targets.abs().max() < 1e-12
     assert torch.equal(x, before)
 
 
@@ -272,16 +301,18 @@ def test_input_is_left_as_it_was() -> None:
 @given(lengths=st.lists(st.integers(2, 40), min_size=1, max_size=5))
 @few_examples
 def test_unequal_lengths_equal_single_rows(kind: str, lengths: list[int]) -> None:
-    n, longest = len(lengths), max(lengths)
-    x = panel(n, 2, longest)
-    x *= torch.arange(longest) < torch.tensor(lengths)[:, None, None]
-    sizes = n_positions(torch.tensor(lengths), kind)
+    n = len(lengths)
+    longest = max(lengths)
+    time_points = torch.tensor(lengths)
+    x = padded(panel(n, 2, longest), time_points)
+    sizes = n_positions(time_points, kind)
     mask = sample_mask(n, sizes, (0.2, 0.7), kind, n_targets=2, generator=seeded(16))
-    targets = apply_mask(x, mask, kind, lengths=torch.tensor(lengths))
+    targets = apply_mask(x, mask, kind, lengths=time_points)
     assert targets.shape == (n, 2, 2, longest)
     for i, length in enumerate(lengths):
+        series = x[i : i + 1, :, :length]
         own_mask = mask[i : i + 1, :, : sizes[i]]
-        alone = apply_mask(x[i : i + 1, :, :length], own_mask, kind)[0]
+        alone = apply_mask(series, own_mask, kind)[0]
         torch.testing.assert_close(targets[i, :, :, :length], alone, rtol=1e-10, atol=1e-12)
         assert (targets[i, :, :, length:] == 0).all()
 
@@ -289,7 +320,7 @@ def test_unequal_lengths_equal_single_rows(kind: str, lengths: list[int]) -> Non
 @pytest.mark.parametrize("kind", ["discrete", "continuous"])
 def test_padding_wider_than_the_longest_series_stays_zero(kind: str) -> None:
     lengths = torch.tensor([5, 8])
-    x = panel(2, 1, 12) * (torch.arange(12) < lengths[:, None, None])
+    x = padded(panel(2, 1, 12), lengths)
     mask = sample_mask(2, n_positions(lengths, kind), (0.5, 0.5), kind, generator=seeded(17))
     targets = apply_mask(x, mask, kind, lengths=lengths)
     assert (targets[:, :, :, 8:] == 0).all()
@@ -298,10 +329,10 @@ def test_padding_wider_than_the_longest_series_stays_zero(kind: str) -> None:
 
 
 @kinds
-def test_garbage_in_the_padding_has_no_influence(kind: str) -> None:
+def test_padding_has_no_influence(kind: str) -> None:
     lengths = torch.tensor([6, 11])
     x = panel(2, 2, 11)
-    clean = x * (torch.arange(11) < lengths[:, None, None])
     mask = sample_mask(2, n_positions(lengths, kind), (0.5, 0.5), kind, generator=seeded(18))
-    targets = (apply_mask(rows, mask, kind, lengths=lengths) for rows in (x, clean))
-    torch.testing.assert_close(*targets, rtol=0, atol=0)
+    of_dirty = apply_mask(x, mask, kind, lengths=lengths)
+    of_clean = apply_mask(padded(x, lengths), mask, kind, lengths=lengths)
+    torch.testing.assert_close(of_dirty, of_clean, rtol=0, atol=0)
