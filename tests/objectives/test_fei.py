@@ -1,4 +1,4 @@
-"""FEI's losses, prompts, stop-gradients and momentum copies, against NumPy."""
+"""FEI's losses, prompts, momentum copies and initial weights, against NumPy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import pytest
 import reference
 import torch
 from scipy import stats
+from small_fei import (
+    N_TIMEPOINTS,
+    WIDTH,
+    build_fei,
+    draw,
+    panel,
+    reference_losses,
+    trained_parameters,
+)
 from tensors import padded, seeded
 from torch import Tensor, nn
 
@@ -18,56 +27,9 @@ from fei_sklearn.masking import apply_mask, n_positions, sample_mask
 from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.training.schedules import momentum_at
 
-WIDTH = 16
-N_TIMEPOINTS = 37
-N_CHANNELS = 3
 kinds = pytest.mark.parametrize("kind", ["discrete", "continuous", "temporal"])
 n_targets_cases = pytest.mark.parametrize("n_targets", [1, 3])
 modes = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-
-
-def build(kind: str = "discrete", n_targets: int = 1, stride: int = 2) -> FEIObjective:
-    """Return float64; weights, statistics and momentum copies all differ from initialisation."""
-    fei = FEIObjective(
-        FEIEncoder(N_CHANNELS, WIDTH, stride),
-        width=WIDTH,
-        n_timepoints=N_TIMEPOINTS,
-        mask_kind=kind,
-        n_targets=n_targets,
-    )
-    reference.set_weights_by_rule(fei.double())
-    return fei.train()
-
-
-def panel(n: int, n_timepoints: int = N_TIMEPOINTS) -> Tensor:
-    generator = np.random.default_rng(0)
-    series = generator.normal(size=(n, N_CHANNELS, n_timepoints))
-    return torch.from_numpy(series)
-
-
-def draw(kind: str = "discrete", n_targets: int = 1) -> Tensor:
-    size = n_positions(N_TIMEPOINTS, kind)
-    return sample_mask(5, size, (0.0, 0.7), kind, n_targets=n_targets, generator=seeded(1))
-
-
-def reference_losses(
-    fei: FEIObjective,
-    x: Tensor,
-    masks: Tensor,
-    params: reference.Parameters,
-    **options: object,
-) -> reference.Reference:
-    own_masks = list(masks.numpy().astype(np.float64))
-    return reference.objective(list(x.numpy()), own_masks, params, kind=fei.mask_kind, **options)
-
-
-def trained_parameters(fei: nn.Module, *prefixes: str) -> dict[str, nn.Parameter]:
-    """Return trained parameters, or those of them whose names begin with one of the prefixes."""
-    return {
-        name: parameter
-        for name, parameter in fei.named_parameters()
-        if parameter.requires_grad and name.startswith(prefixes or "")
-    }
 
 
 # Losses
@@ -77,7 +39,7 @@ def trained_parameters(fei: nn.Module, *prefixes: str) -> dict[str, nn.Parameter
 @n_targets_cases
 @modes
 def test_losses_are_the_references(kind: str, n_targets: int, training: bool) -> None:
-    fei = build(kind, n_targets).train(training)
+    fei = build_fei(kind, n_targets).train(training)
     x = panel(5)
     masks = draw(kind, n_targets)
     params = reference.arrays_of(fei.state_dict())
@@ -92,7 +54,7 @@ def test_losses_are_the_references(kind: str, n_targets: int, training: bool) ->
 @kinds
 @n_targets_cases
 def test_inferences_are_the_references(kind: str, n_targets: int) -> None:
-    fei = build(kind, n_targets, stride=1)
+    fei = build_fei(kind, n_targets, stride=1)
     x = panel(5)
     masks = draw(kind, n_targets)
     params = reference.arrays_of(fei.state_dict())
@@ -108,8 +70,8 @@ def test_equal_lengths_change_nothing(kind: str) -> None:
     x = panel(5)
     masks = draw(kind, 2)
     lengths = torch.full((5,), N_TIMEPOINTS)
-    without_lengths = build(kind, 2)(x, masks=masks)
-    with_lengths = build(kind, 2)(x, lengths, masks=masks)
+    without_lengths = build_fei(kind, 2)(x, masks=masks)
+    with_lengths = build_fei(kind, 2)(x, lengths, masks=masks)
     for actual, expected in zip(with_lengths, without_lengths, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-9, atol=0)
 
@@ -121,7 +83,7 @@ def test_losses_of_series_of_unequal_length(kind: str, n_targets: int) -> None:
     x = padded(panel(5, 50), lengths)
     sizes = n_positions(lengths, kind)
     masks = sample_mask(5, sizes, (0.1, 0.7), kind, n_targets=n_targets, generator=seeded(2))
-    fei = build(kind, n_targets)
+    fei = build_fei(kind, n_targets)
     params = reference.arrays_of(fei.state_dict())
     series = []
     own_masks = []
@@ -138,7 +100,7 @@ def test_losses_of_series_of_unequal_length(kind: str, n_targets: int) -> None:
 
 
 def test_masks_come_from_the_generator_alone() -> None:
-    fei = build(n_targets=2).eval()
+    fei = build_fei(n_targets=2).eval()
     x = panel(5)
     before = torch.get_rng_state()
     first = fei(x, generator=seeded(3)).loss.item()
@@ -150,7 +112,7 @@ def test_masks_come_from_the_generator_alone() -> None:
 
 @kinds
 def test_drawn_masks_have_the_ratio_and_kind_of_the_objective(kind: str) -> None:
-    fei = build(kind, n_targets=2).eval()
+    fei = build_fei(kind, n_targets=2).eval()
     fei.mask_ratio = (0.4, 0.4)
     size = n_positions(N_TIMEPOINTS, kind)
     masks = sample_mask(5, size, (0.4, 0.4), kind, n_targets=2, generator=seeded(5))
@@ -181,7 +143,7 @@ def test_unexplained_is_the_mean_share_of_the_variance_left() -> None:
 
 @kinds
 def test_mask_prompt(kind: str) -> None:
-    fei = build(kind)
+    fei = build_fei(kind)
     masks = draw(kind, 3)
     prompts = fei.prompts.detach().numpy()
     actual = fei.mask_prompt(masks)
@@ -191,7 +153,7 @@ def test_mask_prompt(kind: str) -> None:
 
 
 def test_a_mask_that_removes_nothing_has_a_zero_prompt_and_finite_gradients() -> None:
-    fei = build()
+    fei = build_fei()
     masks = torch.ones(5, 1, 19)
     assert not fei.mask_prompt(masks).detach().any()
     fei(panel(5), masks=masks).loss.backward()
@@ -202,7 +164,7 @@ def test_a_mask_that_removes_nothing_has_a_zero_prompt_and_finite_gradients() ->
 
 @pytest.mark.parametrize("n_removed", [1, 4, 9, 19])
 def test_the_size_of_a_prompt_grows_with_the_root_of_the_number(n_removed: int) -> None:
-    fei = build()
+    fei = build_fei()
     masks = torch.ones(1, 1, 19)
     masks[:, :, :n_removed] = 0
     with torch.no_grad():
@@ -214,7 +176,7 @@ def test_the_size_of_a_prompt_grows_with_the_root_of_the_number(n_removed: int) 
 @kinds
 @pytest.mark.parametrize("n_timepoints", [2, 3, 20, 36, 37, 38, 74, 111])
 def test_prompts_of_another_length_are_interpolated(kind: str, n_timepoints: int) -> None:
-    fei = build(kind)
+    fei = build_fei(kind)
     size = n_positions(n_timepoints, kind)
     one_removed = 1 - torch.eye(size)[:, None]  # one position per mask
     actual = fei.mask_prompt(one_removed, n_timepoints)[:, 0].detach().numpy()
@@ -225,7 +187,7 @@ def test_prompts_of_another_length_are_interpolated(kind: str, n_timepoints: int
 
 @kinds
 def test_prompts_of_unequal_lengths_are_those_of_each_row(kind: str) -> None:
-    fei = build(kind)
+    fei = build_fei(kind)
     lengths = torch.tensor([37, 20, 50])
     sizes = n_positions(lengths, kind)
     masks = sample_mask(3, sizes, 0.7, kind, n_targets=2, generator=seeded(6))
@@ -234,99 +196,6 @@ def test_prompts_of_unequal_lengths_are_those_of_each_row(kind: str) -> None:
         own_mask = masks[i : i + 1, :, : sizes[i]]
         alone = fei.mask_prompt(own_mask, length)
         torch.testing.assert_close(together[i : i + 1], alone)
-
-
-# Gradients
-
-
-def assert_no_gradient(loss: Tensor, parameters: dict[str, nn.Parameter]) -> None:
-    assert parameters
-    gradients = torch.autograd.grad(
-        loss,
-        list(parameters.values()),
-        retain_graph=True,
-        allow_unused=True,
-    )
-    for name, gradient in zip(parameters, gradients, strict=True):
-        assert gradient is None or not gradient.any(), name
-
-
-def assert_gradient(loss: Tensor, parameters: dict[str, nn.Parameter]) -> None:
-    gradients = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True)
-    for name, gradient in zip(parameters, gradients, strict=True):
-        assert gradient.abs().max() > 1e-6, name
-
-
-@kinds
-def test_each_loss_trains_its_own_parameters_alone(kind: str) -> None:
-    fei = build(kind, 2)
-    losses = fei(panel(5), masks=draw(kind, 2))
-    embeds = trained_parameters(fei, "encoder.", "projector.", "embedding_predictor.")
-    infers_masks = trained_parameters(fei, "prompts", "mask_predictor.")
-    assert embeds.keys() | infers_masks.keys() == trained_parameters(fei).keys()
-    assert_gradient(losses.embedding_loss, embeds)
-    assert_no_gradient(losses.embedding_loss, infers_masks)
-    assert_gradient(losses.mask_loss, infers_masks)
-    assert_no_gradient(losses.mask_loss, embeds)
-
-
-def test_momentum_copies_are_not_trained() -> None:
-    fei = build()
-    fei(panel(5), masks=draw()).loss.backward()
-    for name, parameter in fei.named_parameters():
-        is_copy = name.startswith(("target_encoder.", "target_projector."))
-        assert parameter.requires_grad is not is_copy, name
-        assert (parameter.grad is None) is is_copy, name
-
-
-def test_targets_have_no_gradient_even_if_the_copies_require_one() -> None:
-    fei = build(n_targets=2)
-    fei.target_encoder.requires_grad_(True)
-    fei.target_projector.requires_grad_(True)
-    losses = fei(panel(5), masks=draw(n_targets=2))
-    copies = trained_parameters(fei, "target_encoder.", "target_projector.")
-    assert_no_gradient(losses.loss, copies)
-
-
-@pytest.mark.parametrize(
-    ("prefix", "loss_name"),
-    [
-        ("encoder.", "embedding_loss"),
-        ("projector.", "embedding_loss"),
-        ("embedding_predictor.", "embedding_loss"),
-        ("mask_predictor.", "mask_loss"),
-        ("prompts", "mask_loss"),
-    ],
-)
-def test_gradients_are_the_slopes_of_the_reference(prefix: str, loss_name: str) -> None:
-    """Along a random direction. Parameters of one loss alone need no stop-gradient in NumPy."""
-    fei = build(n_targets=2)
-    x = panel(5)
-    masks = draw(n_targets=2)
-    params = reference.arrays_of(fei.state_dict())
-    parameters = trained_parameters(fei, prefix)
-    directions = {
-        name: reference.weights_by_rule(f"direction {name}", parameter.shape)
-        for name, parameter in parameters.items()
-    }
-
-    def value(step: float) -> float:
-        moved = dict(params)
-        for name, direction in directions.items():
-            moved[name] = params[name] + step * direction
-        return getattr(reference_losses(fei, x, masks, moved), loss_name)
-
-    # central differences of fourth order
-    h = 1e-5
-    near = value(h) - value(-h)
-    far = value(2 * h) - value(-2 * h)
-    slope = (8 * near - far) / (12 * h)
-
-    fei(x, masks=masks).loss.backward()
-    actual = 0.0
-    for name, parameter in parameters.items():
-        actual += np.sum(parameter.grad.numpy() * directions[name])
-    np.testing.assert_allclose(actual, slope, rtol=1e-6)
 
 
 # Momentum copies and batch-norm statistics
@@ -344,7 +213,7 @@ def test_momentum_grows_linearly_to_one(start: float) -> None:
 
 @pytest.mark.parametrize("momentum", [0.0, 0.3, 0.995, 1.0])
 def test_update_moves_the_parameters_of_the_copies_alone(momentum: float) -> None:
-    fei = build()
+    fei = build_fei()
     before = reference.arrays_of(fei.state_dict())
     fei.update_target(momentum)
     after = reference.arrays_of(fei.state_dict())
@@ -361,7 +230,7 @@ def test_update_moves_the_parameters_of_the_copies_alone(momentum: float) -> Non
 @kinds
 @n_targets_cases
 def test_statistics_come_from_the_input_of_each_encoder(kind: str, n_targets: int) -> None:
-    fei = build(kind, n_targets)
+    fei = build_fei(kind, n_targets)
     x = panel(5)
     masks = draw(kind, n_targets)
     online = copy.deepcopy(fei.encoder)
@@ -380,7 +249,7 @@ def test_statistics_come_from_the_input_of_each_encoder(kind: str, n_targets: in
 
 @kinds
 def test_statistics_are_the_references(kind: str) -> None:
-    fei = build(kind, 2)
+    fei = build_fei(kind, 2)
     x = panel(5)
     masks = draw(kind, 2)
     params = reference.arrays_of(fei.state_dict())
@@ -392,7 +261,7 @@ def test_statistics_are_the_references(kind: str) -> None:
 
 
 def test_evaluation_moves_nothing() -> None:
-    fei = build(n_targets=2).eval()
+    fei = build_fei(n_targets=2).eval()
     before = copy.deepcopy(fei.state_dict())
     fei(panel(5), masks=draw(n_targets=2))
     for name, value in fei.state_dict().items():
