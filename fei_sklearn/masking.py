@@ -1,4 +1,4 @@
-"""Frequency and time masks, which remove parts of a series to make its target series.
+"""Frequency and time masks, which turn a series into its target series.
 
 A mask is 1 where it keeps and 0 where it removes. New masks are drawn for every batch, for all its
 series at once, on the device of the batch, from an explicit generator.

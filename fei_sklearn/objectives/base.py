@@ -102,7 +102,7 @@ class Objective(nn.Module, ABC):
 class PretrainingObjective(Objective):
     """Objective that trains an encoder without labels.
 
-    Subclasses take ``(encoder, *, width, n_timepoints, generator, **options)``: the encoder, the
+    Subclasses accept ``(encoder, *, width, n_timepoints, generator, **options)``: the encoder, the
     number of its features, the length of the series, the source of initial weights on the CPU, and
     the arguments that the class attribute `options` lists.
 

@@ -16,9 +16,9 @@ Encoder = TypeVar("Encoder", bound=nn.Module)
 class Rival(PretrainingObjective):
     """Objective without momentum copies, whose fitted encoder is all that a readout needs.
 
-    Subclasses take ``(encoder, *, width, n_channels, n_timepoints, generator)``. Their forward pass
-    takes ``(x, lengths, *, generator)`` and draws its views from `generator` alone, in training and
-    in evaluation.
+    Subclasses accept ``(encoder, *, width, n_channels, n_timepoints, generator)``. Their forward
+    pass accepts ``(x, lengths, *, generator)`` and draws its views from `generator` alone, in
+    training and in evaluation.
     """
 
     options = ("n_channels",)

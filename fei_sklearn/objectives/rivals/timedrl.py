@@ -97,7 +97,7 @@ class PatchEncoder(nn.Module):
         n_timepoints = x.shape[-1]
         if not self.patch_size <= n_timepoints <= self.n_timepoints:
             raise ValueError(
-                f"This TimeDRL model takes series of {self.patch_size} to {self.n_timepoints} time "
+                f"This TimeDRL model accepts series of {self.patch_size} to {self.n_timepoints} time "
                 f"points, got {n_timepoints}: cut or pad them, or fit a model on longer series."
             )
         windows = x.unfold(-1, self.patch_size, HOP)
@@ -213,7 +213,7 @@ class TimeDRLObjective(Rival):
         Raises
         ------
         ValueError
-            If `lengths` are given, or if the encoder does not take series of this length.
+            If `lengths` are given, or if the encoder does not accept series of this length.
         """
         check_one_length(lengths, self.name)
         patches = self.encoder.patches(x)

@@ -88,7 +88,7 @@ def test_a_short_series_is_one_patch() -> None:
 @pytest.mark.parametrize("n_timepoints", [15, 179])
 def test_series_without_positions_are_refused(n_timepoints: int) -> None:
     encoder = build_rival("timedrl", n_channels=1, n_timepoints=178).encoder
-    message = f"takes series of 16 to 178 time points, got {n_timepoints}"
+    message = f"accepts series of 16 to 178 time points, got {n_timepoints}"
     with pytest.raises(ValueError, match=message):
         encoder(noise(2, 1, n_timepoints))
 
