@@ -97,8 +97,8 @@ class PatchEncoder(nn.Module):
         n_timepoints = x.shape[-1]
         if not self.patch_size <= n_timepoints <= self.n_timepoints:
             raise ValueError(
-                f"This TimeDRL model accepts series of {self.patch_size} to {self.n_timepoints} time "
-                f"points, got {n_timepoints}: cut or pad them, or fit a model on longer series."
+                f"This TimeDRL model accepts series of {self.patch_size} to {self.n_timepoints} "
+                f"time points, got {n_timepoints}: cut or pad them, or fit a new model."
             )
         windows = x.unfold(-1, self.patch_size, HOP)
         return windows.transpose(1, 2).flatten(2)

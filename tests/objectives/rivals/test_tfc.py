@@ -40,6 +40,15 @@ def test_poly_nt_xent(
     torch.testing.assert_close(tfc.poly_nt_xent(5 * u, v), tfc.poly_nt_xent(u, v))
 
 
+def test_the_polynomial_term_is_a_mean_over_anchors() -> None:
+    u = noise(3, 4)
+    v = noise(3, 4, seed=1)
+    rows = two_views(u, v, kind="cosine", temperature=0.5).numpy()
+    expected = rows.mean() + 1 - 3 / 5 * np.exp(-rows).mean()
+    actual = tfc.poly_nt_xent(u, v, 0.5)
+    assert math.isclose(float(actual), expected, rel_tol=1e-12)
+
+
 def test_amplitudes_are_those_of_all_frequencies() -> None:
     x = noise(200, 2, 50)
     expected = np.abs(np.fft.fft(x.numpy()))
