@@ -1,4 +1,4 @@
-"""What bfloat16 changes: embeddings and probes after pretraining in it, beside float32.
+"""Embeddings and probes after pretraining in bfloat16, beside float32.
 
     python benchmarks/precision.py [--data FOLDER] [--encoder tiny] [--epochs 20] [--seeds 2]
 

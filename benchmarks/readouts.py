@@ -118,7 +118,7 @@ def features(
 
 
 def inner_products(train: Tensor, test: Tensor) -> np.ndarray:
-    """Return inner products of standardised features, the rows of training above those of test."""
+    """Return inner products of standardised features, training rows above test rows."""
     centre = train.mean(dim=0)
     scale = train.std(dim=0, correction=0)
     is_kept = scale > 1e-10
@@ -226,7 +226,7 @@ def accuracies(encoder: torch.nn.Module, split: Split, n_timepoints: int) -> lis
 
 
 def draw_split(path: Path, most: int) -> Split:
-    """Draw from both parts of a set, half as many if its series are long."""
+    """Draw from both parts of a set, half the number if its series are long."""
     dataset = load_dataset(path)
     rng = np.random.default_rng(0)
     if dataset.X_train.shape[-1] > 1000:

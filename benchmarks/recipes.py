@@ -1,4 +1,4 @@
-"""What a pretraining recipe is worth: corpus, masks, schedule and width, at equal steps.
+"""Pretraining recipes at equal steps: corpus, masks, schedule and width.
 
     python benchmarks/recipes.py DIR --sets ... --variants base real both --real FOLDER ...
 

@@ -1,4 +1,4 @@
-"""What a step costs, in parameters, bytes and operations, and what a network has to carry.
+"""Cost of a step in parameters, bytes and operations, and the bytes a network has to carry.
 
     python benchmarks/scaling.py                       # the table, counted on this machine
     python benchmarks/scaling.py --processes 2         # steps a second of 1 and 2 processes here
