@@ -1,7 +1,7 @@
 """Self-supervised embeddings of time series behind scikit-learn's API.
 
 :class:`FEIEmbedder` pretrains FEI (Frequency-masked Embedding Inference, AAAI 2025) inside `fit`;
-its `transform` gives one vector a series.
+its `transform` returns one vector per series.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ try:
 except PackageNotFoundError:  # a checkout that was not installed
     __version__ = "0+unknown"
 
-#: Public name -> module. Loaded on first use: torch takes a second or two to import.
+#: Module of each public name, imported on first use because torch takes a second or two.
 _PUBLIC = {
     "CollapseWarning": "fei_sklearn._embedder",
     "FEIClassifier": "fei_sklearn._classifier",

@@ -1,4 +1,4 @@
-"""``python -m fei_sklearn``: the command ``fei-sklearn``."""
+"""Entry point of ``python -m fei_sklearn``, which runs the command ``fei-sklearn``."""
 
 from __future__ import annotations
 

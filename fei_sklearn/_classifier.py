@@ -20,33 +20,34 @@ class FEIClassifier(ClassifierMixin, FineTuner):
     Parameters
     ----------
     embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
-        What to start from: an embedder, which is cloned and pretrained on the training series; a
-        fitted one in :class:`sklearn.frozen.FrozenEstimator`, whose weights are taken; or the name
-        or folder of a checkpoint. None pretrains a default embedder. Batch norm keeps the
-        statistics of its encoder; the shares of "ppv" reach the head and have no gradient.
+        Embedder to start from: an embedder, which is cloned and pretrained on the training series;
+        a fitted embedder in :class:`sklearn.frozen.FrozenEstimator`, whose weights are copied; or
+        the name or folder of a checkpoint. None pretrains a default embedder. Batch norm keeps the
+        embedder's statistics; the shares of "ppv" are inputs of the head without a gradient.
     freeze_encoder : bool, default=False
-        Train the head alone, on fixed embeddings: the paper's linear evaluation.
+        Whether the head trains alone, on fixed embeddings: the paper's linear evaluation.
     warm_head : bool, default=True
-        Start from a head that ridge regression on class indicators gives on the embeddings, its
-        outputs scaled to the probabilities that folds bear out, rather than from zero. Training
-        draws it back to where it began.
+        Whether to start from ridge regression on class indicators rather than from zero. A factor
+        scales the outputs to the likeliest probabilities in cross-validation. A penalty draws the
+        head back to its start during training.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
     max_epochs : int, default=50
-        Most epochs; 0 keeps the first head.
+        Maximum number of epochs; 0 keeps the first head.
     min_epoch_steps : int, default=1
-        Optimiser steps that an epoch has at least.
+        Minimum number of optimiser steps per epoch.
     batch_size : int, default=32
-        Series in a step.
+        Series per step.
     learning_rate : float, default=1e-4
         Peak learning rate of AdamW, for encoder and head.
     lr_decay : float or "cosine", default="cosine"
         Half a cosine over the run after a short warm-up, or a factor after each epoch.
     validation_fraction : float or None, default=0.1
-        Share of the series that early stopping watches; where it would be fewer than 8 series, all
-        of them train to the end.
+        Share of the series that validate for early stopping. Where fewer than 8 series would
+        validate, all series train to the end.
     n_iter_no_change : int or None, default=10
-        Epochs without improvement after which to stop. The best weights are restored in any case.
+        Epochs without improvement after which training stops. The best weights are restored in any
+        case.
     device, precision, n_jobs, random_state, verbose
         As in :class:`FEIEmbedder`.
 
@@ -61,9 +62,11 @@ class FEIClassifier(ClassifierMixin, FineTuner):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     history_ : list of dict
-        A record for each epoch of fine-tuning.
-    n_iter_, best_epoch_ : int
-        Epochs trained, and the one, from 1, whose weights were kept.
+        One record per epoch of fine-tuning.
+    n_iter_ : int
+        Number of epochs trained.
+    best_epoch_ : int
+        Epoch, counted from 1, whose weights were kept.
 
     References
     ----------
@@ -128,7 +131,7 @@ class FEIClassifier(ClassifierMixin, FineTuner):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
-        """Pretrain the embedder if need be, fit the head, and fine-tune both.
+        """Pretrain the embedder unless it is fitted, fit the head, and fine-tune both.
 
         Parameters
         ----------
@@ -136,7 +139,7 @@ class FEIClassifier(ClassifierMixin, FineTuner):
 (n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
             Series.
         y : array-like of shape (n_samples,)
-            Class labels, of two classes or more.
+            Class labels, of at least two classes.
 
         Returns
         -------
@@ -146,7 +149,8 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         Raises
         ------
         ValueError
-            For bad parameters or input, one class only included. The estimator stays as it was.
+            If a parameter or the input is out of bounds, or there is only one class. The estimator
+            stays unchanged.
         """
         values, y = check_panel(self, X, y, reset=True)
         check_classification_targets(y)
@@ -165,7 +169,7 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         return self
 
     def predict_proba(self, X):
-        """Class probabilities.
+        """Return class probabilities.
 
         Parameters
         ----------
@@ -180,7 +184,7 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         return softmax(self._outputs(X), axis=1)
 
     def predict(self, X):
-        """Most probable class of each series.
+        """Return the most probable class of each series.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""FEIEmbedder: pretrain in fit, embed in transform."""
+"""FEIEmbedder: transformer that pretrains an encoder in `fit` and embeds series in `transform`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLLAPSE_DEVIATION = 1e-4
 
 
 class CollapseWarning(UserWarning):
-    """Pretraining gave all series nearly the same embedding."""
+    """Warning that all series have nearly the same embedding after pretraining."""
 
 
 class FEIEmbedder(
@@ -54,137 +54,138 @@ class FEIEmbedder(
 ):
     """Embeddings of time series by Frequency-masked Embedding Inference.
 
-    `fit` pretrains an encoder without labels: from the embedding of a series and a prompt that says
-    which frequencies were removed it learns to infer the embedding of what is left, and from both
-    embeddings the prompt. `transform` gives one vector a series.
+    `fit` pretrains an encoder without labels. A mask removes frequencies of a series, and a prompt
+    names them. The encoder learns to infer the embedding of the masked series from the embedding of
+    the whole series and the prompt, and to infer the prompt from both embeddings. `transform`
+    returns one vector per series.
 
     Parameters
     ----------
     encoder : {"tiny", "small", "norm", "big"}, int or callable, default="small"
-        The published sizes, of width 128, 256, 512 and 1024; a width of your own, a multiple of 8;
-        or a callable that takes the number of channels and returns a torch module from
-        (n_samples, n_channels, n_timepoints) to (n_samples, width, n_steps).
+        Published size, of width 128, 256, 512 or 1024; another width, a multiple of 8; or a
+        callable from the number of channels to a torch module, which maps (n_samples, n_channels,
+        n_timepoints) to (n_samples, width, n_steps).
     objective : str, default="fei"
-        What is pretrained: FEI; without one of its parts, as "fei-no-mask-prompt"; or one of the
-        methods it is compared with, as "ts2vec". `fei_sklearn.objectives.OBJECTIVES` lists them,
-        `docs/rivals.md` says what they compute. `mask_ratio`, `mask_kind`, `n_targets` and
-        `momentum` are FEI's.
+        Method of pretraining: FEI; FEI without one of its components, such as
+        "fei-no-mask-prompt"; or a method that it is compared with, such as "ts2vec".
+        `fei_sklearn.objectives.OBJECTIVES` lists the names, `docs/rivals.md` describes the methods.
+        Only FEI uses `mask_ratio`, `mask_kind`, `n_targets` and `momentum`.
     mask_ratio : float or pair of float, default=(0.0, 0.7)
-        Lowest and highest share of the frequencies that is removed, in [0, 1); a number r means
-        (0, r).
+        Lowest and highest share of the frequencies that a mask removes, in [0, 1); a number r
+        means (0, r).
     mask_kind : {"discrete", "continuous", "temporal"}, default="discrete"
         Remove single frequencies, a band of them, or time points.
     n_targets : int, default=1
-        Masked versions of each series in a step.
+        Masked versions of each series per step.
     momentum : float, default=0.995
         Momentum of the target encoder at the start; it grows linearly to 1 over the run.
     stride : {1, 2}, default=2
         Stride of the encoder's stages.
     channels : {"independent", "mix"}, default="independent"
-        Whether one univariate encoder embeds each channel of a multivariate series and the
-        embeddings stand side by side, or the encoder's first convolution mixes the channels.
+        "independent" embeds each channel with one univariate encoder and concatenates the
+        embeddings; with "mix" the encoder's first convolution mixes the channels.
     scaling : {"channel", "series", None}, default="channel"
-        Centre and scale each channel by its mean and standard deviation over the training panel,
-        which keeps levels and amplitudes; or by those of each series, where these mean nothing; or
-        not at all.
+        "channel" centres and scales each channel by its mean and standard deviation over the
+        training panel, which keeps levels and amplitudes. "series" takes the mean and standard
+        deviation of each series, for panels whose levels and amplitudes mean nothing. None does not
+        scale.
     min_timepoints : int or None, default=None
-        Stretch shorter series to this many time points, by linear interpolation. None leaves every
-        series its length.
+        Length to which shorter series are stretched, by linear interpolation. None stretches no
+        series.
     pooling : {"auto", "mean", "max", "std", "ppv"}, tuple of these, or None, default="auto"
-        Statistics over time that `transform` gives. "mean" is the readout of the paper. "ppv" are
-        the proportions of positive values of MiniRocket: the shares of the time that a feature is
-        above nine biases, deciles over the training panel; in the last stage five of them, and in
-        the first two also three of them in each half of the series. "max" and "std", too, are of
-        the sums before a map's last GELU. "auto" gives the mean, the maximum
-        and "ppv" of both blocks of all stages on three views of a univariate series; of panels with
-        more channels, and of wider encoders, so much less of each that there are at most about
-        40,000 features. None gives the encoder's map step by step, see `step_positions`.
+        Statistics over time that `transform` returns. "mean" is the readout of the paper. "ppv" are
+        MiniRocket's proportions of positive values: the shares of the time that a feature is above
+        nine biases, which are its deciles over the training panel. The last stage has five of the
+        biases; in the first two stages three of them also apply to each half of the series. "max",
+        "std" and "ppv" are computed on the sums before a map's last GELU. "auto" takes the mean,
+        the maximum and "ppv" of both blocks of all stages, on three views of a univariate series;
+        for more channels and wider encoders it takes fewer of them, so that there are at most about
+        40,000 features. None returns the encoder's map step by step, see `step_positions`.
     layers : {"auto", "last", "all", "blocks"}, default="auto"
-        Pool the last stage of the encoder, as the paper does, all four side by side, or both blocks
-        of all four. "auto" is the last, unless pooling is "auto", too.
+        Layers to pool: the last stage of the encoder, as in the paper; all four stages; or both
+        blocks of all four stages. "auto" is the last stage, unless pooling is "auto" as well.
     views : {"auto", "level", "shape", "change"} or tuple of these, default="auto"
-        What of a series is embedded, side by side: the series as scaled, with the mean 0 and the
-        standard deviation 1 of its own, or its first differences, standardised likewise. "auto" is
-        "level", unless pooling is "auto", too.
+        Views of a series whose embeddings are concatenated: the series as scaled; each series
+        standardised by its own mean and standard deviation; or its first differences, standardised
+        likewise. "auto" is "level", unless pooling is "auto" as well.
     max_epochs : int or "auto", default="auto"
-        Most epochs. "auto" is 50, and 0 with `pretrained`: further pretraining on a small panel
-        cost more than it gave, see docs/checkpoints.md. 0 gives an untrained encoder with
-        calibrated batch norm, or `pretrained` as it is.
+        Maximum number of epochs. "auto" is 50, and 0 with `pretrained`, because further pretraining
+        on a small panel cost more than it gained, see docs/checkpoints.md. 0 leaves the encoder
+        untrained, with calibrated batch norm, or `pretrained` unchanged.
     min_epoch_steps : int, default=10
-        Optimiser steps that an epoch has at least: a small panel is passed over several times in an
-        epoch. 1 makes an epoch one pass, as in the paper.
+        Minimum number of optimiser steps per epoch: an epoch passes over a small panel several
+        times. With 1 an epoch is one pass, as in the paper.
     batch_size : int or "auto", default="auto"
-        Series in a step of pretraining. "auto" takes the power of 2 nearest to an eighth of the
-        panel, from 16 to the paper's 512: small panels gain from many small steps. Channels of
-        their own count as series.
+        Series per step of pretraining. "auto" is the power of 2 nearest to an eighth of the panel,
+        from 16 to the paper's 512, because small panels gain from many small steps. Independent
+        channels count as series.
     learning_rate : float, default=1e-3
-        Peak learning rate of AdamW; the paper has 2e-4.
+        Peak learning rate of AdamW; 2e-4 in the paper.
     lr_decay : float or "cosine", default="cosine"
         Half a cosine over the run after a short warm-up, or a factor after each epoch (0.9 in the
         paper).
     validation_fraction : float or None, default=0.1
-        Share of the series that early stopping watches. None, 0 and panels of fewer than 8 series
-        train on all of them to the end.
+        Share of the series that validate for early stopping. With None, with 0, and on panels of
+        fewer than 8 series, all series train to the end.
     n_iter_no_change : int or None, default=5
-        Epochs without improvement after which to stop. The best weights are restored in any case.
+        Epochs without improvement after which training stops; None never stops early. The best
+        weights are restored in any case.
     warm_start : bool, default=False
-        Go on from the weights of the last fit.
+        Whether to start from the weights of the last fit.
     pretrained : str, path-like or None, default=None
-        Start from this model: a folder that `save` wrote, the name of a bundled checkpoint, or
+        Model to start from: a folder that `save` wrote, the name of a bundled checkpoint, or
         "owner/name" on the Hugging Face hub. `encoder`, `objective`, `stride`, `channels`,
-        `scaling` and `min_timepoints` are then the model's. Its weights are used as they
-        are, unless `max_epochs` is a number of epochs; the biases of "ppv" are always those of the
-        panel that `fit` is given.
+        `scaling` and `min_timepoints` are then the model's. Its weights change only if `max_epochs`
+        is a number of epochs; the biases of "ppv" are always those of the panel in `fit`.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps"; "auto" takes CUDA where there is one.
+        "cpu", "cuda", "cuda:1" or "mps"; "auto" is CUDA where there is one.
     n_devices : int or "auto", default=1
-        Devices that share every batch of pretraining, each with a process of its own, and the rows
-        of `transform`; on the CPU, processes and threads. `batch_size` is that of all together, and
-        the losses are those of one device. "auto" takes all CUDA devices, or the processes that
-        torchrun or SLURM has started, each of which calls `fit`. See docs/scaling.md. Rivals of FEI
-        train on one device.
+        Number of devices, each with its own process, that share every batch of pretraining and the
+        rows of `transform`; on the CPU, number of processes and threads. `batch_size` is the size
+        of the whole batch, and the losses are those of a single device. "auto" takes all CUDA
+        devices, or the processes that torchrun or SLURM has started, each of which calls `fit`.
+        Rivals of FEI train on one device.
     precision : {"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}, default="auto"
-        Precision of pretraining. "auto" is float32 on the CPU and mixed with bfloat16 on CUDA.
+        Precision of pretraining. "auto" is float32 on the CPU, and mixed with bfloat16 on CUDA.
     n_jobs : int or None, default=None
-        Torch's CPU threads during fit and transform; None leaves their number alone, -1 is one for
-        each core.
+        Number of torch's CPU threads during fit and transform. None leaves it as it is, -1 is one
+        per core.
     checkpoint_dir : str, path-like or None, default=None
-        Folder in which `fit` keeps its state, about every second, so that the same fit goes on from
-        there after its process was killed: with the same weights at the end, bit by bit on one CPU
-        thread. Every run, such as each of a grid search, has a folder of its own in it, and leaves
-        its outcome there: the same fit again takes that. Needs a `random_state`. None writes
-        nothing.
+        Folder in which `fit` stores its state about once a second. After its process was killed,
+        the same fit resumes from there, and ends with the same weights, bit by bit on one CPU
+        thread. Every run, such as each one of a grid search, has a subfolder of its own, which also
+        keeps its outcome: the same fit again loads it. Needs a `random_state`. None writes nothing.
     random_state : int, RandomState instance or None, default=None
-        Source of all randomness. The same integer gives the same embeddings, bit by bit on one CPU
-        thread.
+        Source of all randomness. Fits with the same integer return the same embeddings, bit by bit
+        on one CPU thread.
     verbose : int, default=0
-        Print a line every `verbose` epochs; 0 prints nothing.
+        Number of epochs per printed line; 0 prints nothing.
 
     Attributes
     ----------
     weights_ : dict of str to ndarray
-        Encoder, prompts and heads.
+        Weights of encoder, prompts and heads, and biases of "ppv".
     objective_ : str
-        What was pretrained.
+        Method that pretrained the weights.
     history_ : list of dict
-        A record for each epoch: losses on training and validation series, learning rate, momentum,
+        One record per epoch: losses on training and validation series, learning rate, momentum,
         seconds.
     n_iter_ : int
-        Epochs trained.
+        Number of epochs trained.
     best_epoch_ : int
         Epoch, counted from 1, whose weights were kept.
     n_features_in_ : int
-        Time points of a 2-D panel, channels of a 3-D one.
+        Number of time points of a 2-D panel, or of channels of a 3-D one.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X was a frame with string names.
     n_channels_in_ : int
-        Channels of the panel seen in `fit`.
+        Number of channels of the panel in `fit`.
     n_timepoints_in_ : int
-        Time points of the longest series seen in `fit`.
+        Length of the longest series in `fit`.
     input_ndim_ : {2, 3}
-        Dimensions of the panel seen in `fit`.
+        Number of dimensions of the panel in `fit`.
     stream_state_ : dict of str to ndarray
-        After `partial_fit` only: what the next chunk goes on from beside the weights.
+        After `partial_fit` only: momentum copies and AdamW's moments, which the next chunk needs.
 
     References
     ----------
@@ -208,7 +209,7 @@ class FEIEmbedder(
         "https://github.com/fei-sklearn/fei-sklearn/blob/main/docs/api.md#{estimator_name}"
     )
 
-    #: `out` is where results go, no metadata that a pipeline would route.
+    #: `out` receives results; it is no metadata that a pipeline would route.
     __metadata_request__transform = {"out": metadata_routing.UNUSED}
 
     _parameter_constraints = {
@@ -328,9 +329,9 @@ class FEIEmbedder(
         ----------
         X : array-like of shape (n_samples, n_timepoints) or \
 (n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
-            Series of at least 2 time points; NaN where a value is missing. Frames are wide, a row a
-            series. Memory maps, such as ``np.load(file, mmap_mode="r")``, and chunked arrays, as of
-            zarr, h5py and dask, are read in parts: see docs/performance.md.
+            Series of at least 2 time points; NaN where a value is missing. Frames are wide, with
+            one row per series. Memory maps, such as ``np.load(file, mmap_mode="r")``, and chunked
+            arrays, such as those of zarr, h5py and dask, are read block by block.
         y : None
             Ignored.
 
@@ -342,8 +343,8 @@ class FEIEmbedder(
         Raises
         ------
         ValueError
-            For parameters or a panel out of bounds, or a loss that is not finite any more. The
-            embedder stays as it was.
+            If a parameter or the panel is out of bounds, or a loss is not finite. The embedder
+            stays unchanged.
         RuntimeError
             If one of the processes of ``n_devices > 1`` was killed.
 
@@ -360,32 +361,33 @@ class FEIEmbedder(
     def partial_fit(self, X, y=None):
         """Pretrain on a chunk of a stream.
 
-        The first chunk decides the scaling for good. Every chunk is trained on for one epoch, of at
-        least `min_epoch_steps` steps, under a constant learning rate and momentum, as no end is
-        known, and without validation; the optimiser and the momentum copies go on from chunk to
-        chunk. Batch-norm statistics and the biases of "ppv" are then those of the last chunk: give
-        chunks of some hundred series, in random order. After `fit`, or with `pretrained`, the
-        stream goes on from these weights. `max_epochs`, `lr_decay`, `validation_fraction`,
-        `n_iter_no_change`, `warm_start` and `checkpoint_dir` play no part.
+        The first chunk fixes the scaling. Every chunk is trained on for one epoch of at least
+        `min_epoch_steps` steps, without validation. Learning rate and momentum are constant,
+        because the end of the stream is not known. The optimiser's moments and the momentum copies
+        are kept from chunk to chunk. Batch-norm statistics and the biases of "ppv" are those of the
+        last chunk, so chunks should have some hundred series, in random order. After `fit`, or with
+        `pretrained`, the stream starts from those weights. `max_epochs`, `lr_decay`,
+        `validation_fraction`, `n_iter_no_change`, `warm_start` and `checkpoint_dir` are ignored.
 
         Parameters
         ----------
         X : array-like
-            Series, as in `fit`; of later chunks with the dimensions and channels of the first.
+            Series, as in `fit`. Later chunks have the dimensions and channels of the first.
         y : None
             Ignored.
 
         Returns
         -------
         self : FEIEmbedder
-            The fitted embedder. Its pickle holds what is needed to go on, some three times the
-            weights; a folder that `save` writes does not, so that after `load` the optimiser and
-            the momentum copies begin anew. `fit` forgets the stream.
+            The fitted embedder. Its pickle includes the state of the stream, and is about three
+            times as large as the weights. A folder that `save` writes has no such state: after
+            `load` the optimiser and the momentum copies start anew. `fit` drops the state.
 
         Raises
         ------
         ValueError
-            As in `fit`, or if a chunk has other channels than the first.
+            As in `fit`, if a chunk has other channels than the first, or if the objective keeps
+            more than its weights from step to step.
 
         Warns
         -----
@@ -466,7 +468,7 @@ class FEIEmbedder(
             return self
         if self.pretrained is None:
             return None
-        builder = self.encoder if callable(self.encoder) else None
+        builder = _specs.users_builder(self)
         return type(self).from_pretrained(self.pretrained, encoder=builder)
 
     def _keep(self, outcome, earlier, input_spec, panel, values):
@@ -501,33 +503,33 @@ class FEIEmbedder(
         self.n_iter_ = len(earlier) + len(outcome.history)
 
     def transform(self, X, out=None):
-        """Embed series.
+        """Return the embeddings of series.
 
-        The embedding of a series does not depend on the others in `X`.
+        The embedding of a series does not depend on the other series in `X`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_timepoints) or \
 (n_samples, n_channels, n_timepoints), or list of arrays of shape (n_channels, n_timepoints_i)
             Series. A 3-D panel may have other lengths than in `fit`. Memory maps and chunked arrays
-            are read in parts, as in `fit`.
+            are read block by block.
         out : array of shape (n_samples, n_features_out), default=None
-            Where to write the embeddings, such as ``np.lib.format.open_memmap(file, "w+", ...)``,
-            or an array of zarr or h5py; it is returned. None makes a new array.
+            Array to write the embeddings to, such as ``np.lib.format.open_memmap(file, "w+",
+            ...)``, or an array of zarr or h5py. None makes a new array.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features_out), float32
-            Embeddings. A statistic of a stage has as many features as the stage is wide, for each
-            channel if they are independent. With ``pooling=None`` the shape is
-            (n_samples, n_steps, n_features_out), NaN beyond the end of shorter series.
+            Embeddings, or `out`. Independent channels have embeddings of their own, side by side.
+            With ``pooling=None`` the shape is (n_samples, n_steps, n_features_out), with NaN beyond
+            the end of shorter series.
 
         Raises
         ------
         NotFittedError
             If `fit` was not called.
         ValueError
-            If `X` has other dimensions or channels than in `fit`, or holds infinities; or if `out`
+            If `X` has other dimensions or channels than in `fit` or holds infinities, or if `out`
             does not fit.
         """
         values = self._values(X)
@@ -536,28 +538,28 @@ class FEIEmbedder(
         return embed_values(_specs.encoding_spec(self), values, out)
 
     def transform_chunks(self, X, *, n_rows=None):
-        """Embed series part by part, for embeddings that are larger than memory, too.
+        """Embed series block by block, for embeddings that may be larger than memory.
 
         Parameters
         ----------
         X : array-like
             Series, as in `transform`.
         n_rows : int, default=None
-            Series in a part. None takes as many as have 4 million values, and at least a tile of
-            inference.
+            Series per block. None takes blocks of about a million values, and of at least one tile
+            of inference.
 
         Returns
         -------
         iterator of tuple of slice and ndarray
-            The rows of a part, and their embeddings as `transform` gives them. While one part is
-            embedded the next is read.
+            Rows of a block, and their embeddings as in `transform`. While one block is embedded,
+            the next one is read.
 
         Raises
         ------
         NotFittedError
             If `fit` was not called.
         ValueError
-            As in `transform`; for what is wrong with the values of a part, when its turn comes.
+            As in `transform`; for bad values of a block, when its turn comes.
         """
         if n_rows is not None and n_rows < 1:
             raise ValueError(f"n_rows must be at least 1, got {n_rows}.")
@@ -573,26 +575,25 @@ class FEIEmbedder(
         return check_panel(self, X, reset=False)
 
     def transform_sliding(self, X, *, window_length, step=1):
-        """Embed what each moment of long series has behind it.
+        """Embed the windows that slide over long series.
 
-        A window of `window_length` time points slides over the series, and each of its positions is
-        embedded like a series of its own: causally, as no embedding sees what comes after its
-        window's end.
+        Each window of `window_length` time points is embedded like a series of its own. An
+        embedding is causal: it does not depend on values after the end of its window.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_timepoints) or (n_samples, n_channels, n_timepoints)
-            Series of one length, of the dimensions seen in `fit`; of 2-D panels the length may
-            differ from that in `fit`, and the window has to be as long.
+            Series of one length, with the number of dimensions in `fit`. The windows of a 2-D panel
+            must have the length of the series in `fit`.
         window_length : int
-            Time points of a window.
+            Time points per window.
         step : int, default=1
             Time points from one window to the next.
 
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_windows, n_features_out), float32
-            Embeddings of the windows, as `transform` gives them.
+            Embeddings of the windows, as in `transform`.
         ends : ndarray of shape (n_windows,), int64
             Index of the last time point of each window.
 
@@ -601,7 +602,7 @@ class FEIEmbedder(
         NotFittedError
             If `fit` was not called.
         ValueError
-            If the window is longer than the series, or shorter than 2.
+            If the window is longer than the series or shorter than 2, or the step is below 1.
         """
         check_is_fitted(self)
         windows, ends = sliding_windows(X, window_length, step)
@@ -609,7 +610,7 @@ class FEIEmbedder(
         return np.stack(embeddings), ends
 
     def step_positions(self, n_timepoints):
-        """Time points at which the steps of ``pooling=None`` are centred.
+        """Return the time points at which the steps of ``pooling=None`` are centred.
 
         Parameters
         ----------
@@ -619,8 +620,8 @@ class FEIEmbedder(
         Returns
         -------
         ndarray of shape (n_steps,), float64
-            Positions; from 0.5 on, every 32 time points with ``stride=2``, every 2 with
-            ``stride=1``; closer where a series is stretched to `min_timepoints`.
+            Positions from 0.5 on, every 32 time points with ``stride=2`` and every 2 time points
+            with ``stride=1``; closer where a series is stretched to `min_timepoints`.
 
         Raises
         ------

@@ -74,8 +74,15 @@ def fitted_model(embedder):
         stride=int(embedder.stride_),
         n_channels=embedder.n_channels_in_,
         separate_channels=embedder.separate_channels_,
-        build_encoder=embedder.encoder if callable(embedder.encoder) else None,
+        build_encoder=users_builder(embedder),
     )
+
+
+def users_builder(embedder):
+    """Return the user's own builder of the encoder, or None if there is none."""
+    if callable(embedder.encoder):
+        return embedder.encoder
+    return None
 
 
 def encoding_spec(embedder):
@@ -100,7 +107,9 @@ def fitted_readout(embedder):
     # with an encoder of another architecture than FEI's, "auto" is the last map alone
     if callable(embedder.encoder) or not embedder.objective_.startswith("fei"):
         stage_widths = stage_widths[-1:]
-    n_encoded = embedder.n_channels_in_ if embedder.separate_channels_ else 1
+    n_encoded = 1
+    if embedder.separate_channels_:
+        n_encoded = embedder.n_channels_in_
     return _readout(embedder, stage_widths, n_encoded)
 
 

@@ -1,4 +1,4 @@
-"""Bridge: from estimators' parameters and arrays to torch modules, and back.
+"""Bridge: from estimators' specs and arrays to torch modules, and back.
 
-Above the wall this is the only package that imports torch; `processes` and `first_head` do without.
+Above the wall no other package imports torch. `spec`, `processes` and `first_head` do without it.
 """

@@ -72,8 +72,9 @@ def _biases(model: FittedModel, spec: ReadoutSpec, encoder: nn.Module) -> dict[s
     """Return the "ppv" biases of the layers and views that a readout takes."""
     biases = {}
     for view in spec.views:
-        stored = torch.from_numpy(np.array(model.weights[bias_name(view)]))
-        biases[view] = biases_of_layers(stored, encoder, model.stage_widths, spec.layers)
+        array = np.array(model.weights[bias_name(view)])
+        of_all = torch.from_numpy(array)
+        biases[view] = biases_of_layers(of_all, encoder, model.stage_widths, spec.layers)
     return biases
 
 
@@ -149,10 +150,12 @@ def embed_values(
     gives_steps = not encoding.readout.statistics
     if gives_steps and not into_array:
         raise ValueError(
-            f"out must be a NumPy array, or a memory map, with pooling=None, got a "
+            f"out must be a NumPy array or a memory map with pooling=None, got a "
             f"{type(out).__name__}: write the parts of transform_chunks(X) there."
         )
-    if gives_steps or (into_array and isinstance(values, np.ndarray)):
+    in_memory = isinstance(values, np.ndarray)
+    at_once = gives_steps or (in_memory and into_array)
+    if at_once:
         if panel is None:
             panel = encoding.input.panel(values)
         return embed_panel(encoding, panel, out)
@@ -172,7 +175,7 @@ def embed_blocks(
     *,
     panel: Panel | None = None,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Embed validated series block by block; the next block is read while one is embedded.
+    """Embed validated series block by block, and read the next block meanwhile.
 
     Parameters
     ----------
@@ -190,14 +193,14 @@ def embed_blocks(
     tuple of slice and ndarray
         Rows, and their embeddings.
     """
-    in_memory = isinstance(values, np.ndarray)
-    stored = StoredPanel(values) if isinstance(values, np.ndarray) else values
+    stored = values if isinstance(values, StoredPanel) else StoredPanel(values)
     if panel is None:
         panel = encoding.input.panel(stored)
     if n_rows is None:
         n_rows = rows_at_once(encoding.machine, stored.shape, stored.chunk_rows)
-    prepared = _prepared_blocks(panel, n_rows)
-    blocks = prepared if in_memory else read_ahead(prepared)
+    blocks = _prepared_blocks(panel, n_rows)
+    if stored is values:
+        blocks = read_ahead(blocks)
     with closing(blocks):
         for rows, block in blocks:
             yield rows, embed_panel(encoding, block)
@@ -205,8 +208,10 @@ def embed_blocks(
 
 def _prepared_blocks(panel: Panel, n_rows: int) -> Generator[tuple[slice, Panel], None, None]:
     """Yield rows and their series, read into memory."""
-    for start in range(0, len(panel), n_rows):
-        rows = slice(start, min(start + n_rows, len(panel)))
+    n_samples = len(panel)
+    for start in range(0, n_samples, n_rows):
+        stop = min(start + n_rows, n_samples)
+        rows = slice(start, stop)
         yield rows, panel.block(rows)
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from fei_sklearn._bridge.building import fitted_encoder_spec, users_random_state
 from fei_sklearn._bridge.devices import resolve_device, torch_threads
 from fei_sklearn._bridge.encoding import build_readout, restore_encoder
 from fei_sklearn._bridge.first_head import HeadArrays
-from fei_sklearn._bridge.pretraining import training_options
+from fei_sklearn._bridge.pretraining import as_arrays, training_options
 from fei_sklearn._bridge.spec import EncodingSpec, FinetuningSpec, Weights, as_model_weights
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
@@ -85,40 +86,47 @@ def finetune(
     best_epoch = 0
     with threads, random_state:
         encoder = None
-        readout: torch.nn.Module = Features()
+        readout: nn.Module = Features()
         if not spec.freeze_encoder:
             encoder = restore_encoder(encoding.model)
             readout = build_readout(encoding.model, encoding.readout, encoder)
-        layer = LinearHead(
-            _float32(head.centre), _float32(head.scale), _float32(head.weight), _float32(head.bias)
-        )
-        objective = SupervisedObjective(
-            readout,
-            layer,
-            class_weight=_optional_float32(spec.class_weight),
-            penalty=head.penalty,
-            anchor=_optional_float32(head.anchor),
-        )
+        objective = _objective(readout, head, spec.class_weight)
         if spec.optimisation.max_epochs:
             batch_size = spec.optimisation.batch_size_for(len(rows))
-            result = train(
-                objective,
-                panel.select(rows),
-                training_options(spec.optimisation, batch_size, device, spec.seed),
-                validation=panel.select(held_out) if len(held_out) else None,
-                watcher=watcher,
-            )
+            options = training_options(spec.optimisation, batch_size, device, spec.seed)
+            training = panel.select(rows)
+            validation = panel.select(held_out) if len(held_out) else None
+            result = train(objective, training, options, validation=validation, watcher=watcher)
             history = result.history
             best_epoch = result.best_epoch
     weights = {}
     if encoder is not None:
-        state = {name: value.numpy().copy() for name, value in encoder.state_dict().items()}
-        weights = as_model_weights(state)
+        weights = as_model_weights(as_arrays(encoder.state_dict()))
+    trained = objective.head
     return Finetuned(
         weights=weights,
-        head=replace(head, weight=_float64(layer.weight), bias=_float64(layer.bias)),
+        head=replace(head, weight=_float64(trained.weight), bias=_float64(trained.bias)),
         history=history,
         best_epoch=best_epoch,
+    )
+
+
+def _objective(
+    readout: nn.Module, head: HeadArrays, class_weight: np.ndarray | None
+) -> SupervisedObjective:
+    """Return the objective that trains a head on a readout."""
+    layer = LinearHead(
+        centre=_float32(head.centre),
+        scale=_float32(head.scale),
+        weight=_float32(head.weight),
+        bias=_float32(head.bias),
+    )
+    return SupervisedObjective(
+        readout,
+        layer,
+        class_weight=_optional_float32(class_weight),
+        penalty=head.penalty,
+        anchor=_optional_float32(head.anchor),
     )
 
 

@@ -92,24 +92,39 @@ def first_head(
         that keeps its weights close to their start: without it, thousands of features would go on
         to fit the training series, whatever the ridge penalty and the class weights.
     """
+    n_features = features.shape[1]
     centre = features.mean(axis=0)
     scale = features.std(axis=0)
-    varies = scale > CONSTANT_FEATURE * np.abs(centre).max()
+    largest_mean = np.abs(centre).max()
+    varies = scale > CONSTANT_FEATURE * largest_mean
     scale = np.where(varies, scale, 1.0)
     standardised = (features - centre) / scale
-    n_features = features.shape[1]
     n_outputs = _n_outputs(y, n_classes)
     if not warm:
         weight = np.zeros((n_outputs, n_features))
-        return HeadArrays(centre, scale, weight, np.zeros(n_outputs))
+        bias = np.zeros(n_outputs)
+        return HeadArrays(centre, scale, weight, bias)
     if y.ndim == 2:
         ridge_penalty = TARGET_PENALTY * n_features
-        weight, bias = _fitted(Ridge(alpha=ridge_penalty), standardised, y)
+        model = Ridge(alpha=ridge_penalty)
+        weight, bias = _fitted(model, standardised, y)
         return HeadArrays(
-            centre, scale, weight, bias, ridge_penalty / y.size, np.zeros_like(weight)
+            centre,
+            scale,
+            weight,
+            bias,
+            penalty=ridge_penalty / y.size,
+            anchor=np.zeros_like(weight),
         )
     weight, bias = _class_logits(standardised, y, n_outputs, class_weight)
-    return HeadArrays(centre, scale, weight, bias, ANCHOR / len(y), weight)
+    return HeadArrays(
+        centre,
+        scale,
+        weight,
+        bias,
+        penalty=ANCHOR / len(y),
+        anchor=weight,
+    )
 
 
 def _n_outputs(y: np.ndarray, n_classes: int | None) -> int:
@@ -128,12 +143,17 @@ def _class_logits(
     weights = weights / weights.mean()
     is_class = y[:, np.newaxis] == np.arange(n_classes)
     indicators = np.where(is_class, 1.0, -1.0)
-    model = Ridge(alpha=CLASS_PENALTY * features.shape[1])
+    n_features = features.shape[1]
+    model = Ridge(alpha=CLASS_PENALTY * n_features)
     factor = 1.0
     if len(y) >= 2 * N_FOLDS:
         folds = KFold(N_FOLDS, shuffle=True, random_state=0)
         outputs = cross_val_predict(
-            model, features, indicators, cv=folds, params={"sample_weight": weights}
+            model,
+            features,
+            indicators,
+            cv=folds,
+            params={"sample_weight": weights},
         )
         factor = _best_factor(outputs, y, weights)
     weight, bias = _fitted(model, features, indicators, weights)
@@ -145,8 +165,10 @@ def _best_factor(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> flo
     rows = np.arange(len(y))
 
     def cross_entropy(log_factor: float) -> float:
-        log_probabilities = log_softmax(np.exp(log_factor) * outputs, axis=1)
-        return -float(weights @ log_probabilities[rows, y])
+        logits = np.exp(log_factor) * outputs
+        log_probabilities = log_softmax(logits, axis=1)
+        of_class = log_probabilities[rows, y]
+        return -float(weights @ of_class)
 
     bounds = (np.log(SMALLEST_FACTOR), np.log(LARGEST_FACTOR))
     best = minimize_scalar(cross_entropy, bounds=bounds, method="bounded")

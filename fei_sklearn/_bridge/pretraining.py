@@ -225,7 +225,9 @@ class Pretraining:
             len(self.panel), self.spec.validation_fraction, self.seeds.validation_split
         )
         training = self.panel.select(rows)
-        validation = self.panel.select(held_out) if len(held_out) else None
+        validation = None
+        if len(held_out):
+            validation = self.panel.select(held_out)
         run_folder = self._run_folder(options, training, validation)
         run = TrainingRun(self.objective, training, options, validation, run_folder)
         return train_on(self.devices, run, self.spec, watcher)
@@ -251,7 +253,9 @@ class Pretraining:
         # a run may be resumed on other devices of the same type, and on another number of them
         settings["device"] = options.device.type
         del settings["n_devices"]
-        panels = [training] if validation is None else [training, validation]
+        panels = [training]
+        if validation is not None:
+            panels.append(validation)
         return RunFolder(
             spec.checkpoint_dir,
             run_fingerprint(self.objective, panels, settings),

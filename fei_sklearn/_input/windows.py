@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from fei_sklearn._input.containers import plain_array
 from fei_sklearn._input.stored import StoredPanel, is_stored, row_blocks
@@ -29,7 +30,7 @@ def sliding_windows(
     -------
     windows : iterator of ndarray of shape (n_windows, window_length) or \
 (n_windows, n_channels, window_length)
-        Views of the windows of a series.
+        Windows of a series.
     ends : ndarray of shape (n_windows,), int64
         Index of the last time point of each window.
 
@@ -45,15 +46,20 @@ def sliding_windows(
     else:
         panel = np.asarray(plain_array(X))
         shape = panel.shape
-    n_timepoints = shape[-1] if len(shape) in (2, 3) else 0
-    if not 2 <= window_length <= n_timepoints or step < 1:
+    n_timepoints = 0
+    if len(shape) in (2, 3):
+        n_timepoints = shape[-1]
+    fits = 2 <= window_length <= n_timepoints
+    if not fits or step < 1:
         raise ValueError(
             f"window_length must be from 2 to the {n_timepoints} time points of X, got "
             f"{window_length}, and step at least 1, got {step}."
         )
-    starts = np.arange(0, n_timepoints - window_length + 1, step)
+    last_start = n_timepoints - window_length
+    starts = np.arange(0, last_start + 1, step)
     windows = _windows_by_series(panel, shape[1:], window_length, starts)
-    return windows, starts + window_length - 1
+    ends = starts + window_length - 1
+    return windows, ends
 
 
 def _windows_by_series(
@@ -62,9 +68,10 @@ def _windows_by_series(
     window_length: int,
     starts: np.ndarray,
 ) -> Iterator[np.ndarray]:
+    """Yield the windows of each series that begin at `starts`."""
     for _, block in row_blocks(panel):
         for series in block:
-            every = np.lib.stride_tricks.sliding_window_view(
-                series.reshape(series_shape), window_length, axis=-1
-            )
-            yield np.moveaxis(every[..., starts, :], -2, 0)
+            series = series.reshape(series_shape)
+            every = sliding_window_view(series, window_length, axis=-1)
+            chosen = every[..., starts, :]
+            yield np.moveaxis(chosen, -2, 0)
