@@ -1,4 +1,4 @@
-"""Embedders that fit in a blink, panels for them, and what is asserted of them again and again."""
+"""Embedders that fit in a moment, panels for them, and shared assertions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fei_sklearn import FEIEmbedder
 if TYPE_CHECKING:
     from torch import nn
 
-#: Configurations that differ in what is fitted and in what `transform` gives.
+#: Configurations that differ in the fitted attributes and in the embeddings.
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "default": {"pooling": "auto"},
     "all-stages": {"layers": "all", "pooling": ("mean", "max", "std")},
@@ -25,13 +25,13 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 
 
 def quick(**params: Any) -> FEIEmbedder:
-    """A narrow embedder that trains for two steps, with the paper's readout."""
+    """Return a narrow embedder that trains for two epochs, with the paper's readout."""
     steps = {"max_epochs": 2, "min_epoch_steps": 1, "batch_size": 64}
     return FEIEmbedder(**({"encoder": 16, "pooling": "mean", "random_state": 0} | steps | params))
 
 
 def dilated(n_channels: int) -> nn.Module:
-    """An encoder of the user's own."""
+    """Return a user's own encoder."""
     from torch import nn
 
     convolution = nn.Conv1d(n_channels, 12, 3, padding=2, dilation=2)
@@ -39,13 +39,13 @@ def dilated(n_channels: int) -> nn.Module:
 
 
 def walks(n: int = 20, n_channels: int = 2, n_timepoints: int = 30, seed: int = 0) -> np.ndarray:
-    """Random walks, more of them than a tile of inference has rows."""
+    """Return random walks of shape (n, n_channels, n_timepoints)."""
     steps = np.random.default_rng(seed).normal(size=(n, n_channels, n_timepoints))
     return steps.cumsum(axis=-1)
 
 
 def oscillations(n: int = 24, n_timepoints: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy sines of two channels, and their frequencies: easy to tell apart."""
+    """Return noisy sines of two channels, and their two different frequencies."""
     generator = np.random.default_rng(0)
     frequency = np.resize([2.0, 8.0], n)
     phase = generator.uniform(0, 1, size=(n, 2, 1))
@@ -55,25 +55,32 @@ def oscillations(n: int = 24, n_timepoints: int = 32) -> tuple[np.ndarray, np.nd
 
 
 def assert_close(actual: Any, expected: Any) -> None:
-    """Equal but for what float32 rounds on its way through an encoder.
+    """Assert that features are equal up to float32's rounding in an encoder.
 
-    Folding batch norm into convolutions, and padding, round otherwise than the encoder as it is:
-    by some millionths of the largest feature, whatever the size of the others.
+    Folded batch norm and padding round differently than the plain encoder, by some millionths of
+    the largest feature, whatever the size of the others.
     """
     largest = float(np.abs(np.asarray(expected)).max())
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-5 * largest)
 
 
 def run_python(code: str, *arguments: object, **environment: str) -> str:
-    """What a new interpreter prints for `code`, errors and warnings included; it must succeed."""
-    here = str(Path(__file__).parent)
-    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    """Run code in a new interpreter, which must succeed, and return all that it prints."""
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": path} | environment,
+        env=os.environ | {"PYTHONPATH": python_path()} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def python_path() -> str:
+    """Return a PYTHONPATH that includes this folder, for other interpreters."""
+    here = str(Path(__file__).parent)
+    inherited = os.environ.get("PYTHONPATH")
+    if not inherited:
+        return here
+    return os.pathsep.join([here, inherited])

@@ -1,4 +1,4 @@
-"""The embedder: one seed one result, all or nothing, and what it leaves alone."""
+"""FEIEmbedder: equal results for equal seeds, failed fits, side effects, parameters."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import random
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 import torch
-from quick import assert_close, quick, run_python
+from quick import assert_close, python_path, quick, run_python
 from sklearn.exceptions import NotFittedError
 from snapshots import nothing_changes, snapshot
 from torch import nn
 from torch.nn import functional as F
 
-from fei_sklearn import CollapseWarning
+from fei_sklearn import CollapseWarning, FEIEmbedder
 from fei_sklearn.training import loop as training
 
 X = np.random.default_rng(0).normal(size=(20, 2, 24))
@@ -32,14 +31,15 @@ class Dropping(nn.Module):
 
     def __init__(self, n_channels):
         super().__init__()
-        self.first, self.second = nn.Conv1d(n_channels, 8, 3), nn.Conv1d(8, 8, 3)
+        self.first = nn.Conv1d(n_channels, 8, 3)
+        self.second = nn.Conv1d(8, 8, 3)
 
     def forward(self, x):
         return self.second(F.dropout(F.gelu(self.first(x)), 0.3, self.training))
 
 
 class Blind(Dropping):
-    """Sees nothing of its input."""
+    """An encoder whose output does not depend on its input."""
 
     def forward(self, x):
         return super().forward(torch.zeros_like(x))
@@ -72,8 +72,9 @@ def three_threads():
 
 
 def failing_at(step, error, monkeypatch):
-    """Let training fail at a step, counted from 1."""
-    original, steps = training.Session.train_step, []
+    """Make training fail at a step, counted from 1."""
+    original = training.Session.train_step
+    steps = []
 
     def train_step(run, *arguments):
         steps.append(run)
@@ -113,7 +114,7 @@ def test_other_processes_give_the_same_bits(expected):
         "X = np.random.default_rng(0).normal(size=(20, 2, 24))\n"
         "print(hashlib.sha256(quick(n_jobs=1).fit_transform(X).tobytes()).hexdigest())"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": python_path()}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code, seed],
@@ -235,7 +236,7 @@ def missing(n_channels):
     raise OSError("no such weights")
 
 
-def test_a_callable_that_raises_is_heard(elsewhere):
+def test_an_error_of_a_users_builder_is_raised(elsewhere):
     embedder = quick(encoder=missing)
     with nothing_changes(embedder), pytest.raises(OSError, match="no such weights"):
         embedder.fit(X)
@@ -254,7 +255,8 @@ def test_a_second_fit_starts_anew(expected):
 
 def test_warm_start_goes_on():
     embedder = quick(warm_start=True).fit(X)
-    first, history = embedder.weights_, embedder.history_
+    first = embedder.weights_
+    history = embedder.history_
     embedder.set_params(learning_rate=1e-30, max_epochs=3).fit(X)
     assert embedder.n_iter_ == 5 and embedder.history_[:2] == history
     assert len(embedder.history_) == 5 and 3 <= embedder.best_epoch_ <= 5
@@ -297,7 +299,8 @@ def test_without_epochs_there_is_an_untrained_calibrated_encoder():
     embedder = quick(max_epochs=0, channels="mix").fit(X)
     assert (embedder.n_iter_, embedder.best_epoch_, embedder.history_) == (0, 0, [])
     assert embedder.encoder_.stem.norm.running_mean.abs().max() > 0
-    untrained, trained = embedder.weights_, quick(channels="mix").fit(X).weights_
+    untrained = embedder.weights_
+    trained = quick(channels="mix").fit(X).weights_
     difference = np.abs(untrained["projector.weight"] - trained["projector.weight"]).max()
     assert 0 < difference < 0.01  # two steps away from the same start
     assert np.isfinite(embedder.transform(X)).all()
@@ -386,6 +389,17 @@ def test_parameters_out_of_bounds_are_refused_by_name_and_value(name, value, els
     assert repr(value) in message and (name in message or name == "pretrained")
 
 
+def test_a_saved_model_asks_for_one_device(tmp_path):
+    quick().fit(X).set_params(n_devices=2).save(tmp_path)
+    assert FEIEmbedder.load(tmp_path).n_devices == 1
+
+
+@pytest.mark.parametrize("n_devices", [0, 1.5, "all", None])
+def test_wrong_numbers_of_devices(n_devices):
+    with pytest.raises(ValueError, match="'n_devices' parameter of FEIEmbedder must be"):
+        quick(n_devices=n_devices).fit(X)
+
+
 @pytest.mark.parametrize("name", ["transform", "encoder_", "get_feature_names_out", "save"])
 def test_nothing_works_before_fit(name, tmp_path):
     embedder = quick()
@@ -400,7 +414,8 @@ def test_nothing_works_before_fit(name, tmp_path):
 @pytest.mark.parametrize("params", [*OWN.values(), {"encoder": 8, "stride": 1}], ids=str)
 def test_the_encoder_is_a_module_of_its_own_in_evaluation_mode(params):
     embedder = quick(scaling=None, channels="mix", **params).fit(X)
-    expected, encoder = embedder.transform(X), embedder.encoder_
+    expected = embedder.transform(X)
+    encoder = embedder.encoder_
     assert isinstance(encoder, nn.Module)
     assert not any(module.training for module in encoder.modules())
     with torch.no_grad():
@@ -425,14 +440,15 @@ def test_channels_of_their_own_share_one_encoder():
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 class TestCuda:
-    """Everything above is on the CPU."""
+    """Fits and embeddings on a CUDA device."""
 
     @encoders
     @pytest.mark.parametrize("precision", ["auto", "32-true"])
     def test_cuda_and_cpu_agree_on_what_cuda_has_fitted(self, params, precision):
         embedder = quick(device="cuda", precision=precision, **params).fit(X)
         assert all(isinstance(array, np.ndarray) for array in embedder.weights_.values())
-        on_cuda, on_cpu = embedder.transform(X), embedder.set_params(device="cpu").transform(X)
+        on_cuda = embedder.transform(X)
+        on_cpu = embedder.set_params(device="cpu").transform(X)
         np.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-3, atol=1e-3)
 
     def test_auto_takes_cuda_and_its_random_state_is_left_alone(self):

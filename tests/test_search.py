@@ -22,7 +22,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn._bridge import pretraining
 
 X, FREQUENCY = oscillations()
 Y = np.where(FREQUENCY > 4, "fast", "slow")
@@ -35,14 +35,15 @@ def classifier(embedder=None, **params):
 
 @pytest.fixture
 def pretrainings(monkeypatch):
-    """Grows by one whenever weights are trained."""
-    calls, pretrain = [], _network.pretrain
+    """List that grows by one with each pretraining."""
+    calls = []
+    pretrain = pretraining.pretrain
 
-    def counted(embedder, *args, **kwargs):
-        calls.append(embedder)
-        return pretrain(embedder, *args, **kwargs)
+    def counted(spec, *args, **kwargs):
+        calls.append(spec)
+        return pretrain(spec, *args, **kwargs)
 
-    monkeypatch.setattr(_network, "pretrain", counted)
+    monkeypatch.setattr(pretraining, "pretrain", counted)
     return calls
 
 
@@ -70,7 +71,7 @@ def searched(n_jobs=None):
 
 
 def callers_state():
-    """What a fit must leave as it is."""
+    """Return the random states and threads that a fit must leave alone."""
     generator = np.random.get_state()[1].tobytes()
     return generator, torch.get_rng_state().numpy().tobytes(), torch.get_num_threads()
 
@@ -101,7 +102,7 @@ def test_mask_ratios_give_different_scores(searched_alone):
     assert len(set(searched_alone.cv_results_["mean_test_score"])) == 2
 
 
-# Not to pretrain more than once
+# As few pretrainings as possible
 
 
 GRID_OF_27 = {

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, which feed 2-D panels, and their twins for 3-D ones."""
+"""scikit-learn's own checks, which have 2-D panels, and the same checks for 3-D panels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FURTHER_CHECKS = [
 ]
 
 
-#: As narrow as they come: the checks fit a hundred times.
+#: The narrowest encoder, because the checks fit a hundred times.
 NARROW = {"encoder": 8, "max_epochs": 1}
 
 
@@ -70,7 +70,7 @@ def test_further_check(name):
     getattr(estimator_checks, name)("FEIEmbedder", quick(encoder=8, max_epochs=0))
 
 
-# The twins
+# The same checks for 3-D panels
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS.values(), ids=CONFIGURATIONS)
@@ -110,7 +110,7 @@ def test_fit_is_idempotent(fitted):
     np.testing.assert_array_equal(clone(fitted).fit_transform(walks()), first)
 
 
-def test_an_encoder_of_the_users_own_is_seeded_too():
+def test_a_users_encoder_is_seeded():
     embedder = quick(encoder=dilated)
     first = embedder.fit(walks()).transform(walks())
     torch.rand(1)
@@ -138,7 +138,7 @@ def test_embedders_do_not_share_what_they_learned():
     embedders += [clone(embedders[0]).fit(walks(seed=1)), copy.copy(embedders[0])]
     first = [embedder.transform(walks()) for embedder in embedders]
     assert len({embeddings.tobytes() for embeddings in first}) == 4
-    embedders[-1].fit(walks(seed=2))  # the copy goes its own way
+    embedders[-1].fit(walks(seed=2))  # the copy is independent
     for embedder, expected in zip(embedders[:-1], first, strict=False):
         np.testing.assert_array_equal(embedder.transform(walks()), expected)
 
@@ -189,7 +189,8 @@ def test_transform_changes_no_attribute(fitted):
 
 @configurations
 def test_fit_keeps_parameters_and_panel(params):
-    embedder, X = quick(**params), walks()
+    embedder = quick(**params)
+    X = walks()
     before = embedder.get_params()
     embedder.fit(X)
     assert embedder.get_params().keys() == before.keys()

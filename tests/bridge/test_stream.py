@@ -1,4 +1,4 @@
-"""partial_fit: pretraining that goes on from chunk to chunk."""
+"""partial_fit: pretraining on one chunk of a stream after the other."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def test_a_stream_learns():
     assert embedder.n_iter_ == embedder.best_epoch_ == 10
     embeddings = embedder.transform(X)
     probe = make_pipeline(StandardScaler(), RidgeClassifier()).fit(embeddings[:48], frequency[:48])
-    assert probe.score(embeddings[240:], frequency[240:]) > 0.9  # of series that never trained
+    assert (
+        probe.score(embeddings[240:], frequency[240:]) > 0.9
+    )  # on series that were never in a chunk
 
 
 def test_learning_rate_and_momentum_stay_as_they_are():
@@ -73,7 +75,7 @@ def test_every_series_of_a_chunk_trains_once_and_small_chunks_several_times():
     assert int(quick(min_epoch_steps=7).partial_fit(walks()).stream_state_["moments.0.step"]) == 7
 
 
-# What goes on
+# What is kept from chunk to chunk
 
 
 def test_optimiser_and_momentum_copies_go_on():
@@ -100,7 +102,8 @@ def test_the_momentum_copies_follow_from_chunk_to_chunk(momentum, moves):
 
 @pytest.mark.parametrize("params", [*CONFIGURATIONS.values(), {"encoder": dilated}])
 def test_a_stream_goes_on_in_another_process(params):
-    here, there = quick(**params), quick(**params)
+    here = quick(**params)
+    there = quick(**params)
     for X in chunks():
         here.partial_fit(X)
         there = pickle.loads(pickle.dumps(there.partial_fit(X)))
@@ -111,7 +114,8 @@ def test_a_stream_goes_on_in_another_process(params):
 def test_the_scaling_is_that_of_the_first_chunk():
     first, *others = chunks()
     embedder = quick().partial_fit(first)
-    offset, scale = embedder.offset_.copy(), embedder.scale_.copy()
+    offset = embedder.offset_.copy()
+    scale = embedder.scale_.copy()
     np.testing.assert_allclose(offset, first.mean(axis=(0, 2)))
     stream(embedder, [100 + 7 * X for X in others])
     np.testing.assert_array_equal(embedder.offset_, offset)
@@ -128,7 +132,8 @@ def test_chunks_of_one_series_and_of_other_lengths():
 def test_chunks_are_drawn_differently_and_the_same_stream_gives_the_same():
     X = walks()
     assert_same(stream(quick(), [X, X]), stream(quick(), [X, X]))
-    once, twice = quick().partial_fit(X), stream(quick(), [X, X])
+    once = quick().partial_fit(X)
+    twice = stream(quick(), [X, X])
     losses = [record["train_loss"] for record in twice.history_]
     assert losses[0] == once.history_[0]["train_loss"] != losses[1]
 
@@ -176,7 +181,7 @@ def test_a_panel_on_disk_is_a_stream(tmp_path):
     assert_same(embedder, stream(quick(), chunks()))
 
 
-# Bad input, and scikit-learn's word
+# Bad input, and scikit-learn's checks
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a user sees of the package: names, imports, its repr, and its silence."""
+"""The package as users see it: names, imports, representations, and no output unless asked."""
 
 from __future__ import annotations
 
@@ -117,40 +117,6 @@ def test_nothing_is_printed_unless_asked(capfd, caplog):
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")
     assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("verbose", "epochs"),
-    [(1, [1, 2, 3, 4, 5]), (2, [1, 2, 4, 5]), (10, [1, 5]), (True, [1, 2, 3, 4, 5])],
-)
-def test_progress_has_a_line_for_some_epochs(verbose, epochs, capfd):
-    embedder = quick(verbose=verbose, max_epochs=5, n_iter_no_change=None).fit(walks())
-    shown = capfd.readouterr()
-    lines = shown.out.splitlines()
-    assert shown.err == ""
-    assert [int(re.match(r"\[FEIEmbedder\] epoch (\d)/5 ", line)[1]) for line in lines] == [*epochs]
-    for line in lines:
-        assert re.search(r"lr \d\.\d\de[-+]\d\d  \d+\.\d\d s/epoch  at most \d+ s left$", line)
-    last = embedder.history_[-1]
-    assert f"train_loss {last['train_loss']:.4f}" in lines[-1]
-    assert f"valid_loss {last['valid_loss']:.4f}" in lines[-1]
-    assert lines[-1].endswith("at most 0 s left")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (3600, "1 h 00 min"),
-        (7384, "2 h 03 min"),
-    ],
-)
-def test_durations(seconds, shown):
-    from fei_sklearn._fitting import duration
-
-    assert duration(seconds) == shown
 
 
 def test_nothing_is_written_unless_asked(tmp_path, monkeypatch):

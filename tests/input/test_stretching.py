@@ -1,4 +1,4 @@
-"""min_timepoints: short series are drawn out by linear interpolation, others left alone."""
+"""min_timepoints: shorter series are stretched by linear interpolation, others are unchanged."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fei_sklearn._input.scaling import Scaler
 LENGTHS = (2, 9, 30, 39, 40, 41, 57)
 
 
-def drawn_out(series, at_least):
-    """One series of shape (n_channels, n_timepoints), by NumPy."""
+def stretched_by_numpy(series, at_least):
+    """Return a series of shape (n_channels, n_timepoints), stretched by NumPy."""
     n = series.shape[1]
     if n >= at_least:
         return series
@@ -38,7 +38,7 @@ def test_dense_series_are_interpolated(n_timepoints):
     X = walks(n_timepoints=n_timepoints)
     panel = to_panel(X, Scaler.fit(X, None), 40)
     assert panel.values.shape == (20, 2, 40) and panel.lengths is None
-    expected = np.stack([drawn_out(series, 40) for series in X])
+    expected = np.stack([stretched_by_numpy(series, 40) for series in X])
     np.testing.assert_allclose(panel.values, expected, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(panel.values[:, :, [0, -1]], X[:, :, [0, -1]].astype(np.float32))
 
@@ -54,7 +54,7 @@ def test_ragged_series_are_interpolated_each_from_its_own_end(lengths):
     series = [s for s in ragged() if s.shape[1] in lengths]
     X = padded(series)
     panel = to_panel(X, Scaler.fit(X, None), 40)
-    expected = [drawn_out(item, 40) for item in series]
+    expected = [stretched_by_numpy(item, 40) for item in series]
     longest = max(40, *lengths)
     assert panel.values.shape == (len(series), 2, longest)
     if longest == 40:
@@ -73,19 +73,20 @@ def test_gaps_are_filled_and_ends_cut_before():
     filled = X[2].copy()
     known = np.flatnonzero(~np.isnan(X[2, 0]))
     filled[0] = np.interp(np.arange(30), known, X[2, 0, known])
-    expected = [drawn_out(s, 40) for s in (X[0, :, 10:], X[1, :, :20], filled, X[3])]
+    expected = [stretched_by_numpy(s, 40) for s in (X[0, :, 10:], X[1, :, :20], filled, X[3])]
     assert panel.lengths is None
     np.testing.assert_allclose(panel.values, np.stack(expected), rtol=1e-6, atol=1e-6)
 
 
 def test_an_embedder_stretches_in_fit_and_transform():
-    X, other = walks(), walks(n_timepoints=17, seed=1)
+    X = walks()
+    other = walks(n_timepoints=17, seed=1)
     embedder = quick(min_timepoints=48, scaling=None).fit(X)
-    stretched = quick(scaling=None).fit(np.stack([drawn_out(series, 48) for series in X]))
+    stretched = quick(scaling=None).fit(np.stack([stretched_by_numpy(series, 48) for series in X]))
     assert embedder.min_timepoints_ == 48 and embedder.reference_length_ == 48
     assert embedder.n_timepoints_in_ == 30
-    expected = stretched.transform(np.stack([drawn_out(series, 48) for series in other]))
-    # two steps of AdamW make more of a last bit than rounding does
+    expected = stretched.transform(np.stack([stretched_by_numpy(series, 48) for series in other]))
+    # two steps of AdamW amplify differences of the last bit
     np.testing.assert_allclose(embedder.transform(other), expected, rtol=0, atol=1e-3)
     unstretched = stretched.transform(other)
     assert np.abs(embedder.transform(other) - unstretched).max() > 0.05

@@ -1,6 +1,8 @@
-"""scikit-learn's callbacks follow a fit epoch by epoch, wherever the embedder stands."""
+"""Around a fit: scikit-learn's callbacks, printed lines, and rollback."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._bridge import pretraining as _network
+from fei_sklearn._bridge import pretraining
+from fei_sklearn._fitting import all_or_nothing, duration
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 
@@ -18,18 +21,18 @@ Y = np.resize([0, 1], 20)
 
 
 class Recorder:
-    """Notes every hook of the embedder, and the names of the tasks from the outermost one on."""
+    """Callback that notes every hook of the embedder, and the names of its task and all parents."""
 
     def __init__(self):
-        self.heard = []
+        self.calls = []
         self.paths = []
         self.max_subtasks = []
 
     def setup(self, estimator, context):
-        self.heard.append("setup")
+        self.calls.append("setup")
 
     def teardown(self, estimator, context):
-        self.heard.append("teardown")
+        self.calls.append("teardown")
 
     def on_fit_task_begin(self, estimator, context):
         self.note("begin", context)
@@ -39,7 +42,7 @@ class Recorder:
 
     def note(self, what, context):
         if context.estimator_name == "FEIEmbedder":
-            self.heard.append(f"{what} {context.task_name} {context.task_id}")
+            self.calls.append(f"{what} {context.task_name} {context.task_id}")
             self.max_subtasks.append(context.max_subtasks)
             path = [context]
             while path[0].parent is not None:
@@ -48,16 +51,16 @@ class Recorder:
 
 
 class PropagatedRecorder(Recorder):
-    """Set on the outermost estimator, it follows those within."""
+    """Callback of the outermost estimator that propagates to all inner ones."""
 
     max_propagation_depth = None
 
     def setup(self, estimator, context):
-        self.heard.append(f"setup {type(estimator).__name__}")
+        self.calls.append(f"setup {type(estimator).__name__}")
 
 
 class Stopper(Recorder):
-    """Asks to stop at the end of an epoch, counted from 0."""
+    """Callback that stops the fit at the end of an epoch, counted from 0."""
 
     def __init__(self, epoch):
         super().__init__()
@@ -69,7 +72,7 @@ class Stopper(Recorder):
 
 
 class Snapshots(Recorder):
-    """Does something with the fitted estimator at the end of each task."""
+    """Callback that uses the fitted estimator at the end of each task."""
 
     def __init__(self, use):
         super().__init__()
@@ -81,7 +84,7 @@ class Snapshots(Recorder):
 
 
 class Failing(Recorder):
-    """Raises at the end of the first epoch."""
+    """Callback that raises at the end of the first epoch."""
 
     def __init__(self, error):
         super().__init__()
@@ -91,29 +94,29 @@ class Failing(Recorder):
         raise self.error
 
 
-# What is heard
+# Which hooks are called
 
 
 EPOCHS = ["begin epoch 0", "end epoch 0", "begin epoch 1", "end epoch 1"]
 
 
-def test_a_fit_and_its_epochs_are_heard_in_order():
+def test_hooks_are_called_in_order():
     recorder = Recorder()
     quick().set_callbacks(recorder).fit(walks())
-    assert recorder.heard == ["setup", "begin fit 0", *EPOCHS, "end fit 0", "teardown"]
-    assert recorder.max_subtasks == [2, 0, 0, 0, 0, 2]  # of which a progress bar makes its scale
+    assert recorder.calls == ["setup", "begin fit 0", *EPOCHS, "end fit 0", "teardown"]
+    assert recorder.max_subtasks == [2, 0, 0, 0, 0, 2]  # the length of a progress bar
 
 
-def test_without_epochs_the_fit_alone_is_heard():
+def test_without_epochs_only_the_fit_has_hooks():
     recorder = Recorder()
     quick(max_epochs=0).set_callbacks(recorder).fit(walks())
-    assert recorder.heard == ["setup", "begin fit 0", "end fit 0", "teardown"]
+    assert recorder.calls == ["setup", "begin fit 0", "end fit 0", "teardown"]
 
 
 def test_epochs_within_a_pipeline():
     recorder = Recorder()
     make_pipeline(quick().set_callbacks(recorder), LogisticRegression()).fit(walks(), Y)
-    assert recorder.heard == ["setup", "begin fit 0", *EPOCHS, "end fit 0", "teardown"]
+    assert recorder.calls == ["setup", "begin fit 0", *EPOCHS, "end fit 0", "teardown"]
     assert recorder.paths[1] == ["Pipeline", "FEIEmbedder", "FEIEmbedder"]
 
 
@@ -122,9 +125,9 @@ def test_epochs_within_a_grid_search():
     pipeline = make_pipeline(quick(), LogisticRegression())
     grid = {"feiembedder__mask_ratio": [0.3, 0.7]}
     GridSearchCV(pipeline, grid, cv=2).set_callbacks(recorder).fit(walks(), Y)
-    assert recorder.heard[0] == "setup GridSearchCV"
-    assert recorder.heard[-1] == "teardown"
-    assert recorder.heard[1:-1] == ["begin fit 0", *EPOCHS, "end fit 0"] * (2 * 2 + 1)
+    assert recorder.calls[0] == "setup GridSearchCV"
+    assert recorder.calls[-1] == "teardown"
+    assert recorder.calls[1:-1] == ["begin fit 0", *EPOCHS, "end fit 0"] * (2 * 2 + 1)
     epochs = [path for path in recorder.paths if path[-2:] == ["FEIEmbedder", "FEIEmbedder"]]
     assert len(epochs) == 2 * len(EPOCHS) // 2 * (2 * 2 + 1)
     assert all(path[0] == "GridSearchCV" and "Pipeline" in path for path in epochs)
@@ -133,7 +136,8 @@ def test_epochs_within_a_grid_search():
 def test_callbacks_do_not_change_what_is_learned():
     params = {"max_epochs": 4, "learning_rate": 0.01}
     callback = Snapshots(lambda embedder, X: embedder.transform(X))
-    followed, alone = quick(**params).set_callbacks(callback).fit(walks()), quick(**params)
+    followed = quick(**params).set_callbacks(callback).fit(walks())
+    alone = quick(**params)
     np.testing.assert_array_equal(
         followed.transform(walks()), alone.fit(walks()).transform(walks())
     )
@@ -160,13 +164,14 @@ def test_progress_bars_of_epochs_within_a_grid_search(capsys):
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_a_callback_stops_the_fit(epoch):
-    stopper, recorder = Stopper(epoch), Recorder()
+    stopper = Stopper(epoch)
+    recorder = Recorder()
     embedder = quick(max_epochs=4).set_callbacks(stopper, recorder).fit(walks())
     assert embedder.n_iter_ == len(embedder.history_) == epoch + 1
     assert embedder.best_epoch_ <= epoch + 1
-    # the others hear all of it
-    assert stopper.heard == recorder.heard
-    assert recorder.heard[-3:] == [f"end epoch {epoch}", "end fit 0", "teardown"]
+    # the other callback is called for every hook as well
+    assert stopper.calls == recorder.calls
+    assert recorder.calls[-3:] == [f"end epoch {epoch}", "end fit 0", "teardown"]
     assert np.isfinite(embedder.transform(walks())).all()
 
 
@@ -227,12 +232,12 @@ def test_a_failing_fit_is_torn_down_and_leaves_no_trace(error, where, fitted_bef
     recorder = Recorder()
     embedder.set_callbacks(recorder, *([Failing(error)] if where == "callback" else []))
     if where == "training":
-        monkeypatch.setattr(_network, "pretrain", fail)
+        monkeypatch.setattr(pretraining, "pretrain", fail)
     before = dict(vars(embedder))
     with pytest.raises(type(error)):
         embedder.fit(walks(n_channels=3))
-    assert recorder.heard[:2] == ["setup", "begin fit 0"]
-    assert recorder.heard.count("teardown") == 1 and recorder.heard[-1] == "teardown"
+    assert recorder.calls[:2] == ["setup", "begin fit 0"]
+    assert recorder.calls.count("teardown") == 1 and recorder.calls[-1] == "teardown"
     assert vars(embedder).keys() == before.keys()
     assert all(vars(embedder)[name] is value for name, value in before.items())
 
@@ -275,3 +280,59 @@ def test_without_scikit_learns_callbacks():
     lines = run_python(WITHOUT_CALLBACKS).splitlines()
     assert lines[-1] == "fitted"
     assert len(lines) == 3
+
+
+# Printed lines
+
+
+@pytest.mark.parametrize(
+    ("verbose", "epochs"),
+    [(1, [1, 2, 3, 4, 5]), (2, [1, 2, 4, 5]), (10, [1, 5]), (True, [1, 2, 3, 4, 5])],
+)
+def test_progress_has_a_line_for_some_epochs(verbose, epochs, capfd):
+    embedder = quick(verbose=verbose, max_epochs=5, n_iter_no_change=None).fit(walks())
+    shown = capfd.readouterr()
+    lines = shown.out.splitlines()
+    assert shown.err == ""
+    assert [int(re.match(r"\[FEIEmbedder\] epoch (\d)/5 ", line)[1]) for line in lines] == [*epochs]
+    for line in lines:
+        assert re.search(r"lr \d\.\d\de[-+]\d\d  \d+\.\d\d s/epoch  at most \d+ s left$", line)
+    last = embedder.history_[-1]
+    assert f"train_loss {last['train_loss']:.4f}" in lines[-1]
+    assert f"valid_loss {last['valid_loss']:.4f}" in lines[-1]
+    assert lines[-1].endswith("at most 0 s left")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (3600, "1 h 00 min"),
+        (7384, "2 h 03 min"),
+    ],
+)
+def test_durations(seconds, shown):
+    assert duration(seconds) == shown
+
+
+# Rollback
+
+
+@pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt()], ids=repr)
+def test_a_method_that_raises_leaves_the_attributes(error):
+    class Estimator:
+        @all_or_nothing
+        def fit(self):
+            self.kept = "new"
+            self.added = 1
+            del self.removed
+            raise error
+
+    estimator = Estimator()
+    estimator.kept = "old"
+    estimator.removed = "there"
+    with pytest.raises(type(error)):
+        estimator.fit()
+    assert vars(estimator) == {"kept": "old", "removed": "there"}

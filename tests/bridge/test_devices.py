@@ -1,0 +1,167 @@
+"""Devices, precision, threads and random states."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from quick import quick, walks
+
+from fei_sklearn._bridge.devices import (
+    private_random_state,
+    resolve_device,
+    resolve_devices,
+    resolve_precision,
+    shared_threads,
+    torch_threads,
+)
+
+X = walks(23, 1, 24)
+CPU = torch.device("cpu")
+
+
+# Which devices
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Function that pretends a number of CUDA devices, and the variables of a launcher."""
+
+    def set_to(n_cuda=0, **variables):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: n_cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: n_cuda)
+        for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_ID", "SLURM_NTASKS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+
+    return set_to
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "device", "n_cuda", "all_devices"),
+    [
+        (1, "auto", 4, ["cuda"]),
+        (1, "cuda:2", 4, ["cuda:2"]),
+        (3, "cuda", 4, ["cuda:0", "cuda:1", "cuda:2"]),
+        ("auto", "auto", 4, ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]),
+        ("auto", "cuda:2", 4, ["cuda:2"]),
+        ("auto", "auto", 0, ["cpu"]),
+        (2, "cpu", 4, ["cpu", "cpu"]),
+    ],
+)
+def test_devices_of_a_process_without_a_launcher(n_devices, device, n_cuda, all_devices, machine):
+    machine(n_cuda)
+    devices = resolve_devices(n_devices, device)
+    assert [str(d) for d in devices.all()] == all_devices
+    assert (devices.count, devices.joined) == (len(all_devices), False)
+
+
+@pytest.mark.parametrize("n_devices", ["auto", 8])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"RANK": 6, "WORLD_SIZE": 8, "LOCAL_RANK": 2},
+        {"SLURM_STEP_ID": 0, "SLURM_NTASKS": 8, "SLURM_LOCALID": 2},
+    ],
+    ids=["torchrun", "slurm"],
+)
+def test_processes_of_a_launcher_are_joined(n_devices, variables, machine):
+    machine(4, **variables)
+    devices = resolve_devices(n_devices, "cuda")
+    assert (str(devices.own), devices.count, devices.joined) == ("cuda:2", 8, True)
+    assert devices.all() == [devices.own]
+    assert not resolve_devices(1, "cuda").joined
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "device", "n_cuda", "variables", "message"),
+    [
+        (4, "cuda", 2, {}, r"n_devices=4 needs 4 CUDA devices.*shows 2: use n_devices='auto'"),
+        (2, "cuda:1", 4, {}, r"n_devices=2 needs device='cuda'.*'cpu', got 'cuda:1'"),
+        (
+            2,
+            "cpu",
+            0,
+            {"RANK": 0, "WORLD_SIZE": 3, "LOCAL_RANK": 0},
+            r"n_devices=2, but 3 processes were started: use n_devices=3 or 'auto'",
+        ),
+        (
+            2,
+            "cuda",
+            1,
+            {"RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1},
+            r"needs 2 CUDA devices on this machine, which has or shows 1",
+        ),
+    ],
+)
+def test_devices_that_do_not_exist_are_refused(
+    n_devices, device, n_cuda, variables, message, machine
+):
+    machine(n_cuda, **variables)
+    with pytest.raises(ValueError, match=message):
+        quick(n_devices=n_devices, device=device).fit(X)
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "nonsense", "meta", None])
+def test_a_device_that_does_not_exist_is_refused(device, machine):
+    machine(n_cuda=2)
+    with pytest.raises(ValueError, match=f"device.*{device!r}"):
+        resolve_device(device)
+
+
+# Precision
+
+
+def test_automatic_precision_is_float32_on_the_cpu():
+    assert resolve_precision("auto", CPU) == "32-true"
+    assert resolve_precision("64-true", CPU) == "64-true"
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_automatic_precision_on_cuda(supported, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert resolve_precision("auto", torch.device("cuda")) == expected
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match=r"precision must be one of .*got 'fp8'"):
+        resolve_precision("fp8", CPU)
+
+
+# Threads and random states
+
+
+def test_threads_are_restored_after_an_error():
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), torch_threads(1):
+        assert torch.get_num_threads() == 1
+        raise KeyError
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("n_jobs", [0, 1.5, "all"])
+def test_a_number_of_threads_that_is_none_is_refused(n_jobs):
+    with pytest.raises(ValueError, match=f"n_jobs.*got {n_jobs!r}"), torch_threads(n_jobs):
+        pass
+
+
+def test_workers_share_the_threads(monkeypatch):
+    set_to = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    with shared_threads(2):
+        pass
+    with shared_threads(1):
+        pass
+    assert set_to == [2, 5]
+
+
+def test_a_private_random_state_is_seeded_and_leaves_the_callers_alone():
+    before = torch.get_rng_state()
+    draws = []
+    for _ in range(2):
+        with private_random_state(3, CPU):
+            draws.append(torch.rand(4))
+    assert torch.equal(*draws)
+    assert torch.equal(torch.get_rng_state(), before)
