@@ -26,6 +26,7 @@ lint: $(VENV)/.installed-dev
 	@echo "==> checking style, types and import layers"
 	$(python) -m ruff check
 	$(python) -m ruff format --check
+	$(python) .ci/density.py
 	$(python) -m mypy
 	$(VENV)/bin/lint-imports
 

@@ -1,7 +1,7 @@
 """Cost of a step in parameters, bytes and operations, and the bytes a network has to carry.
 
     python benchmarks/scaling.py                       # the table, counted on this machine
-    python benchmarks/scaling.py --processes 2         # steps a second of 1 and 2 processes here
+    python benchmarks/scaling.py --processes 2         # steps per second of 1 and 2 processes here
 
 The table counts: nothing in it was timed. Operations are those of convolutions and matrix products,
 of the encoder forward and backward and of the target encoder forward. Activations are the tensors

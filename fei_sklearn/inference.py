@@ -24,6 +24,8 @@ from fei_sklearn.encoder.maps import has_stages
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.readout.pooling import Readout
 
+__all__ = ["embed"]
+
 #: Rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256}
 

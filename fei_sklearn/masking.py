@@ -13,6 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+__all__ = [
+    "MASK_KINDS",
+    "apply_mask",
+    "n_positions",
+    "sample_mask",
+]
+
 #: Lowest and highest share of the positions that a mask removes; a number r means (0, r).
 MaskRatio = float | tuple[float, float]
 MaskKind = Literal["discrete", "continuous", "temporal"]

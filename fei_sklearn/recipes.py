@@ -10,6 +10,12 @@ import numpy as np
 
 from fei_sklearn.datasets import make_corpus
 
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "pretrain_recipe",
+]
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -30,9 +30,9 @@ from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import has_step_positions
 from fei_sklearn.inference import TILE_ROWS, embed
-from fei_sklearn.prefetch import read_ahead
 from fei_sklearn.readout.pooling import Readout, biases_of_layers
 from fei_sklearn.readout.spec import ReadoutSpec
+from fei_sklearn.training.prefetch import read_ahead
 
 CPU = torch.device("cpu")
 

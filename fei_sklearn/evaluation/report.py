@@ -7,6 +7,7 @@ import html
 import io
 import math
 import os
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from fei_sklearn.evaluation.tables import (
 )
 
 TITLE = "Evaluation"
+
+#: Columns that the prose of a Markdown report is wrapped at.
+LINE_WIDTH = 99
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; }
@@ -97,7 +101,8 @@ def write_report(
 
 def markdown(found: list[Table]) -> str:
     """Return the tables in Markdown."""
-    blocks = [f"# {TITLE}\n", f"Mean ± standard deviation over seeds. {NOTE}\n"]
+    note = textwrap.fill(f"Mean ± standard deviation over seeds. {NOTE}", LINE_WIDTH)
+    blocks = [f"# {TITLE}\n", f"{note}\n"]
     for table in _shown(found):
         grid = _grid(table)
         alignment = ["---"] + ["---:"] * (len(grid.header) - 1)

@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fei_sklearn.objectives.base import PretrainingObjective
 
+__all__ = [
+    "ABLATIONS",
+    "OBJECTIVES",
+    "PUBLISHED",
+    "RIVALS",
+    "objective_class",
+]
+
 #: Import path of each objective's class.
 _CLASSES = {
     "fei": "fei_sklearn.objectives.fei.FEIObjective",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fei_sklearn.data import Batch, LazySeries, Panel, unequal
-from fei_sklearn.prefetch import read_ahead
+from fei_sklearn.training.prefetch import read_ahead
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import pytest
 from quick import quick, walks
 
 from fei_sklearn.objectives.fei import FEIObjective
-from fei_sklearn.prefetch import read_ahead
+from fei_sklearn.training.prefetch import read_ahead
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
