@@ -204,6 +204,19 @@ def test_the_fitted_estimator_is_not_that_of_an_earlier_fit():
     assert seen.results == [((20, 48), 1), ((20, 48), 2), ((20, 48), 2)]
 
 
+def test_the_estimator_itself_is_not_fitted_before_the_end():
+    class Peeking(Recorder):
+        fitted = []
+
+        def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+            self.fitted.append(
+                (hasattr(estimator, "weights_"), hasattr(fitted_estimator, "weights_"))
+            )
+
+    quick().set_callbacks(Peeking()).fit(walks())
+    assert Peeking.fitted == [(False, True), (False, True), (True, True)]
+
+
 def test_a_callback_may_save_each_epoch(tmp_path):
     def save(embedder, X):
         path = tmp_path / str(embedder.n_iter_)
