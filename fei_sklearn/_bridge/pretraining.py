@@ -36,7 +36,8 @@ from fei_sklearn.objectives.base import PretrainingObjective
 from fei_sklearn.readout.pooling import Readout, fit_biases
 from fei_sklearn.training.batches import split
 from fei_sklearn.training.calibration import calibrate
-from fei_sklearn.training.checkpointing import RunFolder, run_fingerprint
+from fei_sklearn.training.checkpointing import RunFolder
+from fei_sklearn.training.fingerprints import run_fingerprint
 from fei_sklearn.training.options import TrainingOptions
 from fei_sklearn.training.progress import EpochRecord, Watcher
 
@@ -256,9 +257,12 @@ class Pretraining:
         panels = [training]
         if validation is not None:
             panels.append(validation)
+        # trying a user's own encoder must not move the random state that its training draws from
+        with users_random_state(self.encoder_spec, 0, torch.device("cpu")):
+            fingerprint = run_fingerprint(self.objective, panels, settings)
         return RunFolder(
             spec.checkpoint_dir,
-            run_fingerprint(self.objective, panels, settings),
+            fingerprint,
             global_random_state=callable(spec.encoder.size),
         )
 

@@ -1,34 +1,29 @@
 """States of a run on disk, from which the run is resumed after its process was killed.
 
 Each run has a folder, named by the fingerprint of its data and of everything else that determines
-its outcome, so that no run is resumed from the state of another. The folder holds the last state
-and the one before. A state is complete on disk before it replaces an older one, so at any moment
-one can be read. States are data and never code: tensors, and JSON for the rest.
+its outcome. Each state holds the fingerprint as well, so that no run is resumed from the state of
+another. The folder holds the last state and the one before. A state is complete on disk before it
+replaces an older one, so at any moment one can be read. States are data and never code: tensors,
+and JSON for the rest.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fei_sklearn._files import remove_leftovers, replaced_file
-from fei_sklearn.data import Panel
-
-#: Version of the format, in the fingerprint: a version reads only the states that it wrote.
-RUN_FORMAT = 1
 
 #: Names of the last state and of the one before.
 STATE = "state.safetensors"
@@ -39,9 +34,6 @@ EVERY_SECONDS = 1.0
 
 #: Largest share of a run's time that writing states may take.
 LARGEST_SHARE = 0.05
-
-#: Series that are hashed at once.
-CHUNK_ROWS = 1024
 
 
 @dataclass
@@ -86,7 +78,7 @@ class RunFolder:
     directory : path-like
         Folder of all runs.
     fingerprint : str
-        Name of this run's folder.
+        Name of this run's folder, which its states hold as well.
     global_random_state : bool, default=False
         Whether torch's global random state belongs to the run, and so to its states.
 
@@ -103,6 +95,7 @@ class RunFolder:
         *,
         global_random_state: bool = False,
     ) -> None:
+        self.fingerprint = fingerprint
         self.folder = Path(directory) / fingerprint
         self.global_random_state = global_random_state
         self.interval = EVERY_SECONDS
@@ -132,7 +125,7 @@ class RunFolder:
             If the state cannot be written, as on a full disk. The last state stays on disk.
         """
         started = time.monotonic()
-        content = _encode(state)
+        content = _encode(state, self.fingerprint)
         path = self.folder / STATE
         try:
             with replaced_file(path, previous=self.folder / PREVIOUS) as file:
@@ -151,25 +144,30 @@ class RunFolder:
             (self.folder / PREVIOUS).unlink()
 
     def read(self) -> RunState | None:
-        """Return the last undamaged state, or None before the first.
+        """Return the last undamaged state of this run, or None before the first.
 
         Raises
         ------
         ValueError
-            If all states are damaged.
+            If all states are damaged or of another run.
         """
-        is_damaged = False
-        for name in (STATE, PREVIOUS):
-            path = self.folder / name
-            if not path.is_file():
+        reason = None
+        # STATE twice: another process of the same run may rename it and remove the one before
+        for name in (STATE, PREVIOUS, STATE):
+            content = _content(self.folder / name)
+            if content is None:
                 continue
-            state = _decode(path.read_bytes())
-            if state is not None:
+            decoded = _decode(content)
+            if decoded is None:
+                reason = "is damaged"
+                continue
+            fingerprint, state = decoded
+            if fingerprint == self.fingerprint:
                 return state
-            is_damaged = True
-        if is_damaged:
+            reason = "belongs to another run"
+        if reason is not None:
             raise ValueError(
-                f"The checkpoint in {str(self.folder)!r} is damaged: remove that folder to train "
+                f"The checkpoint in {str(self.folder)!r} {reason}: remove that folder to train "
                 "from the start."
             )
         return None
@@ -182,75 +180,20 @@ class RunFolder:
         )
 
 
-def run_fingerprint(
-    objective: nn.Module,
-    panels: Iterable[Panel],
-    settings: Mapping[str, Any],
-) -> str:
-    """Return the name of a run, which differs if data, initial weights or settings do.
-
-    Parameters
-    ----------
-    objective : torch.nn.Module
-        Module with its initial weights.
-    panels : iterable of Panel
-        Training series and, if there are any, validation series.
-    settings : mapping
-        Everything else that determines the outcome, in JSON's types or objects whose `repr` is
-        complete.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    description = [
-        RUN_FORMAT,
-        type(objective).__qualname__,
-        repr(objective),
-        dict(settings),
-    ]
-    text = json.dumps(description, sort_keys=True, default=repr)
-    digest.update(text.encode())
-    for name, tensor in objective.state_dict().items():
-        array = tensor.detach().cpu().numpy()
-        _hash_array(digest, name, array)
-    for number, panel in enumerate(panels):
-        _hash_panel(digest, f"panel {number}", panel)
-    return digest.hexdigest()
+def _content(path: Path) -> bytes | None:
+    """Return the content of a regular file, or None if there is none."""
+    if not path.is_file():
+        return None
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
-def _hash_panel(
-    digest: hashlib.blake2b,
-    name: str,
-    panel: Panel,
-) -> None:
-    for start in range(0, len(panel), CHUNK_ROWS):
-        end = min(start + CHUNK_ROWS, len(panel))
-        rows = np.arange(start, end)
-        chunk = panel.take(rows)
-        _hash_array(digest, name, np.asarray(chunk.values))
-        _hash_array(digest, name, chunk.lengths)
-        _hash_array(digest, name, chunk.targets)
-
-
-def _hash_array(
-    digest: hashlib.blake2b,
-    name: str,
-    array: np.ndarray | None,
-) -> None:
-    layout = None
-    if array is not None:
-        layout = (array.dtype.str, array.shape)
-    description = repr((name, layout))
-    digest.update(description.encode())
-    if array is not None:
-        contiguous = np.ascontiguousarray(array)
-        digest.update(contiguous.data)
-
-
-def _encode(state: RunState) -> bytes:
+def _encode(
+    state: RunState,
+    fingerprint: str,
+) -> bytes:
     from safetensors.torch import save
 
     tensors = {}
@@ -259,12 +202,16 @@ def _encode(state: RunState) -> bytes:
         # copied, because safetensors refuses tensors that share their memory
         tensors[name] = on_cpu.contiguous().clone()
     text = json.dumps(state.plain)
-    checksum = _checksum(text, tensors)
-    return save(tensors, {"state": text, "checksum": checksum})
+    metadata = {
+        "run": fingerprint,
+        "state": text,
+        "checksum": _checksum(fingerprint, text, tensors),
+    }
+    return save(tensors, metadata)
 
 
-def _decode(content: bytes) -> RunState | None:
-    """Return the state, or None if it is damaged."""
+def _decode(content: bytes) -> tuple[str, RunState] | None:
+    """Return the fingerprint of a state's run, and the state; None if it is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -273,17 +220,23 @@ def _decode(content: bytes) -> RunState | None:
         header_size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + header_size])
         metadata = header["__metadata__"]
+        fingerprint = metadata["run"]
         text = metadata["state"]
-        if metadata["checksum"] != _checksum(text, tensors):
+        if metadata["checksum"] != _checksum(fingerprint, text, tensors):
             return None
         plain = json.loads(text)
     except (SafetensorError, ValueError, KeyError, TypeError):
         return None
-    return RunState(plain, tensors)
+    return fingerprint, RunState(plain, tensors)
 
 
-def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    checksum = zlib.crc32(text.encode())
+def _checksum(
+    fingerprint: str,
+    text: str,
+    tensors: Mapping[str, Tensor],
+) -> str:
+    checksum = zlib.crc32(fingerprint.encode())
+    checksum = zlib.crc32(text.encode(), checksum)
     for name in sorted(tensors):
         flat = tensors[name].reshape(-1)
         content = flat.view(torch.uint8).numpy()

@@ -24,7 +24,7 @@ from fei_sklearn.training.batches import (
     shuffled_batches,
     validation_batches,
 )
-from fei_sklearn.training.checkpointing import RunFolder
+from fei_sklearn.training.checkpointing import RunFolder, RunState
 from fei_sklearn.training.engine import Engine, memory_explained, stride_warnings_ignored
 from fei_sklearn.training.options import TrainingOptions
 from fei_sklearn.training.progress import (
@@ -169,6 +169,7 @@ class Session:
         self.n_passes = math.ceil(options.min_epoch_steps / n_pass_steps)
         self.n_steps = options.max_epochs * self.n_passes * n_pass_steps
         self.finished = False
+        self.ended = False
 
     def start_or_resume(self, moments: dict[str, Tensor] | None = None) -> None:
         """Start with AdamW's state of an earlier run, or resume from a state in the run's folder.
@@ -209,19 +210,23 @@ class Session:
         asked_to_stop = self.engine.from_first(asked_to_stop)
         if record["epoch"] < len(self.progress.history):
             return False
+        is_last = record["epoch"] == self.options.max_epochs
         is_stale = self.progress.is_stale(self.options.n_iter_no_change)
-        return asked_to_stop or self.finished or is_stale
+        self.ended = self.finished or is_last or is_stale
+        return asked_to_stop or self.ended
 
     def result(self) -> TrainingResult:
         """Restore the best weights, and return the result of the run."""
         progress = self.progress
+        if not self.ended:
+            self._write_state()  # the watcher stopped the run, which may go on without the watcher
         if progress.best_weights:
             self.objective.load_state_dict(progress.best_weights)
         # a user's batch norm has the statistics of its process's shares alone
         self.engine.copy_weights_from_first(self.objective)
         self.objective.to("cpu", torch.float32)
         self.objective.eval()
-        if self.run_folder is not None and not self.finished:
+        if self.run_folder is not None and self.ended and not self.finished:
             outcome = progress.outcome(self.objective)
             self.run_folder.finish(outcome)
         return TrainingResult(
@@ -262,7 +267,7 @@ class Session:
                 progress.losses.add(losses, len(rows))
                 progress.epoch_step += 1
                 progress.seconds = time.perf_counter() - started
-                self.write_state()
+                self.write_state_if_due()
         last_step = progress.step - 1
         record: EpochRecord = {"epoch": epoch + 1}
         record |= progress.losses.record("train")
@@ -307,9 +312,13 @@ class Session:
         self.progress.step += 1
         return losses
 
-    def write_state(self) -> None:
+    def write_state_if_due(self) -> None:
         """Write the state of the run to its folder, if one is due."""
-        if self.run_folder is None or not self.run_folder.due():
+        if self.run_folder is not None and self.run_folder.due():
+            self._write_state()
+
+    def _write_state(self) -> None:
+        if self.run_folder is None:
             return
         state = self.progress.state(
             self.objective,
@@ -364,6 +373,16 @@ class Session:
         state = self.engine.from_first(state)
         if state is None:
             return
+        try:
+            self._restore(state)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"A state in checkpoint_dir does not fit this run ({error}): remove the folder "
+                "of the run to train from the start."
+            ) from error
+
+    def _restore(self, state: RunState) -> None:
+        """Continue from a state, or take the outcome of a run that has ended."""
         self.objective.load_state_dict(state.section("weights"))
         if state.plain.get("finished"):
             self.finished = True

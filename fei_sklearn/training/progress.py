@@ -248,7 +248,8 @@ class Progress:
         state.add("best", self.best_weights)
         state.add("optimizer", moments_of(optimizer))
         state.add("generators", self._generators(global_random_state))
-        state.tensors["total"] = self.losses.sums
+        if self.losses.n_samples:
+            state.tensors["total"] = self.losses.sums
         return state
 
     def restore(self, state: RunState, optimizer: Optimizer) -> None:
@@ -260,8 +261,9 @@ class Progress:
         self.history = plain["history"]
         self.best_epoch = plain["best_epoch"]
         self.best_loss = plain["best_loss"]
-        sums = state.tensors["total"].to(self.device)
-        self.losses.restore(plain["names"], sums, plain["n_samples"])
+        if plain["n_samples"]:
+            sums = state.tensors["total"].to(self.device)
+            self.losses.restore(plain["names"], sums, plain["n_samples"])
         self.best_weights = {}
         for name, value in state.section("best").items():
             self.best_weights[name] = value.to(self.device)
@@ -304,15 +306,50 @@ def set_moments(
     optimizer: Optimizer,
     moments: Mapping[str, Tensor],
 ) -> None:
-    """Set an optimiser's state to what :func:`moments_of` returned for the same parameters."""
-    state: dict[int, Tensors] = {}
+    """Set an optimiser's state to what :func:`moments_of` returned for the same parameters.
+
+    Raises
+    ------
+    ValueError
+        If the moments do not fit the parameters. torch would read beyond the end of a moment that
+        is too short.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    by_parameter: dict[str, Tensors] = {}
     for key, value in moments.items():
-        number, name = key.split(".")
-        values = state.setdefault(int(number), {})
-        values[name] = value
+        number, _, name = key.partition(".")
+        by_parameter.setdefault(number, {})[name] = value
+    state: dict[int, Tensors] = {}
+    for position, parameter in enumerate(parameters):
+        values = by_parameter.pop(str(position), None)
+        if values is not None:
+            _check_moments(position, parameter, values)
+            state[position] = values
+    if by_parameter:
+        unknown = sorted(by_parameter)
+        raise ValueError(f"AdamW's moments name the parameters {unknown}, which are not there.")
     restored = optimizer.state_dict()
     restored["state"] = state
     optimizer.load_state_dict(restored)
+
+
+def _check_moments(
+    position: int,
+    parameter: Tensor,
+    values: Tensors,
+) -> None:
+    """Raise a ValueError if the moments of a parameter do not have its shape and dtype."""
+    expected = dict.fromkeys(("exp_avg", "exp_avg_sq"), (parameter.shape, parameter.dtype))
+    actual = {name: (value.shape, value.dtype) for name, value in values.items()}
+    step = values.get("step")
+    has_step = step is not None and step.ndim == 0 and step.is_floating_point()
+    actual.pop("step", None)
+    if not has_step or actual != expected:
+        shape = tuple(parameter.shape)
+        raise ValueError(
+            f"AdamW's moments of parameter {position} have the shapes and dtypes {actual}: they "
+            f"must be a step and two tensors of {shape}, {parameter.dtype}."
+        )
 
 
 def copies(module: nn.Module) -> Tensors:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,15 +16,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
-from training_runs import fei_objective, noise_panel
 
+from fei_sklearn._fitting import EpochCallbacks
 from fei_sklearn.training import checkpointing
 from fei_sklearn.training.checkpointing import (
     PREVIOUS,
     STATE,
     RunFolder,
     RunState,
-    run_fingerprint,
 )
 from fei_sklearn.training.loop import Session
 
@@ -233,6 +234,28 @@ def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):
     assert state_names(tmp_path) == [STATE]  # the outcome alone is left
 
 
+@pytest.mark.parametrize("fraction", [0.2, None], ids=["validation", "none"])
+def test_a_run_that_a_watcher_stopped_goes_on_from_there(fraction, tmp_path, monkeypatch):
+    params = {**FIT, "validation_fraction": fraction}
+    expected = quick(**params).fit(X)
+    embedder = quick(**params, checkpoint_dir=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(EpochCallbacks, "end_epoch", lambda watcher, record: True)
+        stopped = embedder.fit(X)
+    assert stopped.n_iter_ == 1
+    steps = record_calls(monkeypatch)
+    assert_same_fit(quick(**params, checkpoint_dir=tmp_path).fit(X), expected)
+    assert len(steps) == (N_STEPS if fraction else N_STEPS_WITHOUT_VALIDATION) * 2 // 3
+
+
+def test_a_run_that_is_stopped_twice_in_an_epoch_has_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(EpochCallbacks, "end_epoch", lambda watcher, record: True)
+    first = quick(**FIT, checkpoint_dir=tmp_path).fit(X)
+    steps = record_calls(monkeypatch)
+    assert_same_fit(quick(**FIT, checkpoint_dir=tmp_path).fit(X), first)
+    assert steps == []
+
+
 def test_every_epoch_is_printed_after_resuming(tmp_path, monkeypatch, capsys):
     embedder = quick(**FIT, checkpoint_dir=tmp_path)
     fit_until_killed(embedder, monkeypatch, 10)
@@ -284,6 +307,32 @@ def test_parameters_that_do_not_change_the_outcome_share_a_folder(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+class Edited(nn.Module):
+    """User's encoder whose code may change while its name and its weights stay."""
+
+    edit = staticmethod(lambda features: features)
+
+    def __init__(self, n_channels):
+        super().__init__()
+        self.convolution = nn.Conv1d(n_channels, 8, 3, padding=1)
+
+    def forward(self, x):
+        return self.edit(self.convolution(x))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [torch.relu, torch.detach, lambda features: 1.01 * features],
+    ids=["output", "gradient", "scale"],
+)
+def test_an_encoder_whose_code_was_edited_has_a_folder_of_its_own(edit, tmp_path, monkeypatch):
+    quick(encoder=Edited, checkpoint_dir=tmp_path).fit(X)
+    monkeypatch.setattr(Edited, "edit", staticmethod(edit))
+    embedder = quick(encoder=Edited, checkpoint_dir=tmp_path).fit(X)
+    assert_same_fit(embedder, quick(encoder=Edited).fit(X))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_search_has_the_same_scores_with_checkpoints_and_again(tmp_path):
     y = np.arange(len(X)) % 2
 
@@ -315,46 +364,6 @@ def test_a_saved_model_does_not_name_the_folder(tmp_path):
     loaded = type(embedder).load(tmp_path / "model")
     assert "runs" not in config
     assert loaded.checkpoint_dir is None
-
-
-# Fingerprints
-
-SETTINGS = {"rate": 0.1, "encoder": fei_objective}
-
-
-def fingerprint(objective=None, panels=None, **changes):
-    objective = objective or fei_objective()
-    panels = panels or [noise_panel()]
-    return run_fingerprint(objective, panels, SETTINGS | changes)
-
-
-def test_a_fingerprint_depends_on_data_weights_and_settings_alone():
-    ragged = noise_panel()
-    half = noise_panel(12)
-    objective = fei_objective()
-    with torch.no_grad():
-        objective.prompts[0, 0] += 1e-3
-    lengths = np.full(24, 20)
-    lengths[0] = 19
-    ragged = noise_panel(lengths=lengths)
-    fingerprints = [
-        fingerprint(),
-        fingerprint(objective),
-        fingerprint(panels=[ragged]),
-        fingerprint(panels=[half, half]),
-        fingerprint(rate=0.2),
-    ]
-    assert fingerprint() == fingerprints[0]
-    assert len(fingerprints[0]) == 32
-    assert len(set(fingerprints)) == len(fingerprints)
-
-
-def test_a_fingerprint_does_not_depend_on_the_chunks_of_hashing(monkeypatch):
-    expected = fingerprint(panels=[noise_panel(), noise_panel(3)])
-    first_chunk = checkpointing.CHUNK_ROWS
-    monkeypatch.setattr(checkpointing, "CHUNK_ROWS", 24)
-    assert first_chunk > 24
-    assert fingerprint(panels=[noise_panel(), noise_panel(3)]) == expected
 
 
 # Disks that fail
@@ -400,6 +409,74 @@ def test_two_damaged_states_are_an_error_with_a_remedy(interrupted):
     embedder = quick(**FIT, checkpoint_dir=interrupted.parent)
     message = f"{interrupted.name}' is damaged: remove that folder"
     with pytest.raises(ValueError, match=message):
+        embedder.fit(X)
+
+
+@pytest.fixture
+def other_run(tmp_path_factory, monkeypatch):
+    """Return the folder of another run, of other data, that was killed."""
+    folder = tmp_path_factory.mktemp("other")
+    with monkeypatch.context() as patched:
+        write_after_every_step(patched)
+        record_calls(patched, last=8)
+        with pytest.raises(Killed):
+            quick(**FIT, checkpoint_dir=folder).fit(-2 * X)
+    (run,) = folder.iterdir()
+    return run
+
+
+def test_the_state_of_another_run_is_not_taken(uninterrupted, interrupted, other_run, monkeypatch):
+    shutil.copy(other_run / STATE, interrupted / STATE)
+    steps = record_calls(monkeypatch)
+    embedder = quick(**FIT, checkpoint_dir=interrupted.parent).fit(X)
+    assert_same_fit(embedder, uninterrupted)
+    assert len(steps) == N_STEPS - 6  # from the run's own state before
+
+
+def test_two_states_of_another_run_are_an_error_with_a_remedy(interrupted, other_run):
+    for name in (STATE, PREVIOUS):
+        shutil.copy(other_run / name, interrupted / name)
+    embedder = quick(**FIT, checkpoint_dir=interrupted.parent)
+    message = f"{interrupted.name}' belongs to another run: remove that folder"
+    with pytest.raises(ValueError, match=message):
+        embedder.fit(X)
+
+
+def altered(folder, name, change):
+    """Replace a tensor in the state of a run, under a checksum that is right."""
+    run_folder = RunFolder(folder.parent, folder.name)
+    state = run_folder.read()
+    if change is None:
+        del state.tensors[name]
+    else:
+        state.tensors[name] = change(state.tensors[name])
+    run_folder.finish(state)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda moment: moment.flatten()[:1],
+        lambda moment: moment.half(),
+        lambda moment: moment.new_zeros((0,)),
+        lambda moment: moment.flatten()[:, None],
+        None,
+    ],
+    ids=["short", "half", "empty", "shape", "missing"],
+)
+@pytest.mark.parametrize("name", ["optimizer.0.exp_avg", "optimizer.0.exp_avg_sq"])
+def test_moments_that_do_not_fit_are_refused(name, change, interrupted):
+    altered(interrupted, name, change)
+    embedder = quick(**FIT, checkpoint_dir=interrupted.parent)
+    with pytest.raises(ValueError, match=r"does not fit this run.*parameter 0.*remove the folder"):
+        embedder.fit(X)
+
+
+@pytest.mark.parametrize("name", ["optimizer.0.step", "generators.order", "total"])
+def test_a_state_that_lacks_something_is_refused(name, interrupted):
+    altered(interrupted, name, None)
+    embedder = quick(**FIT, checkpoint_dir=interrupted.parent)
+    with pytest.raises(ValueError, match=r"does not fit this run.*remove the folder"):
         embedder.fit(X)
 
 
@@ -453,6 +530,29 @@ def test_a_folder_holds_the_last_state_and_the_one_before(run_folder):
     state = run_folder.read()
     assert state.plain == {"number": 1}
     assert torch.equal(state.tensors["a.weight"], torch.ones(2, 3))
+
+
+def test_a_state_names_its_run(run_folder, tmp_path):
+    run_folder.write(state_of(0))
+    other = RunFolder(tmp_path, "other")
+    shutil.copy(run_folder.folder / STATE, other.folder / STATE)
+    with pytest.raises(ValueError, match="other' belongs to another run"):
+        other.read()
+
+
+def test_a_state_is_read_while_another_process_renames_it(run_folder, monkeypatch):
+    run_folder.write(state_of(0))
+    read_bytes = Path.read_bytes
+    renames = iter([True])
+
+    def renamed_meanwhile(path):
+        if next(renames, False):
+            run_folder.finish(state_of(1))
+            raise FileNotFoundError
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", renamed_meanwhile)
+    assert run_folder.read().plain == {"number": 1}
 
 
 def test_an_outcome_replaces_all_states(run_folder):

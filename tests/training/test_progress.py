@@ -199,3 +199,19 @@ def test_copies_do_not_follow_the_module():
     weights = copies(module)
     nn.init.constant_(module.weight, 3.0)
     assert weights["weight"].item() == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("0.exp_avg", torch.zeros(1), r"parameter 0 .*\(1, 2\), torch\.float32"),
+        ("1.step", torch.zeros(2), r"parameter 1 "),
+        ("2.step", torch.zeros(()), r"name the parameters \['2'\]"),
+        ("x", torch.zeros(()), r"name the parameters \['x'\]"),
+    ],
+)
+def test_moments_of_other_parameters_are_refused(name, value, message):
+    _, optimizer = trained_module(0)
+    moments = moments_of(optimizer) | {name: value}
+    with pytest.raises(ValueError, match=message):
+        set_moments(optimizer, moments)
