@@ -9,6 +9,7 @@ from __future__ import annotations
 import numbers
 from typing import Literal, cast, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -162,8 +163,8 @@ def sample_mask(
         )
         width = n_positions
     sizes = sizes[:, None, None]
-    fewest = _rounded(low, sizes)
-    most = _rounded(high, sizes)
+    fewest = _rounded(low, sizes, width)
+    most = _rounded(high, sizes, width)
     shape = (n_samples, n_targets, 1)
     n_choices = most - fewest + 1
     n_removed = fewest + _randint(n_choices, shape, generator, device)
@@ -204,10 +205,16 @@ def _random_subsets(
     return removed.scatter_(-1, order, position < n_removed)
 
 
-def _rounded(share: float, sizes: Tensor) -> Tensor:
-    # torch rounds half to even, as Python's round does on each size
-    exact: Tensor = share * sizes.to(torch.float64)
-    return exact.round().to(torch.long)
+def _rounded(
+    share: float,
+    sizes: Tensor,
+    largest: int,
+) -> Tensor:
+    """Return the rounded share of each size, none above `largest`, half to even as `round` does."""
+    # float64 on the host, because not every accelerator has it
+    exact = share * np.arange(largest + 1)
+    table = torch.from_numpy(np.rint(exact).astype(np.int64))
+    return table.to(sizes.device)[sizes]
 
 
 def _randint(

@@ -310,38 +310,32 @@ class FEIObjective(PretrainingObjective):
         n_prompts = len(self.prompts)
         last = n_prompts - 1
         device = removed.device
-        lengths = torch.as_tensor(
-            n_timepoints,
-            device=device,
-            dtype=torch.float64,
-        )
-        position = torch.arange(
-            n_own_positions,
-            device=device,
-            dtype=torch.float64,
-        )
-        scale = self._position_scale(lengths).reshape(-1, 1)
-        place = (position * scale).clamp(max=last)
+        lengths = torch.as_tensor(n_timepoints, device=device, dtype=torch.long)
+        position = torch.arange(n_own_positions, device=device)
+        prompts_apart, positions_apart = self._position_scale(lengths.reshape(-1, 1))
+        # integers are exact, and not every accelerator has float64
+        place = position * prompts_apart
         last_below = max(last - 1, 0)
-        lower = place.floor().clamp(max=last_below)
-        weight = (place - lower).to(removed.dtype)
+        lower = (place // positions_apart).clamp(max=last_below)
+        rest = place - lower * positions_apart
+        weight = rest.to(removed.dtype) / positions_apart
+        weight = weight.clamp(max=last - last_below)
         weight_above = removed * weight[:, None]
         weight_below = removed * (1.0 - weight)[:, None]
-        below = lower.long()[:, None].expand(removed.shape)
+        below = lower[:, None].expand(removed.shape)
         above = (below + 1).clamp(max=last)
         shared = removed.new_zeros((n_samples, n_targets, n_prompts))
         shared.scatter_add_(-1, below, weight_below)
         shared.scatter_add_(-1, above, weight_above)
         return shared
 
-    def _position_scale(self, lengths: Tensor) -> Tensor:
-        """Return how many prompts apart neighbouring positions of series of these lengths are."""
+    def _position_scale(self, lengths: Tensor) -> tuple[int, Tensor]:
+        """Return how far neighbouring positions of series are apart, in prompts, as a fraction."""
         if self.mask_kind == "temporal":
             # time points are compared by their share of the series' duration
-            duration = self.n_timepoints - 1
-            return duration / (lengths - 1).clamp(min=1)
+            return self.n_timepoints - 1, (lengths - 1).clamp(min=1)
         # bins are compared by their frequency in cycles per time point, k / L
-        return self.n_timepoints / lengths
+        return self.n_timepoints, lengths
 
     @torch.no_grad()
     def update_target(self, momentum: float) -> None:

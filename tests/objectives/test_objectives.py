@@ -14,6 +14,8 @@ import torch
 from quick import dilated, quick, run_python, walks
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from fei_sklearn import FEIClassifier, FEIEmbedder
 from fei_sklearn.objectives import ABLATIONS, OBJECTIVES, PUBLISHED, RIVALS, objective_class
@@ -41,6 +43,17 @@ def brief(name: str, **params: object) -> FEIEmbedder:
 def fitted(name: str) -> FEIEmbedder:
     """Return an embedder fitted on X, which no test may change."""
     return brief(name).fit(X)
+
+
+class Float32Device(TorchDispatchMode):
+    """Stand-in for an accelerator without float64, such as Apple's."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, torch.Tensor):
+                assert value.dtype not in (torch.float64, torch.complex128), function
+        return result
 
 
 # Names
@@ -317,3 +330,21 @@ def test_a_model_fitted_on_cuda_transforms_alike_on_the_cpu(name: str) -> None:
     on_cuda = embedder.transform(X)
     on_cpu = embedder.set_params(device="cpu").transform(X)
     np.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-3, atol=1e-3)
+
+
+# Devices
+
+
+@objectives
+def test_pretraining_needs_no_float64(name: str) -> None:
+    with Float32Device():
+        embedder = brief(name).fit(X)
+    for weight_name, weight in embedder.weights_.items():
+        np.testing.assert_array_equal(weight, fitted(name).weights_[weight_name])
+
+
+@pytest.mark.parametrize("mask_kind", ["discrete", "continuous", "temporal"])
+def test_series_of_unequal_length_need_no_float64(mask_kind: str) -> None:
+    ragged = [series[:, : 40 - number] for number, series in enumerate(X)]
+    with Float32Device():
+        brief("fei", mask_kind=mask_kind).fit(ragged)
