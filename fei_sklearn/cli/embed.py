@@ -199,7 +199,7 @@ def _embed(
 
 
 def _labels(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Return the labels of the parts that have labels."""
+    """Return the labels, not their codes, of the parts that have labels."""
     labels = {}
     if dataset.y_train is not None:
         labels["train"] = dataset.y_train
@@ -207,7 +207,9 @@ def _labels(dataset: Dataset) -> dict[str, np.ndarray]:
         labels["val"] = dataset.y_val
     if dataset.y_test is not None:
         labels["test"] = dataset.y_test
-    return labels
+    if dataset.classes is None:
+        return labels
+    return {part: dataset.classes[codes] for part, codes in labels.items()}
 
 
 def _ready(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -249,8 +250,9 @@ def _arrays(dataset: datasets.Dataset, wanted: str | None) -> Task:
 def _check_labels(dataset: datasets.Dataset, y_train: np.ndarray) -> None:
     classes = np.unique(y_train)
     if len(classes) < 2:
+        only = _label(dataset, classes[0])
         raise ValueError(
-            f"{dataset.name!r} has only the class {classes[0]} in its training part: give a set "
+            f"{dataset.name!r} has only the class {only} in its training part: give a set "
             "of at least two classes."
         )
     labels = {"val": dataset.y_val, "test": dataset.y_test}
@@ -263,6 +265,13 @@ def _check_labels(dataset: datasets.Dataset, y_train: np.ndarray) -> None:
                 f"{dataset.name!r} has the class {unknown[0]} in its {part} part and not in its "
                 "training part: leave out the series of this class."
             )
+
+
+def _label(dataset: datasets.Dataset, code: Any) -> Any:
+    """Return the label of a code."""
+    if dataset.classes is None:
+        return code
+    return dataset.classes[code]
 
 
 def _thinned(task: Task, most: int) -> Task:

@@ -18,6 +18,18 @@ def read_npz(path):
         return dict(file)
 
 
+def read_labels(path):
+    """Return the column y of a file as text."""
+    if path.endswith(".npz"):
+        return read_npz(path)["y"].astype(str)
+    if path.endswith(".csv"):
+        with open(path, newline="") as file:
+            return [row["y"] for row in csv.DictReader(file)]
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    return pandas.read_parquet(path)["y"].astype(str).to_numpy()
+
+
 def test_the_file_has_embeddings_parts_and_labels(model, command):
     done = command("embed model one --data data --out e.npz")
     assert done.code == 0
@@ -29,6 +41,19 @@ def test_the_file_has_embeddings_parts_and_labels(model, command):
     assert_array_equal(stored["embeddings"], model.transform(X))
     assert_array_equal(stored["part"], np.repeat(["train", "test"], [40, 20]))
     assert_array_equal(stored["y"], y)
+
+
+@pytest.mark.parametrize("labels", [[2, 1], ["walk", "run"]])
+@pytest.mark.parametrize("ending", [".npz", ".csv", ".parquet"])
+def test_labels_are_those_of_the_set(model, data, command, labels, ending):
+    content = arrays()
+    for part in ("train", "test"):
+        codes = content[f"y_{part}"]
+        content[f"y_{part}"] = np.array(labels)[codes]
+    write(data, "named", content)
+    assert command(f"embed model named --data data --out e{ending}").code == 0
+    expected = np.concatenate([content["y_train"], content["y_test"]])
+    assert_array_equal(read_labels(f"e{ending}"), expected.astype(str))
 
 
 def test_another_readout_of_one_part(model, command):

@@ -98,3 +98,10 @@ def test_a_limit_of_series_keeps_rows_together():
     assert_array_equal(task.X_train, data.X_train[task.groups])
     assert_array_equal(task.y_train, data.y_train[task.groups])
     assert len(task.X_test) == 20
+
+
+def test_messages_name_labels_and_not_codes():
+    y = np.zeros(40, int)
+    data = dataset(y_train=y, y_test=y[:20], classes=np.array(["walk"]))
+    with pytest.raises(SetError, match="only the class walk"):
+        load_task(data, SetOptions())
