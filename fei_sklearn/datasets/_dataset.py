@@ -16,6 +16,9 @@ Series: TypeAlias = "ndarray | list[ndarray]"
 TASKS = ("classification", "regression", "pretraining")
 PARTS = ("train", "val", "test")
 
+#: Largest whole number up to which float64 tells all whole numbers apart.
+LARGEST_WHOLE = 2**53
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
@@ -27,12 +30,12 @@ class Dataset:
         Name in the registry, or name of the file.
     task : {"classification", "regression", "pretraining"}
         Task that the labels are for. A set for pretraining has no labels.
-    X_train, X_test, X_val : ndarray of shape (n_samples, n_channels, n_timepoints), float32, \
-or list of arrays of shape (n_channels, n_timepoints_i), or None
-        Series, as a list where the lengths of a part differ. NaN is a missing value. Every set
-        has an `X_train`.
+    X_train, X_test, X_val : ndarray of shape (n_samples, n_channels, n_timepoints), or list of \
+arrays of shape (n_channels, n_timepoints_i), or None
+        Series, as a list where the lengths of a part differ. They are float32 or float64, whichever
+        holds the values of the file exactly. NaN is a missing value. Every set has an `X_train`.
     y_train, y_test, y_val : ndarray of shape (n_samples,), or None
-        Codes 0, 1, ... (int64) of the sorted training labels in classification; targets (float32,
+        Codes 0, 1, ... (int64) of the sorted training labels in classification; targets (float64,
         of shape (n_samples, n_outputs) if there are several) in regression.
     groups_train, groups_test, groups_val : ndarray of shape (n_samples,), or None
         Engine, bearing, subject or recording of each series, where known.
@@ -151,7 +154,7 @@ def _shape(X: Series) -> str:
 
 
 def _panel(X: Series, place: str) -> Series:
-    """Return series as float32, channels first."""
+    """Return series as floats, channels first."""
     panel = _list_panel(X, place) if isinstance(X, list) else _array_panel(X, place)
     if not len(panel):
         raise ValueError(f"{place} has no series.")
@@ -183,10 +186,13 @@ def _array_panel(X: ndarray, place: str) -> Series:
 
 
 def _numbers(values: ndarray, place: str) -> ndarray:
+    """Return values as float32 where float32 is exact for their type, and else as float64."""
     values = np.asarray(values)
     if values.dtype.kind not in "fiub":
         raise ValueError(f"{place} holds {values.dtype} instead of numbers.")
-    return np.ascontiguousarray(values, dtype=np.float32)
+    # series are rounded to float32 only after the estimator has centred them
+    is_exact = np.can_cast(values.dtype, np.float32)
+    return np.ascontiguousarray(values, dtype=np.float32 if is_exact else np.float64)
 
 
 def _check_number(
@@ -254,18 +260,21 @@ def _label_vector(labels: ndarray, place: str) -> ndarray:
     y: ndarray = _flattened(np.asarray(labels))
     if y.ndim != 1:
         raise ValueError(f"{place} has shape {y.shape}: give one label for each series.")
+    if y.dtype.kind == "S":
+        return np.char.decode(y, "utf-8")
     if y.dtype.kind != "f":
         return y
     if not np.isfinite(y).all():
         raise ValueError(f"{place} has missing labels.")
     is_whole = y == np.round(y)
-    if is_whole.all():
+    is_exact = np.abs(y) <= LARGEST_WHOLE
+    if np.all(is_whole & is_exact):
         return y.astype(np.int64)
     return y
 
 
 def _targets(y: ndarray, place: str) -> ndarray:
-    targets = _numbers(y, place)
+    targets = _numbers(y, place).astype(np.float64)
     if not np.isfinite(targets).all():
         raise ValueError(f"{place} has a target that is missing or infinite.")
     return _flattened(targets)

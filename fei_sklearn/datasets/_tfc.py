@@ -109,7 +109,7 @@ def _array(
         raise ValueError(
             f"{path}: {key!r} is a {type(value).__name__} instead of a tensor: save a tensor."
         )
-    if value.is_floating_point():  # NumPy has no bfloat16
+    if value.dtype is torch.bfloat16:  # NumPy has no such type
         value = value.float()
     array: ndarray = value.numpy()
     return array

@@ -303,7 +303,7 @@ class _Flattener:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         complete = self.imputer.transform(self._rows(X))
-        return np.asarray(complete, dtype=np.float32)
+        return np.asarray(complete)  # not rounded: the head centres the features
 
 
 class MiniRocket(Model):

@@ -14,8 +14,8 @@ import numpy as np
 #: Rows that are held in float64 at once.
 CHUNK_ROWS = 4096
 
-#: Standard deviation, relative to the mean, below which float32 cannot tell values apart.
-CONSTANT = 1e-6
+#: Type -> standard deviation, relative to the mean, below which the type cannot tell values apart.
+CONSTANT = {"float32": 1e-6, "float64": 1e-15}
 
 
 def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
@@ -30,17 +30,26 @@ def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_samples, n_channels, n_timepoints)
-        An array as it is, or the panel of a list in float32.
+        The panel in float32 where float32 is exact for the types of the series, and else in
+        float64. An array of these types is returned as it is.
     """
     if isinstance(X, np.ndarray):
-        return X
+        return X.astype(_float_type([X.dtype]), copy=False)
     n_channels = X[0].shape[0]
     lengths = [series.shape[-1] for series in X]
     shape = (len(X), n_channels, max(lengths))
-    panel = np.full(shape, np.nan, dtype=np.float32)
+    dtype = _float_type([series.dtype for series in X])
+    panel = np.full(shape, np.nan, dtype=dtype)
     for row, series in zip(panel, X, strict=True):
         row[:, : series.shape[-1]] = series
     return panel
+
+
+def _float_type(dtypes: list[np.dtype]) -> type[np.floating]:
+    """Return float32 if float32 represents all values of the types, and else float64."""
+    if all(np.can_cast(dtype, np.float32) for dtype in dtypes):
+        return np.float32
+    return np.float64
 
 
 def padded_with_nan(X: np.ndarray, n_timepoints: int) -> np.ndarray:
@@ -59,7 +68,7 @@ class TimeIndexStandardiser:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_channels, n_timepoints)
+    X : ndarray of shape (n_samples, n_channels, n_timepoints), float32 or float64
         Training panel; NaN where a value is missing.
 
     Attributes
@@ -139,14 +148,19 @@ def _mean_and_std(
     count = np.maximum(n_present, 1)
     total = np.sum(X, axis=axis, dtype=np.float64, where=present, keepdims=True)
     mean = total / count
+    excess = np.zeros_like(mean)
     squares = np.zeros_like(mean)
     for rows in _row_chunks(len(X)):
         deviation = X[rows] - mean
         is_present = present[rows]
+        excess += np.sum(deviation, axis=axis, where=is_present, keepdims=True)
         squares += np.sum(deviation**2, axis=axis, where=is_present, keepdims=True)
-    variance = squares / count
-    std = np.sqrt(variance)
-    is_constant = std <= CONSTANT * np.abs(mean)
+    # corrects the rounding of the mean, which would pass for variance (Chan and others, 1983)
+    shift = excess / count
+    mean += shift
+    variance = squares / count - shift**2
+    std = np.sqrt(np.maximum(variance, 0.0))
+    is_constant = std <= CONSTANT[X.dtype.name] * np.abs(mean)
     std[is_constant] = 1.0
     return mean.squeeze(axis), std.squeeze(axis)
 

@@ -69,3 +69,42 @@ def test_the_representation_shows_the_range_of_lengths():
     X = [np.zeros((2, 5), np.float32), np.zeros((2, 8), np.float32)]
     dataset = Dataset("a", "pretraining", X)
     assert repr(dataset) == "Dataset('a', pretraining, train=(2, 2, 5..8))"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (np.float64, np.float64),
+        (np.float32, np.float32),
+        (np.float16, np.float32),
+        (np.int64, np.float64),
+        (np.int16, np.float32),
+    ],
+)
+def test_series_keep_the_precision_of_the_file(given, kept):
+    X = (1000 + np.arange(36).reshape(4, 9)).astype(given)
+    dataset = assemble("a", "pretraining", {"train": Part(X)}, "a.npz")
+    assert dataset.X_train.dtype == kept
+    np.testing.assert_array_equal(dataset.X_train[:, 0], X)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_large_targets_stay_apart(dtype):
+    y = (1.7e9 + 3 * np.arange(60)).astype(dtype)
+    dataset = assemble("a", "regression", {"train": Part(np.zeros((60, 9)), y)}, "a.npz")
+    assert dataset.y_train.dtype == np.float64
+    np.testing.assert_array_equal(dataset.y_train, y)
+
+
+def test_large_labels_stay_apart():
+    X = np.zeros((3, 9))
+    y = np.array([1e300, 2e300, 1e300])
+    dataset = assemble("a", "classification", {"train": Part(X, y)}, "a.npz")
+    assert dataset.y_train.tolist() == [0, 1, 0]
+    assert dataset.classes.tolist() == [1e300, 2e300]
+
+
+def test_labels_of_bytes_become_text():
+    y = np.array([b"run", b"walk"])
+    dataset = assemble("a", "classification", {"train": Part(np.zeros((2, 9)), y)}, "a.npz")
+    assert dataset.classes.tolist() == ["run", "walk"]

@@ -38,8 +38,8 @@ def test_the_task_follows_from_the_labels(tmp_path):
     write_npz(tmp_path, "life.npz", **targets)
     life = load_dataset("life", tmp_path)
     assert life.task == "regression"
-    assert life.y_train.dtype == np.float32
-    np.testing.assert_array_equal(life.y_test, targets["y_test"].astype(np.float32))
+    assert life.y_train.dtype == np.float64
+    np.testing.assert_array_equal(life.y_test, targets["y_test"])
 
     write_npz(tmp_path, "bare.npz", y_train=None, y_val=None, y_test=None)
     bare = load_dataset("bare", tmp_path)

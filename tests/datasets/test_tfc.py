@@ -21,14 +21,14 @@ def test_a_folder_is_read_as_it_was_saved(tmp_path):
         assert dataset.y_train.dtype == np.int64
         for part, expected in samples.items():
             X = getattr(dataset, f"X_{part}")
-            np.testing.assert_array_equal(X, expected.numpy().astype(np.float32))
+            np.testing.assert_array_equal(X, expected.numpy())
 
 
 def test_the_papers_protocol_does_not_swap_the_published_parts(tmp_path):
     samples = write_tfc(tmp_path / "Gesture")
     paper = load_dataset("GES", tmp_path, paper_protocol=True)
     expected = samples["train"][:, :1, :178].numpy()
-    np.testing.assert_array_equal(paper.X_train, expected.astype(np.float32))
+    np.testing.assert_array_equal(paper.X_train, expected)
 
 
 def test_fractions_are_targets(tmp_path):

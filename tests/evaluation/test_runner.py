@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from quick import quick
-from tiny_sets import arrays, dataset, sines
+from tiny_sets import arrays, dataset, sines, write
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.evaluation import evaluate, read_results, runner
@@ -226,3 +226,35 @@ RATIO = {"study": "ratio", "pretrain_on": sines(8)[0]}
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         evaluate(**{"sets": [dataset()]} | arguments)
+
+
+@pytest.mark.parametrize("model", ["trained", "raw"])
+@pytest.mark.parametrize("standardise", ["model", "time-index"])
+@pytest.mark.parametrize("offset", [1e6, 1e8])
+def test_files_and_arrays_give_the_same_metrics(tmp_path, fitted, model, standardise, offset):
+    content = arrays()
+    X_train = content["X_train"].astype(np.float64) + offset
+    X_test = content["X_test"].astype(np.float64) + offset
+    changes = {"X_train": X_train, "X_test": X_test}
+    write(tmp_path, "sines", content | changes)
+    models = {"trained": fitted, "raw": "raw"}
+    options = {"standardise": standardise}
+    (stored,) = evaluate(models[model], data=tmp_path, **options)
+    (in_memory,) = evaluate(models[model], sets=[dataset(**changes)], **options)
+    assert stored["metrics"] == in_memory["metrics"]
+    if model == "trained" and standardise == "model":
+        return  # the model's own offset is that of its training series
+    (centred,) = evaluate(models[model], sets=[dataset()], **options)
+    assert_allclose(stored["metrics"]["accuracy"], centred["metrics"]["accuracy"], atol=0.05)
+
+
+def test_errors_on_large_targets_are_those_on_small_ones(tmp_path):
+    content = arrays(regression=True)
+    small = {part: 3.0 * np.arange(len(content[part])) for part in ("y_train", "y_test")}
+    write(tmp_path, "small", content | small)
+    large = {part: 1.7e9 + targets for part, targets in small.items()}
+    write(tmp_path, "targets", content | large)
+    (expected,) = evaluate("raw", data=tmp_path, sets=["small"])
+    (record,) = evaluate("raw", data=tmp_path, sets=["targets"])
+    assert_allclose(record["metrics"]["mse"], expected["metrics"]["mse"], rtol=1e-5)
+    assert expected["metrics"]["mse"] > 10

@@ -56,6 +56,31 @@ def test_chunks_of_rows_change_nothing(monkeypatch):
     assert_allclose(in_chunks(X), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("offset", [1e6, 1e8, 1e11])
+def test_a_large_offset_changes_nothing(offset):
+    X = np.random.default_rng(0).integers(-99, 99, (30, 2, 5)) / 128  # exact at any offset
+    expected = (X - X.mean(axis=0)) / X.std(axis=0)
+    shifted = X + offset
+    standardised = TimeIndexStandardiser(shifted)(shifted)
+    assert_allclose(standardised, expected, atol=2e-5)
+
+
+def test_an_index_of_equal_values_is_centred():
+    X = np.full((20_000, 1, 2), 0.1)
+    X[:, 0, 1] = 1e8 + 0.1
+    standardiser = TimeIndexStandardiser(X)
+    assert_array_equal(standardiser.std, [[1.0, 1.0]])
+    assert_allclose(standardiser(X), 0.0, atol=1e-12)
+
+
+def test_whole_numbers_keep_their_values():
+    series = [np.array([[2**24, 2**24 + 1]]), np.array([[1, 2, 3]], np.int8)]
+    panel = as_panel(series)
+    assert_array_equal(panel[0, 0], [2**24, 2**24 + 1, np.nan])
+    assert as_panel(np.ones((2, 1, 3), np.int64)).dtype == np.float64
+    assert as_panel(np.ones((2, 1, 3), np.int16)).dtype == np.float32
+
+
 def test_infinite_and_missing_panels_are_refused():
     with pytest.raises(ValueError, match="missing values only"):
         TimeIndexStandardiser(np.full((3, 1, 4), np.nan))
@@ -71,7 +96,7 @@ def test_infinite_and_missing_panels_are_refused():
 def test_shorter_series_end_with_nan():
     panel = as_panel([np.ones((2, 3)), np.ones((2, 1))])
     assert panel.shape == (2, 2, 3)
-    assert panel.dtype == np.float32
+    assert panel.dtype == np.float64
     assert np.isnan(panel[1]).sum() == 4
     assert not np.isnan(panel[0]).any()
     assert as_panel(panel) is panel
