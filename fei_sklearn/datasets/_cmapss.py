@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
 from fei_sklearn.datasets._npz import read_arrays
-from fei_sklearn.datasets._text import read_table
+from fei_sklearn.datasets._text import check_values, read_table
 
 SUBSETS = ("FD001", "FD002", "FD003", "FD004")
 WINDOW = 35
@@ -104,6 +104,7 @@ def _read_text(path: Path, n_columns: int) -> ndarray:
     table = read_table(path)
     if table.shape[1] != n_columns:
         raise ValueError(f"{path} has {table.shape[1]} columns instead of {n_columns}.")
+    check_values(table, path)
     return table
 
 
@@ -120,6 +121,7 @@ def _runs(
             f"{path}: the {subset} test table has {len(test_engines)} engines, but there are "
             f"{len(tables.remaining)} remaining lives: one of the two is cut short."
         )
+    _check_remaining(tables.remaining, path, subset)
     validating = _validation_engines(len(train_engines))
     runs: dict[str, list[_Run]] = {part: [] for part in PARTS}
     for i, engine in enumerate(train_engines):
@@ -128,6 +130,18 @@ def _runs(
     for engine, remaining in zip(test_engines, tables.remaining, strict=True):
         runs["test"].append(_Run(engine, remaining))
     return runs
+
+
+def _check_remaining(remaining: ndarray, path: Path, subset: str) -> None:
+    is_bad = ~np.isfinite(remaining) | (remaining < 0)
+    rows = np.flatnonzero(is_bad)
+    if not len(rows):
+        return
+    file = path / f"RUL_{subset}.txt" if path.is_dir() else path
+    raise ValueError(
+        f"{file}, line {rows[0] + 1} has the remaining life {remaining[rows[0]]:g}, which must be "
+        "0 or more: copy or download the file again."
+    )
 
 
 def _engines(
@@ -144,10 +158,16 @@ def _engines(
             f"{_COLUMNS} numbers."
         )
     table = table.astype(np.float64)
+    _check_finite(table, part, path)
     is_last_row = np.diff(table[:, _UNIT]) != 0
     starts = np.flatnonzero(is_last_row) + 1
     engines = np.split(table, starts)
-    for engine in engines:
+    for number, engine in enumerate(engines, 1):
+        if engine[0, _UNIT] != number:
+            raise ValueError(
+                f"{path}: engine {number} of the {part} table has the number "
+                f"{engine[0, _UNIT]:g}: rows are missing or in another order."
+            )
         expected = np.arange(1, len(engine) + 1)
         if not np.array_equal(engine[:, _CYCLE], expected):
             raise ValueError(
@@ -155,6 +175,18 @@ def _engines(
                 f"count from 1 to {len(engine)}: rows are missing or in another order."
             )
     return engines
+
+
+def _check_finite(table: ndarray, part: str, path: Path) -> None:
+    """Check the table of an archive; the lines of text files are checked as they are read."""
+    is_bad = ~np.isfinite(table)
+    if not is_bad.any():
+        return
+    row, column = np.argwhere(is_bad)[0]
+    raise ValueError(
+        f"{path}: row {row + 1} of the {part} table has the value {table[row, column]}: copy or "
+        "download the file again."
+    )
 
 
 def _validation_engines(n_engines: int) -> set[int]:

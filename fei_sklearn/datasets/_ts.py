@@ -50,7 +50,7 @@ def read_ts(path: Path) -> TsFile:
     series = []
     labels = []
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             lines = enumerate(file, 1)
             header = _header(lines, path)
             task = _task(header)
@@ -142,6 +142,11 @@ def _case(
         raise ValueError(
             f"{path}, line {number} is malformed or cut short: copy or download the file again."
         ) from None
+    if np.isinf(series).any():
+        raise ValueError(
+            f"{path}, line {number} has an infinite value: write ? for a missing value, or repair "
+            "the line."
+        )
     return series, label
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from fei_sklearn.datasets._dataset import Dataset, Part, Series, assemble
-from fei_sklearn.datasets._text import read_table
+from fei_sklearn.datasets._dataset import LARGEST_WHOLE, Dataset, Part, Series, assemble
+from fei_sklearn.datasets._text import check_values, read_table
 from fei_sklearn.datasets._ts import read_ts
 
 SUFFIXES = (".tsv", ".ts")
@@ -106,12 +106,21 @@ def _existing(file: Path) -> Path:
 
 
 def _read_tsv(path: Path) -> _File:
-    table = read_table(path, delimiter="\t")
+    labels: list[str] = []
+
+    def keep_label(text: str) -> float:
+        labels.append(text.strip())
+        return 0.0
+
+    table = read_table(path, delimiter="\t", comments=None, converters={0: keep_label})
     if table.shape[1] < 2:
         raise ValueError(f"{path} has no series: each line is a label and values, tabs between.")
-    labels = table[:, 0]
-    series = _without_padding(table[:, 1:], path)
-    return _File(Part(series, labels), "classification")
+    values = table[:, 1:]
+    check_values(values, path, missing=True)
+    if "" in labels:
+        raise ValueError(f"{path}, line {labels.index('') + 1} has no label: add it.")
+    series = _without_padding(values, path)
+    return _File(Part(series, np.array(labels)), "classification")
 
 
 def _without_padding(values: ndarray, path: Path) -> Series:
@@ -152,6 +161,8 @@ def _with_numeric_labels(parts: dict[str, Part]) -> dict[str, Part]:
         try:
             y = np.asarray(content.y).astype(np.float64)
         except ValueError:
+            return parts
+        if np.any(np.abs(y) > LARGEST_WHOLE):  # float64 does not tell such numbers apart
             return parts
         numeric[part] = content._replace(y=y)
     return numeric

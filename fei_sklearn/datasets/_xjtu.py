@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from fei_sklearn.datasets._dataset import Dataset, Part, assemble
-from fei_sklearn.datasets._text import read_table
+from fei_sklearn.datasets._text import check_values, read_table
 
 #: Folder of each operating condition.
 CONDITIONS = {"OC-A": "35Hz12kN", "OC-B": "37.5Hz11kN", "OC-C": "40Hz10kN"}
@@ -32,12 +32,16 @@ _BEARINGS = {
 }
 
 
-class _Bearing(NamedTuple):
-    """Windows of all recordings, and the least and greatest value in the recordings."""
+class _Scaling(NamedTuple):
+    """Value that becomes 0, and distance from it of the value that becomes 1."""
 
-    windows: ndarray
-    low: float
-    high: float
+    low: float = 0.0
+    height: float = 1.0
+
+    def apply(self, values: ndarray) -> ndarray:
+        """Return scaled values, which are rounded to float32 only after they are centred."""
+        scaled = (values - self.low) / self.height
+        return scaled.astype(np.float32)
 
 
 def read_xjtu(folder: Path, condition: str) -> Dataset:
@@ -67,22 +71,17 @@ def read_xjtu(folder: Path, condition: str) -> Dataset:
         If a recording is damaged, or if a bearing has too few.
     """
     parts: dict[str, Part] = {}
-    low = 0.0
-    height = 1.0
+    scaling = _Scaling()
     for part, bearings in _BEARINGS.items():
-        is_train = part == "train"
         series = []
         targets = []
         groups = []
         for bearing in bearings:
             files = _recordings(_bearing_folder(folder, condition, bearing))
-            content = _read_bearing(files, first_only=is_train)
-            if is_train:
-                low = content.low
-                height = (content.high - low) or 1.0
-            X = content.windows
-            X -= low
-            X /= height
+            if part == "train":
+                X, scaling = _training_windows(files)
+            else:
+                X = _disjoint_windows(files, scaling)
             first_prediction = FIRST_PREDICTION[condition][bearing - 1]
             n_recordings = len(files)
             y = _rul(n_recordings, first_prediction, files[0].parent)
@@ -130,13 +129,26 @@ def _recordings(folder: Path) -> list[Path]:
     return files
 
 
-def _read_bearing(files: list[Path], *, first_only: bool) -> _Bearing:
-    windows = np.empty((0, 0, WINDOW))
+def _training_windows(files: list[Path]) -> tuple[ndarray, _Scaling]:
+    """Return the first window of each recording, scaled, and the scaling by all recordings."""
+    windows = np.empty((len(files), WINDOW))
     low = np.inf
     high = -np.inf
     for number, file in enumerate(files):
         signal = _read_recording(file)
-        n_windows = 1 if first_only else len(signal) // WINDOW
+        windows[number] = signal[:WINDOW]
+        low = min(low, float(signal.min()))
+        high = max(high, float(signal.max()))
+    scaling = _Scaling(low, (high - low) or 1.0)
+    return scaling.apply(windows), scaling
+
+
+def _disjoint_windows(files: list[Path], scaling: _Scaling) -> ndarray:
+    """Return the disjoint windows of all recordings, scaled."""
+    windows = np.empty((0, 0, WINDOW))
+    for number, file in enumerate(files):
+        signal = _read_recording(file)
+        n_windows = len(signal) // WINDOW
         if number == 0:
             shape = (len(files), n_windows, WINDOW)
             windows = np.empty(shape, dtype=np.float32)
@@ -146,15 +158,14 @@ def _read_bearing(files: list[Path], *, first_only: bool) -> _Bearing:
                 f"{WINDOW}: copy or download it again."
             )
         kept = signal[: n_windows * WINDOW]
-        windows[number] = kept.reshape(n_windows, WINDOW)
-        low = min(low, float(signal.min()))
-        high = max(high, float(signal.max()))
-    return _Bearing(windows.reshape(-1, WINDOW), low, high)
+        windows[number] = scaling.apply(kept).reshape(n_windows, WINDOW)
+    return windows.reshape(-1, WINDOW)
 
 
 def _read_recording(path: Path) -> ndarray:
     """Return the horizontal signal, which is the first column below a line of names."""
     table = read_table(path, delimiter=",", skiprows=1, usecols=0)
+    check_values(table, path, skiprows=1)
     signal = table[:, 0]
     if len(signal) < WINDOW:
         raise ValueError(

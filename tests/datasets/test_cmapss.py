@@ -139,3 +139,53 @@ def test_missing_lives_are_reported(tmp_path):
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"no RUL_FD001\.txt in"):
         load_dataset("FD001", tmp_path)
+
+
+@pytest.mark.parametrize("value", ["inf", "nan"])
+@pytest.mark.parametrize("table", ["train", "test"])
+def test_a_value_that_is_not_finite_is_named_with_its_line(tmp_path, table, value):
+    folder = tmp_path / "CMAPSS"
+    write_cmapss(folder)
+    path = folder / f"{table}_FD001.txt"
+    lines = path.read_text().splitlines()
+    fields = lines[4].split()
+    fields[6] = value
+    lines[4] = " ".join(fields)
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=rf"{table}_FD001\.txt, line 5 has the value {value}"):
+        load_dataset("FD001", tmp_path)
+
+
+def test_a_negative_remaining_life_is_refused(tmp_path):
+    folder = tmp_path / "CMAPSS"
+    write_cmapss(folder)
+    (folder / "RUL_FD001.txt").write_text("5\n-39\n7\n")
+    with pytest.raises(ValueError, match=r"RUL_FD001\.txt, line 2 has the remaining life -39"):
+        load_dataset("FD001", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": np.inf}, "row 5 of the train table has the value inf"),
+        ({"rul": -39.0}, "remaining life -39"),
+    ],
+)
+def test_a_damaged_archive_is_refused(tmp_path, changes, message):
+    train, test = write_cmapss(tmp_path / "raw")
+    train[4, 6] = changes.get("train", 0.0)
+    remaining = np.array([changes.get("rul", 1.0), 30, 7])
+    arrays = {"train_FD001": train, "test_FD001": test, "rul_FD001": remaining}
+    np.savez(tmp_path / "cmapss.npz", **arrays)
+    with pytest.raises(ValueError, match=rf"cmapss\.npz.*{message}"):
+        load_dataset("FD001", tmp_path)
+
+
+def test_a_missing_engine_is_refused(tmp_path):
+    folder = tmp_path / "CMAPSS"
+    write_cmapss(folder)
+    path = folder / "train_FD001.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("3.0")))
+    with pytest.raises(ValueError, match="engine 3 of the train table has the number 4"):
+        load_dataset("FD001", tmp_path)

@@ -40,6 +40,7 @@ def test_the_header_decides_the_task(tmp_path):
         (TS_HEADER + "@data\n1,2:10\n1,2\n", "line 7 is malformed or cut short"),
         (TS_HEADER + "@data\n1,2:3:10\n", "line 6 is malformed"),
         (TS_HEADER + "@data\n1,x:10\n", "line 6 is malformed"),
+        (TS_HEADER + "@data\n1,-inf:10\n", "line 6 has an infinite value"),
         (TS_HEADER + "@data\n1,2:10\n1,2:1,2:10\n", "of 1 and of 2 channels"),
         (TS_HEADER + "@equalLength true\n@data\n1,2:10\n1,2,3:9\n", "some of 2 and of 3 points"),
         (TS_HEADER.replace("false", "true") + "@data\n(0,1):10\n", "has time stamps"),
@@ -70,3 +71,8 @@ def test_sktime_reads_the_same_series(name):
     if dataset.task == "classification":
         labels = dataset.classes[labels]
     np.testing.assert_allclose(labels, y.astype(float), rtol=1e-6)
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path):
+    path = write_ts(tmp_path, "\ufeff@classLabel true 1 2\n@data\n1,2:1\n3,4:2\n")
+    assert load_dataset(path).task == "classification"

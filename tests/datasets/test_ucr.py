@@ -74,3 +74,42 @@ def test_a_file_of_another_name_is_refused(tmp_path):
     (tmp_path / "Taps.ts").write_text("@data\n")
     with pytest.raises(ValueError, match="must end with _TRAIN"):
         load_dataset(tmp_path / "Taps.ts")
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path):
+    write_tsv(tmp_path, "\ufeff1\t2\t3\n2\t4\t5\n", "\ufeff2\t2\t3\n")
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes.tolist() == [1, 2]
+    assert dataset.y_test.tolist() == [1]
+
+
+def test_labels_may_be_text(tmp_path):
+    write_tsv(tmp_path, "walk\t2\t3\nrun #1\t4\t5\n", "walk\t2\t3\n")
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes.tolist() == ["run #1", "walk"]
+    assert dataset.y_train.tolist() == [1, 0]
+    np.testing.assert_array_equal(dataset.X_train, [[[2, 3]], [[4, 5]]])
+
+
+def test_long_numbers_as_labels_stay_apart(tmp_path):
+    write_tsv(tmp_path, f"{2**60}\t2\t3\n{2**60 + 1}\t4\t5\n", f"{2**60}\t2\t3\n")
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes.tolist() == [str(2**60), str(2**60 + 1)]
+
+
+def test_values_keep_their_precision(tmp_path):
+    write_tsv(tmp_path, "1\t100000000.25\t3\n", "1\t2\t3\n")
+    assert load_dataset(tmp_path).X_train[0, 0, 0] == 100000000.25
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "1e999"])
+def test_an_infinite_value_is_named_with_its_line(tmp_path, value):
+    write_tsv(tmp_path, f"1\t2\t3\n\n1\t2\t{value}\n", "1\t2\t3\n")
+    with pytest.raises(ValueError, match=r"Pumps_TRAIN\.tsv, line 3 has the value -?inf"):
+        load_dataset(tmp_path)
+
+
+def test_a_line_without_a_label_is_refused(tmp_path):
+    write_tsv(tmp_path, "1\t2\t3\n\t4\t5\n", "1\t2\t3\n")
+    with pytest.raises(ValueError, match=r"Pumps_TRAIN\.tsv, line 2 has no label"):
+        load_dataset(tmp_path)

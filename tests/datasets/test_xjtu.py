@@ -108,3 +108,27 @@ def test_a_bearing_without_wear_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(_xjtu.FIRST_PREDICTION, "OC-B", (5, 1, 3, 1, 2))
     with pytest.raises(ValueError, match=r"5 recordings, .* after recording 5"):
         load_dataset("OC-B", tmp_path)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("bearing", [1, 4])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_value_that_is_not_finite_is_named_with_its_line(tmp_path, bearing, value):
+    recording = condition_folder(tmp_path) / f"Bearing2_{bearing}" / "3.csv"
+    lines = recording.read_text().splitlines()
+    lines[6] = f"{value},0"
+    recording.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=rf"3\.csv, line 7 has the value {value}"):
+        load_dataset("OC-B", tmp_path)
+
+
+def test_signals_far_from_zero_keep_their_shape(signals, tmp_path):
+    expected = load_dataset("OC-B", tmp_path)
+    for bearing, n_files in enumerate(N_RECORDINGS, 1):
+        folder = condition_folder(tmp_path) / f"Bearing2_{bearing}"
+        for number in range(1, n_files + 1):
+            table = np.repeat(signals[bearing, number][:, np.newaxis] + 1e6, 2, axis=1)
+            np.savetxt(folder / f"{number}.csv", table, delimiter=",", header="H,V", comments="")
+    shifted = load_dataset("OC-B", tmp_path)
+    np.testing.assert_allclose(shifted.X_train, expected.X_train, atol=1e-6)
+    np.testing.assert_allclose(shifted.X_test, expected.X_test, atol=1e-6)
