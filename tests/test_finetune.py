@@ -22,16 +22,21 @@ from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn._input.preparation import to_panel
 
 
+#: A short training and few features. The default readout, which takes ten times as long, is
+#: checked by the slow tests.
+LEAN = {"pooling": ("mean", "max"), "layers": "all", "max_epochs": 1, "min_epoch_steps": 1}
+
+
 @pytest.fixture(scope="module")
 def frozen():
     return FrozenEstimator(quick().fit(X))
 
 
-# A wide encoder, since one of 16 features cannot tell the checks' blobs apart.
+# The classifier's encoder is wide, since 16 features cannot tell the checks' blobs apart.
 @parametrize_with_checks(
     [
-        FEIClassifier(FEIEmbedder("tiny", max_epochs=1, min_epoch_steps=1), max_epochs=2),
-        FEIRegressor(FEIEmbedder(16, max_epochs=1, min_epoch_steps=1), max_epochs=2),
+        FEIClassifier(FEIEmbedder("tiny", **LEAN), max_epochs=2),
+        FEIRegressor(FEIEmbedder(16, **LEAN), max_epochs=2),
     ]
 )
 def test_scikit_learns_checks(estimator, check):
