@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -28,6 +30,12 @@ MODEL_FORMAT = 1
 
 #: Checkpoints that come with the package, one folder each.
 BUNDLED = Path(__file__).parents[1] / "checkpoints"
+
+#: Most bytes of a configuration, as of the header of a safetensors file.
+MOST_CONFIG_BYTES = 100_000_000
+
+#: Valid ids on the Hugging Face hub.
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 #: Errors of parsing text that is no JSON object of the expected kind.
 PARSE_ERRORS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -95,7 +103,8 @@ def _prepare(
 
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        with _open_regular(path) as file:
+            return file.read()
     except FileNotFoundError:
         return None
 
@@ -165,9 +174,9 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[Config, Arrays]:
     # is never read together with a newer config.json.
     text = None
     with suppress(OSError):
-        text = (folder / CONFIG).read_bytes()
+        text = _read_config(folder / CONFIG)
     try:
-        model = (folder / WEIGHTS).read_bytes()
+        model = _read_model(folder / WEIGHTS)
     except OSError as error:
         raise _no_model(folder) from error
     config = _config_within(folder, model)
@@ -176,7 +185,53 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[Config, Arrays]:
     try:
         return config, load(model)
     except SafetensorError as error:
-        raise ValueError(f"{str(folder / WEIGHTS)!r} is not a safetensors file.") from error
+        raise _not_safetensors(folder / WEIGHTS) from error
+
+
+def _read_config(path: Path) -> bytes:
+    with _open_regular(path) as file:
+        text = file.read(MOST_CONFIG_BYTES + 1)
+    if len(text) > MOST_CONFIG_BYTES:
+        raise _foreign(path)
+    return text
+
+
+def _read_model(path: Path) -> bytes:
+    """Return the content of a model file, whose header must describe a file of its size."""
+    with _open_regular(path) as file:
+        n_bytes = os.fstat(file.fileno()).st_size
+        start = file.read(8)
+        n_header = int.from_bytes(start, "little")
+        if n_header <= MOST_CONFIG_BYTES:
+            start += file.read(n_header)
+        stated = _stated_size(start)
+        if stated is None and n_bytes > MOST_CONFIG_BYTES:
+            raise _not_safetensors(path)
+        if stated is not None and stated != n_bytes:
+            raise _altered(path.parent)
+        return start + file.read()
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file; reading a device or a pipe might never end."""
+    # without O_NONBLOCK, opening a pipe waits for its writer
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise ValueError(f"{str(path)!r} is not a regular file: a model has no devices or pipes.")
+    return file
+
+
+def _stated_size(start: bytes) -> int | None:
+    """Return the size of a safetensors file by its header, or None if it cannot be read."""
+    try:
+        header = json.loads(start[8:])
+        header.pop("__metadata__", None)
+        ends = [int(entry["data_offsets"][1]) for entry in header.values()]
+    except PARSE_ERRORS:
+        return None
+    return len(start) + max(ends, default=0)
 
 
 def encode(
@@ -294,20 +349,31 @@ def _altered(folder: Path) -> ValueError:
     )
 
 
+def _not_safetensors(path: Path) -> ValueError:
+    return ValueError(f"{str(path)!r} is not a safetensors file.")
+
+
 def _foreign(path: Path) -> ValueError:
     return ValueError(
         f"{str(path)!r} does not describe a {LIBRARY} model: it is damaged or of another library."
     )
 
 
-def locate(name_or_path: str | os.PathLike[str]) -> Path:
+def locate(
+    name_or_path: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+) -> Path:
     """Return the folder of a model.
 
     Parameters
     ----------
     name_or_path : str or path-like
         A folder; the name of a bundled checkpoint; or the id "owner/name" of a model on the
-        Hugging Face hub, which is downloaded into that library's own cache.
+        Hugging Face hub, which is downloaded into that library's own cache. A path-like object
+        that is not a string, and a string whose owner is a folder here, are paths and never ids.
+    revision : str, default=None
+        Branch, tag or commit on the hub; None is the last one. Only an id may have a revision.
 
     Returns
     -------
@@ -320,12 +386,21 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
         If there is no such model.
     """
     name = os.fspath(name_or_path)
+    if revision is not None:
+        if not HUB_ID.fullmatch(name):
+            raise ValueError(
+                f"revision={revision!r} needs the id 'owner/name' of a model on the Hugging Face "
+                f"hub, got {name!r}: leave revision out for a folder or a bundled checkpoint."
+            )
+        return _download(name, revision)
     if name and Path(name).is_dir():
         return Path(name)
     bundled = sorted(folder.name for folder in BUNDLED.glob("*/"))
     if name in bundled:
         return BUNDLED / name
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+    owner = name.partition("/")[0]
+    is_text = isinstance(name_or_path, str)
+    if is_text and HUB_ID.fullmatch(name) and not Path(owner).is_dir():
         return _download(name)
     raise ValueError(
         f"There is no model {name!r}: give a folder that save(path) wrote, the id 'owner/name' of "
@@ -333,11 +408,16 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
-def _download(repo_id: str) -> Path:
+def _download(
+    repo_id: str,
+    revision: str | None = None,
+) -> Path:
     """Return the folder of the hub's cache that holds a model, downloaded if needed."""
     hub = _hub()
+    names = [CONFIG, WEIGHTS]
     try:
-        return Path(hub.snapshot_download(repo_id, allow_patterns=[CONFIG, WEIGHTS]))
+        folder = hub.snapshot_download(repo_id, revision=revision, allow_patterns=names)
+        return Path(folder)
     except Exception as error:  # every failure of the hub's client, network included
         first_line = str(error).partition("\n")[0]
         raise ValueError(

@@ -68,16 +68,18 @@ class SavingMixin:
         return embedder.set_params(device=device)
 
     @classmethod
-    def from_pretrained(cls, name_or_path, *, device="auto", encoder=None):
+    def from_pretrained(cls, name_or_path, *, device="auto", encoder=None, revision=None):
         """Load a model by folder, by the name of a bundled checkpoint, or from a model hub.
 
         Parameters
         ----------
         name_or_path : str or path-like
             A folder that `save` wrote, a bundled checkpoint, or "owner/name" on the Hugging Face
-            hub (needs the extra ``hub``).
+            hub (needs the extra ``hub``). If there is a folder "owner", the name is a path.
         device, encoder
             As in `load`.
+        revision : str, default=None
+            Branch, tag or commit of a model on the hub, which never changes if it is a commit.
 
         Returns
         -------
@@ -89,7 +91,7 @@ class SavingMixin:
         ValueError
             If there is no such model, or a damaged one.
         """
-        folder = locate(name_or_path)
+        folder = locate(name_or_path, revision=revision)
         return cls.load(folder, device=device, encoder=encoder)
 
     def push_to_hub(self, repo_id, *, private=False, token=None):

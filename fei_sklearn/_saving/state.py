@@ -10,6 +10,16 @@ import numpy as np
 #: Parameters that JSON turns from tuples into lists.
 TUPLES = ("mask_ratio", "pooling", "views")
 
+#: Parameters of the machine on which a model is used, and what is saved in their place.
+MACHINE = {
+    "checkpoint_dir": None,
+    "device": "auto",
+    "n_devices": 1,
+    "n_jobs": None,
+    "pretrained": None,  # its weights are in the arrays
+    "verbose": 0,
+}
+
 
 class FittedEmbedder(Protocol):
     """Attributes of a fitted embedder that are saved."""
@@ -76,10 +86,7 @@ def _saved_params(embedder: FittedEmbedder) -> dict[str, Any]:
     if callable(params["encoder"]):
         params["encoder"] = None  # code is not data: load() receives it again
     params["random_state"] = _seed(params["random_state"])
-    params["pretrained"] = None  # its weights are in the arrays
-    params["checkpoint_dir"] = None  # a folder of this machine
-    params["n_devices"] = 1  # a property of this machine
-    return params
+    return params | MACHINE
 
 
 def _seed(random_state: Any) -> int | None:
@@ -182,7 +189,7 @@ def _loaded_params(
     saved: dict[str, Any],
     encoder: Callable[[int], Any] | None,
 ) -> dict[str, Any]:
-    params = dict(saved)
+    params = saved | MACHINE  # a stranger's file sets nothing of this machine
     if params["encoder"] is None and encoder is None:
         raise ValueError(
             "The model was fitted with a user's own encoder, which is code and not saved: give it "
@@ -232,9 +239,34 @@ def _check_consistent(embedder: FittedEmbedder) -> None:
         raise ValueError(f"it has {n_channels} channels, not {embedder.n_features_in_}")
     _check_scaling("offset_", embedder.offset_, n_channels)
     _check_scaling("scale_", embedder.scale_, n_channels)
+    _check_sizes(embedder)
     widths = stated_widths(embedder.encoder_)  # restoring the encoder checks its weights
     if widths is not None and widths != embedder.stage_widths_:
         raise ValueError(f"its stages have the widths {widths}, not {embedder.stage_widths_}")
+
+
+def _check_sizes(embedder: FittedEmbedder) -> None:
+    """Raise an error if the encoder, or its series, would be much larger than the weights.
+
+    An encoder has more weights than its width squared, and than its channels. Training stretches
+    series to `min_timepoints` before their length becomes the reference.
+    """
+    arrays = embedder.weights_.values()
+    n_weights = sum(array.size for array in arrays)
+    if callable(embedder.get_params(deep=False)["encoder"]):
+        return
+    width = embedder.stage_widths_[-1]
+    if width**2 > n_weights:
+        raise ValueError(f"stages of widths up to {width} have more than its {n_weights} weights")
+    if not embedder.separate_channels_ and embedder.n_channels_in_ > n_weights:
+        raise ValueError(f"it has {n_weights} weights for {embedder.n_channels_in_} channels")
+    prompts = embedder.weights_.get("prompts")
+    longest = embedder.reference_length_
+    if prompts is not None and longest > 2 * len(prompts):
+        raise ValueError(f"it has {len(prompts)} prompts for {longest} time points")
+    shortest = embedder.min_timepoints_
+    if shortest is not None and shortest > longest:
+        raise ValueError(f"min_timepoints_ is {shortest} for series of {longest} time points")
 
 
 def _check_scaling(

@@ -479,3 +479,40 @@ def test_every_flipped_bit_is_found(has_copy, tmp_path):
         with pytest.raises(ValueError, match=message):
             read_folder(tmp_path)
         (tmp_path / WEIGHTS).write_bytes(content)
+
+
+# Files that are no files, or larger than they say
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG])
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_a_device_or_a_pipe_is_refused(kind, name, saved):
+    path = saved / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=rf"{name}' is not a regular file"):
+        read_folder(saved)
+
+
+def test_a_link_to_a_file_is_followed(plain, saved, tmp_path):
+    blob = tmp_path / "blob"
+    (saved / WEIGHTS).rename(blob)
+    (saved / WEIGHTS).symlink_to(blob)
+    plain.check(FEIEmbedder.load(saved))
+
+
+def test_a_file_larger_than_its_header_says_is_not_read(saved):
+    with (saved / WEIGHTS).open("r+b") as file:
+        file.truncate(2**40)  # takes no room on disk
+    with pytest.raises(ValueError, match="truncated or was altered"):
+        read_folder(saved)
+
+
+def test_a_configuration_without_end_is_not_read(saved):
+    with (saved / CONFIG).open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match=r"config\.json' does not describe"):
+        read_folder(saved)

@@ -68,6 +68,31 @@ def test_a_folder_comes_before_the_hub(plain, tmp_path, hub, monkeypatch):
     hub.snapshot_download.assert_not_called()
 
 
+def test_a_revision_of_the_hub_is_taken(plain, saved, hub):
+    hub.snapshot_download.return_value = str(saved)
+    plain.check(FEIEmbedder.from_pretrained("owner/name", revision="v1"))
+    assert hub.snapshot_download.call_args.kwargs["revision"] == "v1"
+
+
+@pytest.mark.parametrize("name", ["./saved", "/somewhere/saved", "fei-tiny"])
+def test_a_folder_has_no_revision(name, hub):
+    with pytest.raises(ValueError, match=r"revision='v1' needs the id 'owner/name'.*leave"):
+        FEIEmbedder.from_pretrained(name, revision="v1")
+    hub.snapshot_download.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["models/tpyo", Path("owner/name"), "own er/name", "owner/name?", "owner\\x/name"],
+)
+def test_a_path_that_is_mistyped_does_not_go_to_the_hub(name, tmp_path, hub, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("models").mkdir()
+    with pytest.raises(ValueError, match="There is no model"):
+        FEIEmbedder.from_pretrained(name)
+    hub.snapshot_download.assert_not_called()
+
+
 def test_push_to_hub_uploads_what_save_writes(plain, tmp_path, hub):
     def upload(*, folder_path, **kwargs):
         shutil.copytree(folder_path, tmp_path / "uploaded")

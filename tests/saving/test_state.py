@@ -38,12 +38,32 @@ def test_the_state_comes_back(model):
     model.check(from_folder(FEIEmbedder, config, arrays, encoder=model.encoder))
 
 
-def test_what_belongs_to_this_machine_is_not_saved(plain, tmp_path):
-    embedder = copy.deepcopy(plain.embedder)
-    embedder.set_params(checkpoint_dir=tmp_path, n_devices=2, pretrained="fei-tiny")
+MACHINE = {
+    "checkpoint_dir": "/somewhere",
+    "device": "cuda:7",
+    "n_devices": 10**6,
+    "n_jobs": 10**6,
+    "pretrained": "stranger/model",
+    "verbose": 3,
+}
+
+
+def test_what_belongs_to_this_machine_is_not_saved(plain):
+    embedder = copy.deepcopy(plain.embedder).set_params(**MACHINE)
     config, _ = to_folder(embedder)
-    params = config["params"]
-    assert (params["checkpoint_dir"], params["n_devices"], params["pretrained"]) == (None, 1, None)
+    default = FEIEmbedder().get_params()
+    assert {name: config["params"][name] for name in MACHINE} == {
+        name: default[name] for name in MACHINE
+    }
+
+
+def test_a_strangers_file_sets_nothing_of_this_machine(plain):
+    config, arrays = to_folder(plain.embedder)
+    config["params"].update(MACHINE)
+    loaded = from_folder(FEIEmbedder, config, arrays, encoder=None)
+    default = FEIEmbedder()
+    for name in MACHINE:
+        assert getattr(loaded, name) == getattr(default, name)
 
 
 def set_param(**values):
@@ -76,6 +96,13 @@ CHANGES = {
     "other channels": (set_attribute(n_channels_in_=5), UNFIT),
     "no channels": (set_attribute(n_channels_in_=0), f"{UNFIT}|does not describe"),
     "no widths": (set_attribute(stage_widths_=[]), f"{UNFIT}|does not describe"),
+    "huge stages": (set_attribute(stage_widths_=[768, 1536, 3072, 6144]), UNFIT),
+    "a huge number of channels": (
+        set_attribute(n_channels_in_=10**9, n_features_in_=10**9),
+        UNFIT,
+    ),
+    "a huge reference": (set_attribute(reference_length_=10**7), UNFIT),
+    "a huge minimum": (set_attribute(min_timepoints_=10**7), UNFIT),
     "an impossible stride": (set_attribute(stride_=7), UNFIT),
 }
 
