@@ -21,7 +21,6 @@ from fei_sklearn import FEIClassifier, FEIEmbedder, FEIRegressor, _finetune
 from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn._input.preparation import to_panel
 
-
 #: A short training and few features. The default readout, which takes ten times as long, is
 #: checked by the slow tests.
 LEAN = {"pooling": ("mean", "max"), "layers": "all", "max_epochs": 1, "min_epoch_steps": 1}
