@@ -14,8 +14,10 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, metadata_routing
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from fei_sklearn import _specs
@@ -529,9 +531,15 @@ class FEIEmbedder(
         NotFittedError
             If `fit` was not called.
         ValueError
-            If `X` has other dimensions or channels than in `fit` or holds infinities, or if `out`
-            does not fit.
+            If `X` has other dimensions or channels than in `fit` or holds infinities, if `out`
+            does not fit, or if scikit-learn is set to return frames and ``pooling=None``.
         """
+        check_is_fitted(self)
+        _check_container(self)
+        return self._embed(X, out)
+
+    def _embed(self, X, out=None):
+        """Return embeddings as an array, whatever container scikit-learn is set to return."""
         values = self._values(X)
         from fei_sklearn._bridge.encoding import embed_values
 
@@ -606,7 +614,7 @@ class FEIEmbedder(
         """
         check_is_fitted(self)
         windows, ends = sliding_windows(X, window_length, step)
-        embeddings = [np.asarray(self.transform(of_series)) for of_series in windows]
+        embeddings = [self._embed(of_series) for of_series in windows]
         return np.stack(embeddings), ends
 
     def step_positions(self, n_timepoints):
@@ -648,6 +656,39 @@ class FEIEmbedder(
         from fei_sklearn._bridge.encoding import restore_encoder
 
         return restore_encoder(_specs.fitted_model(self))
+
+
+def plain_embeddings(transformer, X):
+    """Return what a fitted transformer computes as an array, whatever container is configured.
+
+    Parameters
+    ----------
+    transformer : FEIEmbedder, FrozenEstimator or another transformer
+        Fitted. scikit-learn's ``set_output`` and ``transform_output`` have no effect.
+    X : array-like
+        Series.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features_out)
+        Embeddings.
+    """
+    if isinstance(transformer, FrozenEstimator):
+        return plain_embeddings(transformer.estimator, X)
+    if isinstance(transformer, FEIEmbedder):
+        return transformer._embed(X)
+    return np.asarray(transformer.transform(X))
+
+
+def _check_container(embedder):
+    """Raise a ValueError if `transform` is set to return a frame of embeddings of steps."""
+    container = _get_output_config("transform", embedder)["dense"]
+    if embedder.pooling is None and container != "default":
+        raise ValueError(
+            "pooling=None gives embeddings of shape (n_samples, n_steps, n_features_out), which a "
+            f"frame cannot hold, but transform_output is {container!r}: call "
+            "set_output(transform='default'), or pool the steps."
+        )
 
 
 def _draw_seed(random_state):

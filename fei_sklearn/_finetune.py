@@ -136,8 +136,9 @@ class FineTuner(
         features = embed_values(encoding, values, panel=panel)
         rows, held_out = self._split(y, random_state)
         head = first_head(  # on the rows that train: others would not be held out any more
-            features[rows].astype(np.float64),
-            y[rows],
+            features,
+            y,
+            rows=rows,
             warm=self.warm_head,
             n_classes=None if y.ndim == 2 else int(y.max()) + 1,  # the last may only validate
             class_weight=class_weight,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import KFold
+
+from fei_sklearn._bridge.ridge import Ridge, StandardisedFeatures, ridge
 
 #: Penalties of the ridge regression per feature, on class indicators and on targets.
 CLASS_PENALTY = 0.01
@@ -24,9 +25,6 @@ N_FOLDS = 5
 #: and 1 that its gradients vanish into denormal numbers, which are slow on a CPU.
 SMALLEST_FACTOR = 0.1
 LARGEST_FACTOR = 10.0
-
-#: Standard deviation, relative to the largest mean, up to which a feature counts as constant.
-CONSTANT_FEATURE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,14 @@ def first_head(
     warm: bool,
     n_classes: int | None = None,
     class_weight: np.ndarray | None = None,
+    sample_weight: np.ndarray | None = None,
+    rows: np.ndarray | None = None,
 ) -> HeadArrays:
     """Return a linear head on standardised features.
 
     Parameters
     ----------
-    features : ndarray of shape (n_samples, n_features), float64
+    features : ndarray of shape (n_samples, n_features), floating
         Embeddings.
     y : ndarray of shape (n_samples,), int, or (n_samples, n_outputs), floating
         Classes from 0, or standardised targets.
@@ -84,6 +84,10 @@ def first_head(
         Number of classes, of which `y` may lack some; None counts them up to the greatest in `y`.
     class_weight : ndarray of shape (n_classes,), default=None
         Weights of the classes.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the samples; None weighs all alike.
+    rows : ndarray of int, default=None
+        Samples that the head is fitted on; None fits all.
 
     Returns
     -------
@@ -92,39 +96,34 @@ def first_head(
         that keeps its weights close to their start: without it, thousands of features would go on
         to fit the training series, whatever the ridge penalty and the class weights.
     """
+    if rows is None:
+        rows = np.arange(len(y))
+    y = y[rows]
+    weights = np.ones(len(y))
+    if sample_weight is not None:
+        sample_weight = sample_weight[rows]
+        weights = sample_weight
+    standardised = StandardisedFeatures.fit(features, rows, sample_weight)
     n_features = features.shape[1]
-    centre = features.mean(axis=0)
-    scale = features.std(axis=0)
-    largest_mean = np.abs(centre).max()
-    varies = scale > CONSTANT_FEATURE * largest_mean
-    scale = np.where(varies, scale, 1.0)
-    standardised = (features - centre) / scale
     n_outputs = _n_outputs(y, n_classes)
     if not warm:
         weight = np.zeros((n_outputs, n_features))
         bias = np.zeros(n_outputs)
-        return HeadArrays(centre, scale, weight, bias)
+        return HeadArrays(standardised.centre, standardised.scale, weight, bias)
     if y.ndim == 2:
         ridge_penalty = TARGET_PENALTY * n_features
-        model = Ridge(alpha=ridge_penalty)
-        weight, bias = _fitted(model, standardised, y)
-        return HeadArrays(
-            centre,
-            scale,
-            weight,
-            bias,
-            penalty=ridge_penalty / y.size,
-            anchor=np.zeros_like(weight),
-        )
-    weight, bias = _class_logits(standardised, y, n_outputs, class_weight)
-    return HeadArrays(
-        centre,
-        scale,
-        weight,
-        bias,
-        penalty=ANCHOR / len(y),
-        anchor=weight,
-    )
+        model = ridge(standardised, ridge_penalty)
+        model.fit(np.arange(len(y)), y, weights / weights.mean())
+        weight, bias = model.weight_and_bias()
+        penalty = ridge_penalty / y.size
+        anchor = np.zeros_like(weight)
+    else:
+        if class_weight is not None:
+            weights = weights * class_weight[y]
+        weight, bias = _class_logits(standardised, y, n_outputs, weights / weights.mean())
+        penalty = ANCHOR / len(y)
+        anchor = weight
+    return HeadArrays(standardised.centre, standardised.scale, weight, bias, penalty, anchor)
 
 
 def _n_outputs(y: np.ndarray, n_classes: int | None) -> int:
@@ -134,30 +133,33 @@ def _n_outputs(y: np.ndarray, n_classes: int | None) -> int:
 
 
 def _class_logits(
-    features: np.ndarray, y: np.ndarray, n_classes: int, class_weight: np.ndarray | None
+    features: StandardisedFeatures, y: np.ndarray, n_classes: int, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit ridge regression on class indicators, times the factor of the likeliest probabilities."""
-    weights = np.ones(len(y))
-    if class_weight is not None:
-        weights = class_weight[y]
-    weights = weights / weights.mean()
     is_class = y[:, np.newaxis] == np.arange(n_classes)
     indicators = np.where(is_class, 1.0, -1.0)
-    n_features = features.shape[1]
-    model = Ridge(alpha=CLASS_PENALTY * n_features)
+    n_samples, n_features = features.shape
+    model = ridge(features, CLASS_PENALTY * n_features)
     factor = 1.0
-    if len(y) >= 2 * N_FOLDS:
-        folds = KFold(N_FOLDS, shuffle=True, random_state=0)
-        outputs = cross_val_predict(
-            model,
-            features,
-            indicators,
-            cv=folds,
-            params={"sample_weight": weights},
-        )
+    if n_samples >= 2 * N_FOLDS:
+        outputs = _held_out_outputs(model, indicators, weights)
         factor = _best_factor(outputs, y, weights)
-    weight, bias = _fitted(model, features, indicators, weights)
+    model.fit(np.arange(n_samples), indicators, weights)
+    weight, bias = model.weight_and_bias()
     return factor * weight, factor * bias
+
+
+def _held_out_outputs(model: Ridge, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the outputs of each fold under a model of the other folds."""
+    outputs = np.empty_like(targets)
+    folds = KFold(N_FOLDS, shuffle=True, random_state=0)
+    for fitted, held_out in folds.split(targets):
+        if not weights[fitted].any():
+            outputs[held_out] = 0.0
+            continue
+        model.fit(fitted, targets[fitted], weights[fitted])
+        outputs[held_out] = model.predict(held_out)
+    return outputs
 
 
 def _best_factor(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
@@ -173,14 +175,3 @@ def _best_factor(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray) -> flo
     bounds = (np.log(SMALLEST_FACTOR), np.log(LARGEST_FACTOR))
     best = minimize_scalar(cross_entropy, bounds=bounds, method="bounded")
     return float(np.exp(best.x))
-
-
-def _fitted(
-    model: Ridge, features: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit, and return weights and bias, with an axis for the outputs even if there is only one."""
-    model.fit(features, targets, sample_weight=weights)
-    n_outputs = targets.shape[1]
-    weight = model.coef_.reshape(n_outputs, -1)
-    bias = np.broadcast_to(model.intercept_, (n_outputs,))
-    return weight, bias

@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from fei_sklearn import FEIEmbedder
+from fei_sklearn._embedder import plain_embeddings
 from fei_sklearn.adapters._parameters import parameters_of
 
 __all__ = ["FEICollectionTransformer"]
@@ -76,7 +77,7 @@ precision, checkpoint_dir, random_state, verbose
         return self
 
     def _transform(self, X, y=None):
-        return self.embedder_.transform(X)
+        return plain_embeddings(self.embedder_, X)
 
     @classmethod
     def _get_test_params(cls, parameter_set="default"):

@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sktime.forecasting.base import BaseForecaster
 
 from fei_sklearn import FEIEmbedder
+from fei_sklearn._embedder import plain_embeddings
 from fei_sklearn.adapters._ridge_head import (
     DIFFERENCES,
     EMBEDDING_WEIGHTS,
@@ -270,7 +271,7 @@ class FEIForecaster(BaseForecaster):
 
     def _embed(self, windows):
         panel = self._relative_panel(windows)
-        embeddings = self.embedder_.transform(panel)
+        embeddings = plain_embeddings(self.embedder_, panel)
         return embeddings.reshape(len(windows), -1).astype(np.float64)
 
     def _fit_head(self, steps):

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
+from fei_sklearn._embedder import plain_embeddings
+
 __all__ = ["embed_long", "from_long"]
 
 #: Share of missing values above which the times of series have too little in common.
@@ -134,7 +136,7 @@ def embed_long(
     Index: [north, east]
     """
     panel, ids = from_long(frame, id=id, time=time, columns=columns)
-    embeddings = np.asarray(embedder.transform(panel))
+    embeddings = plain_embeddings(embedder, panel)
     names = embedder.get_feature_names_out()
     return pd.DataFrame(embeddings, index=ids, columns=names)
 

@@ -13,6 +13,7 @@ from sktime.regression.base import BaseRegressor
 from sktime.transformations.base import BaseTransformer
 
 import fei_sklearn
+from fei_sklearn._embedder import plain_embeddings
 from fei_sklearn.adapters._parameters import parameters_of
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ precision, checkpoint_dir, random_state, verbose
         return self
 
     def _transform(self, X, y=None):
-        return pd.DataFrame(self.embedder_.transform(_arrays(X)))
+        return pd.DataFrame(plain_embeddings(self.embedder_, _arrays(X)))
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):

@@ -176,6 +176,7 @@ def _embed(
     args: argparse.Namespace,
 ) -> Embedded:
     """Return the embeddings of the parts one after the other, with labels if all have labels."""
+    from fei_sklearn._embedder import plain_embeddings
     from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
     series = _series(dataset)
@@ -184,7 +185,7 @@ def _embed(
         standardise = TimeIndexStandardiser(panels["train"])
         panels = {part: standardise(X) for part, X in panels.items()}
     embedder = _ready(model, panels["train"], args)
-    embeddings = [embedder.transform(panels[part]) for part in parts]
+    embeddings = [plain_embeddings(embedder, panels[part]) for part in parts]
     n_series = [len(panels[part]) for part in parts]
     columns = {"part": np.repeat(parts, n_series)}
     labels = _labels(dataset)

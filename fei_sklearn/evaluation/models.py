@@ -293,7 +293,7 @@ class _Flattener:
 
     def __init__(self, X: np.ndarray) -> None:
         self.n_timepoints = X.shape[2]
-        self.imputer = SimpleImputer(keep_empty_features=True)
+        self.imputer = SimpleImputer(keep_empty_features=True).set_output(transform="default")
         self.imputer.fit(self._rows(X))
 
     def _rows(self, X: np.ndarray) -> np.ndarray:

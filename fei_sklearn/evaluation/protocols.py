@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn._classifier import FEIClassifier
+from fei_sklearn._embedder import plain_embeddings
 from fei_sklearn._regressor import FEIRegressor
 from fei_sklearn.evaluation.models import Conditions, Transformer
 from fei_sklearn.evaluation.sets import Task
@@ -189,9 +190,9 @@ def probe(task: Task, embedder: Transformer, head: str, seed: int) -> Outcome:
         head.
     """
     started = time.perf_counter()
-    features = embedder.transform(task.X_train)
+    features = plain_embeddings(embedder, task.X_train)
     features = features.astype(np.float64)
-    test_features = embedder.transform(task.X_test)
+    test_features = plain_embeddings(embedder, task.X_test)
     test_features = test_features.astype(np.float64)
     embedded = time.perf_counter()
     model = _head(task, head, seed)
@@ -216,7 +217,7 @@ def _head(task: Task, head: str, seed: int) -> Pipeline | GridSearchCV:
         seed=seed,
     )
     if task.classes and head == "logistic":
-        logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        logistic = _standardised(LogisticRegression(max_iter=1000))
         if not splits:
             return logistic
         grid = {"logisticregression__C": INVERSE_PENALTIES}
@@ -227,4 +228,10 @@ def _head(task: Task, head: str, seed: int) -> Pipeline | GridSearchCV:
     # without groups, ridge leaves out one series at a time, which is exact and cheap
     if task.groups is not None and splits:
         ridge.set_params(cv=splits)
-    return make_pipeline(StandardScaler(), ridge)
+    return _standardised(ridge)
+
+
+def _standardised(head: Any) -> Pipeline:
+    """Return a head on standardised features; frames in between would round otherwise."""
+    pipeline: Pipeline = make_pipeline(StandardScaler(), head).set_output(transform="default")
+    return pipeline
