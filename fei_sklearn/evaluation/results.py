@@ -1,15 +1,23 @@
 """The results file: one line of JSON per cell, appended as the cell ends.
 
 A run that was killed leaves complete lines and at most one torn line at the end, so that a later
-run finds in the file which cells are done.
+run finds in the file which cells are done. The file is locked while a process repairs it or
+appends to it, so that several processes may write to one file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows, where one process at a time may write to a file
+    fcntl = None  # type: ignore[assignment]
 
 ResultRecord = dict[str, Any]
 
@@ -17,6 +25,9 @@ RESULTS_FORMAT = "fei_sklearn.evaluation/1"
 
 #: Start of each line. A torn line is cut off only if it starts like this.
 LINE_START = json.dumps({"format": RESULTS_FORMAT}).rstrip("}").encode()
+
+#: Bytes from the end of a file that are read first to find its last line.
+LAST_BYTES = 65536
 
 #: Fields that identify a cell: two records that agree in them are of the same cell.
 KEY = (
@@ -64,7 +75,7 @@ def read_results(*paths: str | os.PathLike[str]) -> list[ResultRecord]:
             raise FileNotFoundError(
                 f"There is no results file {str(path)!r}: give a file that evaluate wrote."
             )
-        found, _ = _parse(path)
+        found = _parse(path.read_bytes(), path)
         for record in found:
             records[cell_key(record)] = record
     return list(records.values())
@@ -91,47 +102,91 @@ class ResultsFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.records: dict[str, ResultRecord] = {}
         try:
-            if self.path.exists():
-                self._read()
-            with self.path.open("ab"):  # fails now, and not after an hour of work
-                pass
+            with _locked(self.path) as file:  # fails now, and not after an hour of work
+                file.seek(0)
+                records = _parse(file.read(), self.path)
+                _repair_end(file, self.path)
         except OSError as error:
             reason = error.strerror or error
             raise ValueError(
                 f"{str(self.path)!r} cannot be written ({reason}): give a file in a folder that "
                 "exists and can be written."
             ) from error
-
-    def _read(self) -> None:
-        records, size = _parse(self.path)
-        self.records = {cell_key(record): record for record in records}
-        if size < self.path.stat().st_size:
-            os.truncate(self.path, size)  # the rest is a torn line
-            return
-        content = self.path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            self._append(b"\n")
+        self.records: dict[str, ResultRecord] = {cell_key(record): record for record in records}
 
     def add(self, record: ResultRecord) -> None:
-        """Append a record, and flush it to disk."""
+        """Append a record, and flush it to disk. A record is written whole or not at all."""
         line = json.dumps(record, allow_nan=False) + "\n"
-        self._append(line.encode())
+        with _locked(self.path) as file:
+            _repair_end(file, self.path)
+            _append(file, line.encode())
         self.records[cell_key(record)] = record
 
-    def _append(self, content: bytes) -> None:
-        with self.path.open("ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+
+@contextmanager
+def _locked(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading and appending that no other process writes to meanwhile."""
+    with path.open("a+b", buffering=0) as file:
+        if fcntl is None:
+            yield file
+            return
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield file
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _parse(path: Path) -> tuple[list[ResultRecord], int]:
-    """Return the records of a file, and the number of bytes in complete lines."""
+def _append(file: IO[bytes], content: bytes) -> None:
+    """Append to a locked file, which is as before after an error such as a full disk."""
+    size = file.seek(0, os.SEEK_END)
+    n_written = 0
+    try:
+        while n_written < len(content):
+            n_written += file.write(content[n_written:])
+        os.fsync(file.fileno())
+    except BaseException:
+        file.truncate(size)
+        raise
+
+
+def _repair_end(file: IO[bytes], path: Path) -> None:
+    """Cut off a torn last line of a locked file, which a killed process left; complete others."""
+    size = file.seek(0, os.SEEK_END)
+    last_line = _last_line(file, size)
+    if last_line.endswith(b"\n") or not last_line:
+        return
+    if _record(last_line) is not None:
+        _append(file, b"\n")
+        return
+    if not _is_torn(last_line):
+        raise ValueError(
+            f"The last line of {str(path)!r} is not a result of evaluate: another program wrote "
+            "to the file. Remove the line, or give another file."
+        )
+    file.truncate(size - len(last_line))
+
+
+def _last_line(file: IO[bytes], size: int) -> bytes:
+    """Return the last line of a file, or its end if it is complete."""
+    n_bytes = LAST_BYTES
+    while True:
+        start = max(size - n_bytes, 0)
+        file.seek(start)
+        content = file.read()
+        _, newline, line = content.rpartition(b"\n")
+        if newline and not line:
+            return newline
+        if newline or start == 0:
+            return line
+        n_bytes *= 2
+
+
+def _parse(content: bytes, path: Path) -> list[ResultRecord]:
+    """Return the records of a file's complete lines."""
     records = []
-    size = 0
-    lines = path.read_bytes().splitlines(keepends=True)
+    lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         record = _record(line)
         is_last = number == len(lines)
@@ -143,8 +198,7 @@ def _parse(path: Path) -> tuple[list[ResultRecord], int]:
                 "or of another kind. Remove the line, or give another file."
             )
         records.append(record)
-        size += len(line)
-    return records, size
+    return records
 
 
 def _is_torn(line: bytes) -> bool:

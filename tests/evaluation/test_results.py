@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+
 import pytest
 from result_records import record
 
-from fei_sklearn.evaluation import read_results
+from fei_sklearn.evaluation import read_results, results
 from fei_sklearn.evaluation.results import ResultsFile, cell_key
 
 
@@ -44,6 +49,44 @@ def test_a_torn_last_line_is_cut_off(n_kept, path):
     assert path.read_bytes() == first
     file.add(record(seed=1))
     assert path.read_bytes() == first + second
+
+
+@pytest.mark.parametrize("n_kept", [1, 60, -1])
+def test_a_torn_line_of_another_process_is_cut_off(n_kept, path, monkeypatch):
+    monkeypatch.setattr(results, "LAST_BYTES", 16)
+    content = path.read_bytes()
+    file = ResultsFile(path)
+    torn = content.splitlines()[0][:n_kept]
+    path.write_bytes(content + torn)  # the other process was killed
+    file.add(record(seed=2))
+    assert read_results(path) == [record(seed=seed) for seed in range(3)]
+
+
+def test_several_processes_write_to_one_file(tmp_path):
+    path = tmp_path / "results.jsonl"
+    code = (
+        "import sys; from result_records import record\n"
+        "from fei_sklearn.evaluation.results import ResultsFile\n"
+        "for seed in range(int(sys.argv[2]), int(sys.argv[2]) + 200):\n"
+        "    ResultsFile(sys.argv[1]).add(record(seed=seed))"
+    )
+    commands = [[sys.executable, "-c", code, str(path), str(first)] for first in (0, 200, 400)]
+    writers = [subprocess.Popen(command) for command in commands]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert sorted(found["seed"] for found in read_results(path)) == list(range(600))
+
+
+def test_a_record_that_does_not_fit_on_the_disk_leaves_the_file_alone(path, monkeypatch):
+    content = path.read_bytes()
+    file = ResultsFile(path)
+
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        file.add(record(seed=2))
+    assert path.read_bytes() == content
 
 
 def test_a_whole_last_line_without_its_end_is_completed(path):
