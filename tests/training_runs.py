@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.base import Objective
 from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.training import TrainingOptions
+from fei_sklearn.training.adamw import AdamW
 
 CPU = torch.device("cpu")
 
@@ -106,12 +107,11 @@ def fei_objective(kind=FEIObjective, width=16):
 def recorded_learning_rates():
     """Yield a list to which each optimiser step adds its learning rate."""
     rates = []
+    step = AdamW.step
 
-    def record(optimizer, *_):
+    def recorded_step(optimizer):
         rates.append(optimizer.param_groups[0]["lr"])
+        step(optimizer)
 
-    hook = register_optimizer_step_post_hook(record)
-    try:
+    with mock.patch.object(AdamW, "step", recorded_step):
         yield rates
-    finally:
-        hook.remove()

@@ -1,4 +1,8 @@
-"""Engine of a run: the only module that knows Lightning Fabric, and what surrounds its steps."""
+"""Engines of a run: torch alone, or Lightning Fabric, which only this module knows.
+
+One device in float32 needs nothing but torch. The bits are those of Fabric, whose import, with that
+of torch's compiler, takes more than half of the first fit of a process.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,16 @@ import inspect
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from fei_sklearn.objectives.base import Objective
+from fei_sklearn.training.adamw import AdamW, AnyOptimizer
 from fei_sklearn.training.options import TrainingOptions
 from fei_sklearn.training.shares import Group, processes_here
 
@@ -27,13 +32,21 @@ T = TypeVar("T")
 PATIENCE = timedelta(minutes=10)
 
 
-class Engine:
-    """Device, precision and process group of a run, behind which Lightning Fabric is hidden.
+def engine_for(options: TrainingOptions) -> Engine:
+    """Return the engine for a run: Fabric's for several devices and for other precisions.
 
     Parameters
     ----------
     options : TrainingOptions
         Options of the run.
+    """
+    if options.n_devices == 1 and options.precision == "32-true":
+        return Engine()
+    return FabricEngine(options)
+
+
+class Engine:
+    """Engine of a run on one device in float32.
 
     Attributes
     ----------
@@ -43,19 +56,14 @@ class Engine:
         Whether this is the first process of the group, which writes states and calls the watcher.
     """
 
-    def __init__(self, options: TrainingOptions) -> None:
-        self._fabric = _fabric(options)
-        rank = self._fabric.global_rank
-        self.is_first = rank == 0
-        self.group: Group | None = None
-        if options.n_devices > 1:
-            self.group = Group(rank, options.n_devices)
+    group: Group | None = None
+    is_first = True
 
     def setup(
         self,
         objective: Objective,
         options: TrainingOptions,
-    ) -> tuple[nn.Module, Optimizer]:
+    ) -> tuple[nn.Module, AnyOptimizer]:
         """Move an objective to the device.
 
         Parameters
@@ -68,58 +76,120 @@ class Engine:
         Returns
         -------
         module : torch.nn.Module
-            The objective, wrapped for precision and for the process group.
-        optimizer : torch.optim.Optimizer
+            The objective, which may be wrapped for precision and for the process group.
+        optimizer : AdamW
             AdamW on the objective's parameters.
         """
-        optimizer: Optimizer = AdamW(
+        objective.to(options.device)
+        optimizer = AdamW(
             parameter_groups(objective),
-            lr=options.learning_rate,
-            # fused takes a third of the time; on CUDA it would refuse clipping
-            fused=options.device.type == "cpu",
+            learning_rate=options.learning_rate,
+            fused=_takes_fused_steps(options.device),
         )
-        module, optimizer = self._fabric.setup(objective, optimizer)
-        return module, optimizer
+        return objective, optimizer
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which tensors have the dtype that they have in the forward pass."""
-        return self._fabric.autocast()
+        return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of a loss, averaged over the processes of the group."""
-        self._fabric.backward(loss)
+        torch.autograd.backward(loss)
 
     def clip_gradients(
         self,
         module: nn.Module,
-        optimizer: Optimizer,
+        optimizer: AnyOptimizer,
         max_norm: float,
     ) -> None:
         """Clip the norm of all gradients together."""
-        self._fabric.clip_gradients(
-            cast(Any, module), optimizer, max_norm=max_norm, error_if_nonfinite=False
-        )
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, max_norm, error_if_nonfinite=False)
 
     def from_first(self, value: T) -> T:
         """Return the value of the group's first process in every process."""
+        return value
+
+    def copy_weights_from_first(self, module: nn.Module) -> None:
+        """Replace a module's weights and buffers by those of the group's first process."""
+
+    def precision_state(self) -> dict[str, Any]:
+        """Return the state of the precision, such as a factor on the loss, in JSON's types."""
+        return {}
+
+    def load_precision_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`precision_state` returned."""
+
+
+class FabricEngine(Engine):
+    """Engine for several devices and for other precisions, by Lightning Fabric.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        Options of the run.
+    """
+
+    def __init__(self, options: TrainingOptions) -> None:
+        self._fabric = _fabric(options)
+        rank = self._fabric.global_rank
+        self.is_first = rank == 0
+        if options.n_devices > 1:
+            self.group = Group(rank, options.n_devices)
+
+    def setup(  # noqa: D102
+        self,
+        objective: Objective,
+        options: TrainingOptions,
+    ) -> tuple[nn.Module, AnyOptimizer]:
+        optimizer: Optimizer = torch.optim.AdamW(
+            parameter_groups(objective),
+            lr=options.learning_rate,
+            fused=_takes_fused_steps(options.device),
+        )
+        module, optimizer = self._fabric.setup(objective, optimizer)
+        return module, optimizer
+
+    def autocast(self) -> AbstractContextManager[None]:  # noqa: D102
+        return self._fabric.autocast()
+
+    def backward(self, loss: Tensor) -> None:  # noqa: D102
+        self._fabric.backward(loss)
+
+    def clip_gradients(  # noqa: D102
+        self,
+        module: nn.Module,
+        optimizer: AnyOptimizer,
+        max_norm: float,
+    ) -> None:
+        self._fabric.clip_gradients(
+            cast(Any, module),
+            cast(Optimizer, optimizer),
+            max_norm=max_norm,
+            error_if_nonfinite=False,
+        )
+
+    def from_first(self, value: T) -> T:  # noqa: D102
         if self.group is None:
             return value
         return self._fabric.broadcast(value)
 
-    def copy_weights_from_first(self, module: nn.Module) -> None:
-        """Replace a module's weights and buffers by those of the group's first process."""
+    def copy_weights_from_first(self, module: nn.Module) -> None:  # noqa: D102
         if self.group is None:
             return
         for value in module.state_dict().values():
             distributed.broadcast(value, 0)
 
-    def precision_state(self) -> dict[str, Any]:
-        """Return the state of the precision, such as a factor on the loss, in JSON's types."""
+    def precision_state(self) -> dict[str, Any]:  # noqa: D102
         return self._fabric.strategy.precision.state_dict()
 
-    def load_precision_state(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`precision_state` returned."""
+    def load_precision_state(self, state: dict[str, Any]) -> None:  # noqa: D102
         self._fabric.strategy.precision.load_state_dict(state)
+
+
+def _takes_fused_steps(device: torch.device) -> bool:
+    # fused takes a third of the time; on CUDA Fabric would refuse clipping
+    return device.type == "cpu"
 
 
 def parameter_groups(objective: Objective) -> list[dict[str, Any]]:

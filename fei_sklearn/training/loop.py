@@ -25,7 +25,7 @@ from fei_sklearn.training.batches import (
     validation_batches,
 )
 from fei_sklearn.training.checkpointing import RunFolder, RunState
-from fei_sklearn.training.engine import Engine, memory_explained, stride_warnings_ignored
+from fei_sklearn.training.engine import engine_for, memory_explained, stride_warnings_ignored
 from fei_sklearn.training.options import TrainingOptions
 from fei_sklearn.training.progress import (
     EpochRecord,
@@ -153,7 +153,7 @@ class Session:
         self.panel = panel
         self.validation = validation
         self.options = options
-        self.engine = Engine(options)
+        self.engine = engine_for(options)
         self.may_be_resumed = run_folder is not None
         self.watcher: Watcher | None = None
         self.run_folder: RunFolder | None = None

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.optim import Optimizer
 
 from fei_sklearn.objectives.base import Losses
+from fei_sklearn.training.adamw import AnyOptimizer
 from fei_sklearn.training.checkpointing import RunState
 from fei_sklearn.training.options import Seeds
 
@@ -209,7 +209,7 @@ class Progress:
     def state(
         self,
         objective: nn.Module,
-        optimizer: Optimizer,
+        optimizer: AnyOptimizer,
         precision: dict[str, Any],
         *,
         global_random_state: bool,
@@ -220,7 +220,7 @@ class Progress:
         ----------
         objective : torch.nn.Module
             Module that is trained.
-        optimizer : torch.optim.Optimizer
+        optimizer : AdamW
             Optimiser of the run.
         precision : dict
             State of the engine's precision, in JSON's types.
@@ -252,7 +252,7 @@ class Progress:
             state.tensors["total"] = self.losses.sums
         return state
 
-    def restore(self, state: RunState, optimizer: Optimizer) -> None:
+    def restore(self, state: RunState, optimizer: AnyOptimizer) -> None:
         """Continue from a state, except for the objective's weights and the precision."""
         plain = state.plain
         self.step = plain["step"]
@@ -292,7 +292,7 @@ class Progress:
             torch.cuda.set_rng_state(states["cuda"], self.device)
 
 
-def moments_of(optimizer: Optimizer) -> Tensors:
+def moments_of(optimizer: AnyOptimizer) -> Tensors:
     """Return an optimiser's state, each tensor under the number of its parameter and a name."""
     moments = {}
     state = optimizer.state_dict()["state"]
@@ -303,7 +303,7 @@ def moments_of(optimizer: Optimizer) -> Tensors:
 
 
 def set_moments(
-    optimizer: Optimizer,
+    optimizer: AnyOptimizer,
     moments: Mapping[str, Tensor],
 ) -> None:
     """Set an optimiser's state to what :func:`moments_of` returned for the same parameters.

@@ -7,13 +7,18 @@ import warnings
 
 import pytest
 import torch
+from quick import run_python
 from torch import nn
-from training_runs import ScriptedObjective, fei_objective, options
+from training_runs import ScriptedObjective, fei_objective, noise_panel, options
 
+from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.training import engine as engine_module
+from fei_sklearn.training import loop, train
 from fei_sklearn.training.engine import (
     Engine,
+    FabricEngine,
     announcements_ignored,
+    engine_for,
     memory_explained,
     parameter_groups,
     stride_warnings_ignored,
@@ -22,9 +27,59 @@ from fei_sklearn.training.engine import (
 # The engine
 
 
-@pytest.fixture(scope="module")
-def engine():
-    return Engine(options())
+@pytest.fixture(scope="module", params=[Engine, FabricEngine])
+def engine(request):
+    if request.param is Engine:
+        return Engine()
+    return FabricEngine(options())
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, Engine),
+        ({"precision": "64-true"}, FabricEngine),
+        ({"precision": "bf16-mixed"}, FabricEngine),
+    ],
+)
+def test_fabric_is_for_other_precisions(changes, kind):
+    assert type(engine_for(options(**changes))) is kind
+
+
+@pytest.mark.parametrize("max_norm", [None, 0.1])
+def test_both_engines_train_the_same_bits(max_norm, monkeypatch):
+    monkeypatch.setattr(FEIObjective, "max_gradient_norm", max_norm)
+    states = []
+    for make in (Engine, lambda: FabricEngine(options())):
+        monkeypatch.setattr(loop, "engine_for", lambda _, make=make: make())
+        objective = fei_objective()
+        result = train(objective, noise_panel(), options(batch_size=8))
+        states.append(objective.state_dict() | result.moments)
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+WITHOUT_TEMPORARY_FOLDER = """
+import os, sys, tempfile
+from quick import oscillations, quick
+from fei_sklearn import FEIClassifier
+
+def refuse(*arguments, **named):
+    raise OSError(30, "Read-only file system")
+
+tempfile.gettempdir = os.mkdir = refuse
+X, frequency = oscillations()
+embedder = quick().fit(X)
+embedder.transform(X)
+embedder.partial_fit(X)
+FEIClassifier(quick(), max_epochs=1).fit(X, frequency).predict(X)
+print({"torch._dynamo", "torch._inductor", "lightning_fabric"} & set(sys.modules))
+"""
+
+
+def test_training_writes_nothing_and_imports_neither_compiler_nor_fabric():
+    assert run_python(WITHOUT_TEMPORARY_FOLDER).strip() == "set()"
 
 
 def test_one_process_has_no_group(engine):
@@ -61,7 +116,7 @@ def test_adamw_is_fused_on_the_cpu(engine):
     [("32-true", torch.float32), ("64-true", torch.float64)],
 )
 def test_tensors_are_made_in_the_dtype_of_the_precision(precision, dtype):
-    engine = Engine(options(precision=precision))
+    engine = FabricEngine(options(precision=precision))
     with engine.autocast():
         assert torch.zeros(1).dtype == dtype
     assert torch.zeros(1).dtype == torch.float32
