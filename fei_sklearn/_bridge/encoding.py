@@ -17,6 +17,7 @@ from torch import nn
 
 from fei_sklearn._bridge.building import build_encoder, fitted_encoder_spec, users_random_state
 from fei_sklearn._bridge.devices import resolve_devices, shared_threads, torch_threads
+from fei_sklearn._bridge.divergence import warn_of_infinities
 from fei_sklearn._bridge.spec import (
     EncodingSpec,
     FittedModel,
@@ -100,7 +101,9 @@ def embed_panel(encoding: EncodingSpec, panel: Panel, out: np.ndarray | None = N
     encoder = _kept_encoder(encoding, device)
     with torch_threads(machine.n_jobs), shared_threads(1 + len(others)):
         readout = build_readout(encoding.model, encoding.readout, encoder).to(device)
-        return embed(readout, panel, device=device, others=others, out=out)
+        embeddings = embed(readout, panel, device=device, others=others, out=out)
+    warn_of_infinities(embeddings)
+    return embeddings
 
 
 def _kept_encoder(encoding: EncodingSpec, device: torch.device) -> nn.Module:

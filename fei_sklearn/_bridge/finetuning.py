@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 from fei_sklearn._bridge.building import fitted_encoder_spec, users_random_state
 from fei_sklearn._bridge.devices import resolve_device, torch_threads
+from fei_sklearn._bridge.divergence import check_converged
 from fei_sklearn._bridge.encoding import build_readout, restore_encoder
 from fei_sklearn._bridge.first_head import HeadArrays
 from fei_sklearn._bridge.pretraining import as_arrays, training_options
@@ -18,6 +20,9 @@ from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 from fei_sklearn.training.loop import train
 from fei_sklearn.training.progress import EpochRecord, Watcher
+
+#: Training series on which the outputs of the trained modules are checked.
+OUTPUT_SAMPLE = 64
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ def finetune(
             result = train(objective, training, options, validation=validation, watcher=watcher)
             history = result.history
             best_epoch = result.best_epoch
+            check_converged(_trained_arrays(objective, training), options.learning_rate)
     weights = {}
     if encoder is not None:
         weights = as_model_weights(as_arrays(encoder.state_dict()))
@@ -128,6 +134,15 @@ def _objective(
         penalty=head.penalty,
         anchor=_optional_float32(head.anchor),
     )
+
+
+@torch.inference_mode()
+def _trained_arrays(objective: SupervisedObjective, panel: Panel) -> Iterator[np.ndarray]:
+    """Yield the weights of an objective on the CPU, and its outputs on training series."""
+    yield from as_arrays(objective.state_dict()).values()
+    n_series = min(len(panel), OUTPUT_SAMPLE)
+    series, lengths, *_ = panel.take(np.arange(n_series)).batch(torch.device("cpu"))
+    yield objective.head(objective.readout(series, lengths)).numpy()
 
 
 def _float32(array: np.ndarray) -> torch.Tensor:

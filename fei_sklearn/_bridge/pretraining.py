@@ -18,6 +18,7 @@ from fei_sklearn._bridge.devices import (
     resolve_precision,
     torch_threads,
 )
+from fei_sklearn._bridge.divergence import check_converged
 from fei_sklearn._bridge.launch import TrainingRun, train_on
 from fei_sklearn._bridge.spec import (
     EncoderSpec,
@@ -296,6 +297,9 @@ class Pretraining:
                 seed=self.seeds.calibration,
             )
         weights = as_arrays(objective.model_state()) | _biases(encoder, self.panel, device)
+        embeddings = _sample_embeddings(encoder, self.panel, device)
+        learning_rate = self.spec.optimisation.learning_rate
+        check_converged([*weights.values(), embeddings], learning_rate)
         return Pretrained(
             weights=weights,
             stage_widths=self.stage_widths,
@@ -304,7 +308,7 @@ class Pretraining:
             reference_length=objective.n_timepoints,
             history=list(history),
             best_epoch=best_epoch,
-            relative_deviation=_relative_deviation(encoder, self.panel, device),
+            relative_deviation=_relative_deviation(embeddings, self.panel),
         )
 
     def outcome_so_far(
@@ -349,14 +353,23 @@ def _biases(encoder: nn.Module, panel: Panel, device: torch.device) -> Weights:
     }
 
 
-def _relative_deviation(encoder: nn.Module, panel: Panel, device: torch.device) -> float:
-    """Return the standard deviation of embeddings over the series, relative to their size."""
+def _sample_embeddings(encoder: nn.Module, panel: Panel, device: torch.device) -> np.ndarray:
+    """Return the embeddings of the first series of a panel, in float64."""
+    sample = _first_series(panel)
+    return embed(Readout(encoder), sample, device=device).astype(np.float64)
+
+
+def _first_series(panel: Panel) -> Panel:
     n_series = min(len(panel), COLLAPSE_SAMPLE)
-    sample = panel.take(np.arange(n_series))
-    first = np.broadcast_to(sample.values[:1], sample.values.shape)
-    if np.array_equal(sample.values, first):
+    return panel.take(np.arange(n_series))
+
+
+def _relative_deviation(embeddings: np.ndarray, panel: Panel) -> float:
+    """Return the standard deviation of embeddings over the series, relative to their size."""
+    values = _first_series(panel).values
+    first = np.broadcast_to(values[:1], values.shape)
+    if np.array_equal(values, first):
         return float("nan")
-    embeddings = embed(Readout(encoder), sample, device=device).astype(np.float64)
     mean_square = max(float((embeddings**2).mean()), np.finfo(np.float64).tiny)
     variance = embeddings.var(axis=0).mean()
     return float(np.sqrt(variance / mean_square))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from fei_sklearn._bridge.divergence import check_converged
 from fei_sklearn._bridge.pretraining import Pretrained, as_arrays, prepared
 from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec, Weights
 from fei_sklearn.data import Panel
@@ -67,6 +68,7 @@ def pretrain_on(
             objective.load_momentum_state(momentum_state)
         result = train(objective, panel, options, watcher=watcher, moments=moments)
         next_state = _join_state(objective.momentum_state(), result.moments)
+        check_converged(next_state.values(), options.learning_rate)
         return pretraining.outcome(result.history, result.best_epoch), next_state
 
 
