@@ -6,14 +6,13 @@ Contrastive Pre-Training For Time Series via Time-Frequency Consistency", NeurIP
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy import ndarray
 
 from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
+from fei_sklearn.datasets._pt import read_pt
 
 
 def read_tfc(
@@ -66,50 +65,5 @@ def _task_of(parts: Iterable[Part]) -> str:
 
 
 def _read_part(path: Path) -> Part:
-    content = _load(path)
-    if not isinstance(content, dict):
-        found = type(content).__name__
-        raise ValueError(f"{path} holds {found} instead of a dict with 'samples' and 'labels'.")
-    if "samples" not in content:
-        raise ValueError(
-            f"{path} holds {list(content)} instead of a dict with 'samples' and 'labels'."
-        )
-    X = _array(content["samples"], "samples", path)
-    labels = content.get("labels")
-    if labels is None:
-        return Part(X)
-    return Part(X, _array(labels, "labels", path))
-
-
-def _load(path: Path) -> object:
-    import torch  # only for this format
-
-    try:
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises any of six classes for a file that is cut short
-        if isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error):
-            raise ValueError(
-                f"{path} holds more than tensors, and running a file's code is never allowed: "
-                "save a dict of the tensors 'samples' and 'labels'."
-            ) from None
-        raise ValueError(
-            f"{path} is damaged or not saved by torch.save: copy or download it again."
-        ) from error
-    return content
-
-
-def _array(
-    value: object,
-    key: str,
-    path: Path,
-) -> ndarray:
-    import torch
-
-    if not isinstance(value, torch.Tensor):
-        raise ValueError(
-            f"{path}: {key!r} is a {type(value).__name__} instead of a tensor: save a tensor."
-        )
-    if value.dtype is torch.bfloat16:  # NumPy has no such type
-        value = value.float()
-    array: ndarray = value.numpy()
-    return array
+    arrays = read_pt(path, ("samples", "labels"))
+    return Part(arrays["samples"], arrays.get("labels"))
