@@ -26,6 +26,7 @@ from fei_sklearn._bridge.spec import (
     bias_name,
     encoder_weights,
 )
+from fei_sklearn._bridge.torch_state import own_torch_state
 from fei_sklearn._input.stored import StoredPanel, check_target
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
@@ -45,6 +46,7 @@ _encoders: weakref.WeakKeyDictionary[object, tuple[Weights, torch.device, nn.Mod
 _encoders = weakref.WeakKeyDictionary()
 
 
+@own_torch_state()
 def restore_encoder(model: FittedModel) -> nn.Module:
     """Return a new module with the fitted weights, in evaluation mode, on the CPU."""
     spec = fitted_encoder_spec(model)
@@ -79,6 +81,7 @@ def _biases(model: FittedModel, spec: ReadoutSpec, encoder: nn.Module) -> dict[s
     return biases
 
 
+@own_torch_state()
 def embed_panel(encoding: EncodingSpec, panel: Panel, out: np.ndarray | None = None) -> np.ndarray:
     """Return the embeddings of a panel in one go.
 
@@ -232,6 +235,7 @@ def rows_at_once(machine: MachineSpec, shape: tuple[int, ...], chunk_rows: int) 
     return n_chunks * chunk_rows
 
 
+@own_torch_state()
 def step_positions(model: FittedModel, n_timepoints: int) -> np.ndarray:
     """Return the time points at which the steps of a series' map are centred.
 

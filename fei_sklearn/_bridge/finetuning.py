@@ -16,6 +16,7 @@ from fei_sklearn._bridge.encoding import build_readout, restore_encoder
 from fei_sklearn._bridge.first_head import HeadArrays
 from fei_sklearn._bridge.pretraining import as_arrays, training_options
 from fei_sklearn._bridge.spec import EncodingSpec, FinetuningSpec, Weights, as_model_weights
+from fei_sklearn._bridge.torch_state import own_torch_state
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 from fei_sklearn.training.loop import train
@@ -47,6 +48,7 @@ class Finetuned:
     best_epoch: int
 
 
+@own_torch_state()
 def finetune(
     spec: FinetuningSpec,
     encoding: EncodingSpec,

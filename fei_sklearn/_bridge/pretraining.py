@@ -29,6 +29,7 @@ from fei_sklearn._bridge.spec import (
     Weights,
     bias_name,
 )
+from fei_sklearn._bridge.torch_state import own_torch_state
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.maps import check_has_layers, map_widths
 from fei_sklearn.inference import embed
@@ -89,6 +90,7 @@ class Pretrained:
 OutcomeSoFar = Callable[[list[EpochRecord], dict[str, torch.Tensor], int], Pretrained]
 
 
+@own_torch_state()
 def pretrain(
     spec: PretrainingSpec,
     panel: Panel,

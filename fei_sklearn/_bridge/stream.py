@@ -10,6 +10,7 @@ import torch
 from fei_sklearn._bridge.divergence import check_converged
 from fei_sklearn._bridge.pretraining import Pretrained, as_arrays, prepared
 from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec, Weights
+from fei_sklearn._bridge.torch_state import own_torch_state
 from fei_sklearn.data import Panel
 from fei_sklearn.training.loop import train
 from fei_sklearn.training.progress import Watcher
@@ -18,6 +19,7 @@ from fei_sklearn.training.progress import Watcher
 _MOMENTS = "moments."
 
 
+@own_torch_state()
 def pretrain_on(
     spec: PretrainingSpec,
     panel: Panel,
