@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import joblib
 import torch
 
+#: Most processes per core of the CPU that `n_devices` starts.
+PROCESSES_PER_CORE = 4
+
 PRECISIONS = ("auto", "32-true", "64-true", "16-mixed", "bf16-mixed")
 
 
@@ -127,6 +130,8 @@ def resolve_devices(n_devices: int | str, device: str) -> Devices:
             f"n_devices={n_processes} or 'auto'."
         )
     joined = n_processes > 1
+    if own.type == "cpu" and not joined:
+        _check_n_processes(count)
     if own.type == "cuda":
         _check_n_cuda(count, n_needed=local_rank + 1 if joined else count)
         if joined:
@@ -150,6 +155,17 @@ def _check_n_cuda(count: int, n_needed: int) -> None:
         raise ValueError(
             f"n_devices={count} needs {n_needed} CUDA devices on this machine, which has or shows "
             f"{n_here}: use n_devices='auto'."
+        )
+
+
+def _check_n_processes(count: int) -> None:
+    """Raise a ValueError if there are many more processes than this machine has cores."""
+    n_cores = os.cpu_count() or 1
+    most = PROCESSES_PER_CORE * n_cores
+    if count > most:
+        raise ValueError(
+            f"n_devices={count} would start {count} processes on the CPU, which has {n_cores} "
+            f"cores: use at most {most}, better one per core."
         )
 
 

@@ -2,7 +2,8 @@
 
 Each rank is a new interpreter, which finds the others by torchrun's environment variables. The
 calling process computes nothing. It passes the epochs on to the watcher of the fit, notices at once
-when a rank has died, and then kills the others. No rank is left when it returns.
+when a rank has died, and then kills the others. No rank is left when it returns. If it is killed
+itself, the ranks notice the end of their standard input, remove the copies of arrays, and exit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,12 +21,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import cloudpickle
 import numpy as np
+
+from fei_sklearn._files import LEFTOVER_SECONDS
 
 if TYPE_CHECKING:
     from fei_sklearn.training.progress import Best, EpochRecord, Watcher
@@ -36,6 +40,9 @@ BestArrays = tuple[dict[str, np.ndarray], int]
 
 #: Arrays of more bytes are put into a file, which all ranks map into their memory.
 MAPPED_BYTES = 2**20
+#: Names of the temporary folder of a job, and of the file that is locked in it.
+FOLDER_PREFIX = "fei-sklearn-job-"
+LOCK = "lock"
 #: Seconds in which a killed process is looked for after another one has failed.
 GRACE_SECONDS = 2.0
 
@@ -91,12 +98,12 @@ def run_on_ranks(
     Exception
         Exception of the job, as it was raised in its process.
     """
-    with tempfile.TemporaryDirectory(prefix="fei-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "job"
-        with path.open("wb") as file:
-            _send(job, file, Path(folder))
+    with job_folder() as folder:
+        path = folder / "job"
+        _write(job, path)
         ranks = _Ranks(path, n_ranks, n_threads)
         try:
+            ranks.start()
             result: T = ranks.follow(watcher, remedy)
             return result
         finally:  # Ctrl-C included
@@ -114,7 +121,7 @@ class _Ranks:
     """The processes, as the calling process sees them."""
 
     def __init__(self, path: Path, n_ranks: int, n_threads: int) -> None:
-        common = os.environ | {
+        self.environment = os.environ | {
             "WORLD_SIZE": str(n_ranks),
             "LOCAL_WORLD_SIZE": str(n_ranks),
             "MASTER_ADDR": "127.0.0.1",
@@ -123,20 +130,28 @@ class _Ranks:
             "OMP_NUM_THREADS": str(n_threads),
             "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),
         }
-        command = [sys.executable, "-c", f"from {__name__} import main; main()", str(path)]
+        self.command = [sys.executable, "-c", f"from {__name__} import main; main()", str(path)]
+        self.n_ranks = n_ranks
         self.received: queue.Queue[tuple[int, _Message]] = queue.Queue()
         self.processes: list[subprocess.Popen[bytes]] = []
-        for rank in range(n_ranks):
+        self.readers: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start the processes; an error or Ctrl-C may leave some, which :meth:`end` kills."""
+        for rank in range(self.n_ranks):
             process = subprocess.Popen(
-                command,
-                env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                self.command,
+                env=self.environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                # signals to the caller's group are the caller's: a rank notices the caller's end
+                start_new_session=True,
             )
             self.processes.append(process)
             reader = threading.Thread(
                 target=self._receive, args=(rank, _pipe(process.stdout)), daemon=True
             )
+            self.readers.append(reader)
             reader.start()
 
     def follow(self, watcher: ArrayWatcher, remedy: str) -> Any:
@@ -169,7 +184,7 @@ class _Ranks:
             if message.kind == "ended":
                 raise self._death(rank, remedy)
             if message.kind == "failed":
-                raise self._failure(message.content, remedy)
+                raise self._failure(rank, message.content, remedy)
             yield message
 
     def _best(self, messages: Iterator[_Message]) -> BestArrays:
@@ -184,17 +199,41 @@ class _Ranks:
             pickle.dump(answer, stream)
             stream.flush()
 
-    def _failure(self, error: BaseException, remedy: str) -> BaseException:
-        """Return the error of a rank, or of another rank whose death has caused it."""
-        is_its_own = isinstance(error, ValueError | TypeError)
+    def _failure(self, rank: int, error: BaseException, remedy: str) -> BaseException:
+        """Return the error of a rank, or of another rank that has caused it."""
+        if isinstance(error, ValueError | TypeError):
+            return error
+        failed = {rank}
         deadline = time.monotonic() + GRACE_SECONDS
-        while not is_its_own and time.monotonic() < deadline:
-            for rank, process in enumerate(self.processes):
+        while time.monotonic() < deadline:
+            for number, process in enumerate(self.processes):
                 was_killed = (process.poll() or 0) < 0
                 if was_killed:
-                    return self._death(rank, remedy)
-            time.sleep(0.05)
+                    return self._death(number, remedy)
+            failed |= self._failed_since()
+        silent = set(range(self.n_ranks)) - failed
+        if silent and _is_timeout(error):
+            return self._silence(silent, remedy)
         return error
+
+    def _failed_since(self) -> set[int]:
+        """Return the ranks that have failed since the last call, after a moment."""
+        failed = set()
+        with suppress(queue.Empty):
+            while True:
+                rank, message = self.received.get(timeout=0.05)
+                if message.kind in ("ended", "failed"):
+                    failed.add(rank)
+        return failed
+
+    def _silence(self, silent: set[int], remedy: str) -> RuntimeError:
+        """Return the error of ranks for which the others have waited in vain."""
+        numbers = ", ".join(map(str, sorted(silent)))
+        return RuntimeError(
+            f"Process {numbers} of the {self.n_ranks} that trained together, counted from 0, did "
+            "not answer the others in time, and all were stopped. A process that is suspended, or "
+            f"waits for its disk or its device, is the usual cause: {remedy}"
+        )
 
     def _death(self, rank: int, remedy: str) -> RuntimeError:
         """Return the error of a rank that has ended before it was done."""
@@ -211,14 +250,23 @@ class _Ranks:
         )
 
     def end(self) -> None:
-        """Kill all processes, and wait until none is left."""
+        """Kill all processes, and wait until no process and no thread is left."""
         for process in self.processes:
             process.kill()
         for process in self.processes:
             process.wait()
+        for reader in self.readers:
+            with suppress(RuntimeError):  # Ctrl-C came before its start
+                reader.join(GRACE_SECONDS)
+        for process in self.processes:
             for stream in (process.stdin, process.stdout):
                 with suppress(OSError):
                     _pipe(stream).close()
+
+
+def _is_timeout(error: BaseException) -> bool:
+    text = str(error).lower()
+    return "timed out" in text or "timeout" in text
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
@@ -244,11 +292,12 @@ def main() -> None:
     Everything else that is printed goes to standard error.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the calling process handles Ctrl-C
-    reporter = _Reporter(os.fdopen(os.dup(1), "wb"))
+    path = Path(sys.argv[1])
+    reporter = _Reporter(os.fdopen(os.dup(1), "wb"), path.parent)
     os.dup2(2, 1)
     is_first = os.environ["RANK"] == "0"
     try:
-        with open(sys.argv[1], "rb") as file:
+        with path.open("rb") as file:
             job = pickle.load(file)
         result = job(reporter if is_first else None)
         if is_first:
@@ -261,18 +310,20 @@ def main() -> None:
 class _Reporter:
     """Watcher of the first rank, which reports to the calling process; others report failures."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], folder: Path) -> None:
         self.stream = stream
+        self.folder = folder
         self.answers: queue.Queue[Any] = queue.Queue()
         self.best: Best | None = None
         threading.Thread(target=self._receive_answers, daemon=True).start()
 
     def _receive_answers(self) -> None:
-        """Put answers into the queue, and exit when the calling process has ended."""
+        """Put answers into the queue; when the calling process has ended, clean up and exit."""
         with suppress(EOFError, OSError):
             while True:
                 answer = pickle.load(sys.stdin.buffer)
                 self.answers.put(answer)
+        shutil.rmtree(self.folder, ignore_errors=True)
         os._exit(1)
 
     def wait_for_end(self) -> None:
@@ -320,6 +371,67 @@ class _Reporter:
 
 
 # Arrays that are shared
+
+
+@contextmanager
+def job_folder() -> Iterator[Path]:
+    """Make a temporary folder for a job, locked while its process lives, and remove it afterwards.
+
+    Folders of processes that were killed together with all of their ranks are removed, too.
+    """
+    remove_abandoned(Path(tempfile.gettempdir()))
+    with (
+        tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, ignore_cleanup_errors=True) as name,
+        open(Path(name) / LOCK, "wb") as lock,
+    ):
+        _take(lock)
+        yield Path(name)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders of jobs whose processes have ended without removing them."""
+    if not hasattr(os, "getuid"):  # as on Windows
+        return
+    for folder in parent.glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):
+            if _is_abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    status = folder.lstat()
+    # a young folder may not be locked yet
+    is_young = status.st_mtime > time.time() - LEFTOVER_SECONDS
+    if is_young or status.st_uid != os.getuid():
+        return False
+    with open(folder / LOCK, "rb") as lock:
+        return _take(lock)
+
+
+def _take(lock: IO[bytes]) -> bool:
+    """Return whether a lock was free, and take it; it is free again when its process ends."""
+    try:
+        import fcntl
+    except ImportError:  # as on Windows
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _write(job: object, path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            _send(job, file, path.parent)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(
+            f"n_devices starts other processes, and their series could not be copied to "
+            f"{str(path.parent)!r} ({reason}): set TMPDIR to a folder with room, fit on a memory "
+            "map, or use n_devices=1."
+        ) from error
 
 
 def _send(job: object, file: IO[bytes], folder: Path) -> None:
@@ -372,12 +484,22 @@ def _file_map(array: np.ndarray) -> np.memmap | None:
 
 def _reduce_map(array: np.ndarray, file_map: np.memmap) -> Any:
     """Return how to pickle a view of a memory map: by file, place and layout."""
-    first_byte, end = np.lib.array_utils.byte_bounds(array)
-    map_begin, _ = np.lib.array_utils.byte_bounds(file_map)
+    first_byte, end = _byte_bounds(array)
+    map_begin, _ = _byte_bounds(file_map)
     place = first_byte - map_begin + file_map.offset
     offset = array.__array_interface__["data"][0] - first_byte
     layout = (array.dtype, array.shape, array.strides, offset)
     return _map_again, (file_map.filename, place, end - first_byte, *layout)
+
+
+def _byte_bounds(array: np.ndarray) -> tuple[int, int]:
+    """Return the addresses of an array's first byte and of the end of its last."""
+    try:
+        from numpy.lib.array_utils import byte_bounds
+    except ImportError:  # NumPy 1
+        from numpy import byte_bounds  # type: ignore[attr-defined,no-redef]
+    bounds: tuple[int, int] = byte_bounds(array)
+    return bounds
 
 
 def _map_again(

@@ -24,7 +24,7 @@ Moments = dict[str, Tensor]
 
 
 class AnyOptimizer(Protocol):
-    """What the training loop needs of an optimiser, as of `torch.optim.Optimizer`."""
+    """Optimiser as the training loop uses it: ours, or torch's."""
 
     param_groups: list[dict[str, Any]]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from quick import quick, walks
@@ -54,6 +56,17 @@ def test_devices_of_a_process_without_a_launcher(n_devices, device, n_cuda, all_
     devices = resolve_devices(n_devices, device)
     assert [str(d) for d in devices.all()] == all_devices
     assert (devices.count, devices.joined) == (len(all_devices), False)
+
+
+@pytest.mark.parametrize("use", ["fit", "transform"])
+@pytest.mark.parametrize("n_devices", [9, 2**31, 10**30])
+def test_processes_on_the_cpu_are_bounded_by_its_cores(use, n_devices, machine, monkeypatch):
+    machine()
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert resolve_devices(8, "cpu").count == 8
+    embedder = quick(device="cpu").fit(X).set_params(n_devices=n_devices)
+    with pytest.raises(ValueError, match=rf"n_devices={n_devices} .*has 2 cores.*at most 8"):
+        getattr(embedder, use)(X)
 
 
 @pytest.mark.parametrize("n_devices", ["auto", 8])

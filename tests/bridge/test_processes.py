@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
-from quick import quick, walks
+from quick import python_path, quick, walks
+from started_processes import processes_of
 
 from fei_sklearn import _specs
+from fei_sklearn._bridge import processes
 from fei_sklearn._bridge.processes import _Pickler, run_on_ranks
 from fei_sklearn._input.checks import check_panel
 
@@ -86,3 +92,117 @@ def test_a_process_that_ends_early_is_named(jobs):
 
 def _leave(watcher):
     os._exit(3)
+
+
+# Nothing is left
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), BlockingIOError(11, "no process")])
+def test_a_start_that_fails_leaves_nothing(error, jobs, monkeypatch):
+    popen = subprocess.Popen
+    started = []
+
+    def start_one(*arguments, **named):
+        if started:
+            raise error
+        started.append(popen(*arguments, **named))
+        return started[0]
+
+    before = threading.enumerate()
+    monkeypatch.setattr(subprocess, "Popen", start_one)
+    with pytest.raises(type(error)):
+        run_on_ranks(_wait, 2, n_threads=1, watcher=None, remedy="")
+    assert started[0].returncode is not None
+    assert threading.enumerate() == before
+
+
+def _wait(watcher):
+    time.sleep(600)
+
+
+def test_no_thread_is_left(jobs):
+    before = threading.enumerate()
+    assert run_on_ranks(_seven, 2, n_threads=1, watcher=None, remedy="") == 7
+    assert threading.enumerate() == before
+
+
+def _seven(watcher):
+    return 7
+
+
+CALLER = """
+import sys, time
+import numpy as np
+from fei_sklearn._bridge.processes import run_on_ranks
+
+panel = np.ones((2**18, 2))
+
+def job(watcher):
+    open(f"{sys.argv[1]}.started", "w")
+    time.sleep(600 + 0 * panel[0, 0])
+
+run_on_ranks(job, 2, n_threads=1, watcher=None, remedy="")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_caller_that_is_killed_leaves_nothing(name, tmp_path):
+    environment = os.environ | {"PYTHONPATH": python_path(), "TMPDIR": str(tmp_path)}
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER],
+        env=environment,
+        start_new_session=True,
+    )
+    assert holds_in_time(lambda: list(tmp_path.glob("*/job.started")))
+    os.killpg(caller.pid, signal.Signals[name])  # as a shell or a scheduler does
+    caller.wait()
+    assert holds_in_time(lambda: processes_of(tmp_path) == [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def holds_in_time(condition):
+    """Return whether a condition comes true."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("state", ["abandoned", "locked", "young"])
+def test_folders_of_killed_jobs_are_removed(state, tmp_path):
+    folder = tmp_path / f"{processes.FOLDER_PREFIX}x"
+    folder.mkdir()
+    with open(folder / processes.LOCK, "wb") as lock:
+        if state == "locked":
+            assert processes._take(lock)
+        if state != "young":
+            os.utime(folder, (0, 0))
+        processes.remove_abandoned(tmp_path)
+    assert folder.exists() == (state != "abandoned")
+
+
+def test_a_disk_without_room_is_an_error_with_a_remedy(jobs, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    panel = np.ones((2**18, 1))
+    with pytest.raises(ValueError, match=r"could not be copied.*No space left.*set TMPDIR"):
+        run_on_ranks(lambda watcher: panel, 2, n_threads=1, watcher=None, remedy="")
+
+
+# A process that hangs
+
+
+def test_a_process_that_hangs_is_named(jobs):
+    message = r"Process 1 of the 2 .*did not answer the others.*suspended.*: remedy"
+    with pytest.raises(RuntimeError, match=message):
+        run_on_ranks(_hang, 2, n_threads=1, watcher=None, remedy="remedy")
+
+
+def _hang(watcher):
+    if os.environ["RANK"] == "1":
+        time.sleep(600)
+    raise RuntimeError("Timed out waiting 1000ms for recv operation to complete")
