@@ -1,4 +1,4 @@
-"""Encoders: the residual network of the paper, and maps of any encoder.
+"""Encoders: the residual network of the paper, the dilated encoder, and maps of any encoder.
 
 Names are imported on first use, because :mod:`fei_sklearn.encoder.layout` needs no torch.
 """
@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fei_sklearn.encoder.dilated import DilatedEncoder
     from fei_sklearn.encoder.layers import MaskedBatchNorm1d, valid_mask
     from fei_sklearn.encoder.maps import BlockEncoder, BlockMaps, feature_maps
     from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
@@ -18,6 +19,7 @@ _PUBLIC = {
     "ENCODER_WIDTHS": "fei_sklearn.encoder.resnet",
     "BlockEncoder": "fei_sklearn.encoder.maps",
     "BlockMaps": "fei_sklearn.encoder.maps",
+    "DilatedEncoder": "fei_sklearn.encoder.dilated",
     "FEIEncoder": "fei_sklearn.encoder.resnet",
     "MaskedBatchNorm1d": "fei_sklearn.encoder.layers",
     "feature_maps": "fei_sklearn.encoder.maps",
@@ -28,6 +30,7 @@ __all__ = [
     "ENCODER_WIDTHS",
     "BlockEncoder",
     "BlockMaps",
+    "DilatedEncoder",
     "FEIEncoder",
     "MaskedBatchNorm1d",
     "feature_maps",

@@ -14,6 +14,13 @@ LAYERS = ("last", "all", "blocks")
 
 BLOCKS_PER_STAGE = 2
 
+#: Dilations of the front end of the dilated encoder: 1, 2, 4 and so on.
+N_DILATIONS = 6
+
+#: Groups of kernels of each dilation, and kernels of a group.
+N_GROUPS = 2
+KERNELS_PER_GROUP = 8
+
 T = TypeVar("T")
 
 

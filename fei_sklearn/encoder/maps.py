@@ -8,8 +8,10 @@ has is decided in this module alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +40,22 @@ class BlockMaps(NamedTuple):
     activated: Tensor
     summed: Tensor
     n_steps: Tensor | None
+
+
+@dataclass(frozen=True)
+class FrontKernels:
+    """Kernels of the dilated convolutions at the front of an encoder.
+
+    Attributes
+    ----------
+    kernels : ndarray of shape (n_dilations, n_kernels, 9), float32
+        Kernels of mean zero, times the scale of the batch norm that follows them.
+    dilations : ndarray of shape (n_dilations,), int64
+        Time points between the taps.
+    """
+
+    kernels: np.ndarray
+    dilations: np.ndarray
 
 
 class BlockEncoder(nn.Module, ABC):
@@ -132,6 +150,16 @@ class HasStepPositions(Protocol):
         """Return the position of each step, of shape (n_steps,)."""
 
 
+class HasFront(Protocol):
+    """Encoder with dilated convolutions at its front."""
+
+    def front_weight(self) -> Tensor:
+        """Return the kernels of `front_bank` with gradients."""
+
+    def front_bank(self) -> FrontKernels:
+        """Return the kernels and dilations of the front end."""
+
+
 def has_stages(encoder: nn.Module) -> TypeGuard[HasStages]:
     """Return whether an encoder returns the maps of all its stages."""
     return _has_method(encoder, "stages")
@@ -145,6 +173,11 @@ def has_blocks(encoder: nn.Module) -> TypeGuard[HasBlocks]:
 def has_step_positions(encoder: nn.Module) -> TypeGuard[HasStepPositions]:
     """Return whether an encoder knows where its steps are centred."""
     return _has_method(encoder, "step_positions")
+
+
+def has_front(encoder: nn.Module) -> TypeGuard[HasFront]:
+    """Return whether an encoder has dilated convolutions at its front."""
+    return _has_method(encoder, "front_bank")
 
 
 def _has_method(
