@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.maps import has_stages
 from fei_sklearn.encoder.resnet import FEIEncoder
+from fei_sklearn.readout.front import FrontReadout
 from fei_sklearn.readout.pooling import Readout
 
 __all__ = ["embed"]
@@ -38,7 +39,7 @@ SHORTEST_PADDED = 16
 
 
 def embed(
-    readout: Readout,
+    readout: Readout | FrontReadout,
     panel: Panel,
     *,
     device: torch.device,
@@ -49,8 +50,9 @@ def embed(
 
     Parameters
     ----------
-    readout : Readout
-        In evaluation mode, on `device`.
+    readout : Readout or FrontReadout
+        A Readout is in evaluation mode, on `device`. A FrontReadout needs no tiles: it embeds each
+        row by itself, with torch's number of threads, on `device` alone.
     panel : Panel
         Series.
     device : torch.device
@@ -72,6 +74,8 @@ def embed(
     ValueError
         If `out` does not fit, or a device's memory is too small for a single series.
     """
+    if isinstance(readout, FrontReadout):
+        return _embed_front(readout, panel, device, out)
     n_rows = _rows_per_tile(readout.encoder, panel, device)
     masked = has_stages(readout.encoder)
     tiles = _TileQueue(_tiles(panel, n_rows, masked=masked))
@@ -89,6 +93,26 @@ def embed(
     with ThreadPoolExecutor(len(devices)) as threads:
         list(threads.map(embed_rest, readouts, devices))
     return output.embeddings()
+
+
+def _embed_front(
+    readout: FrontReadout,
+    panel: Panel,
+    device: torch.device,
+    out: np.ndarray | None,
+) -> np.ndarray:
+    """Return the embeddings of a panel by a dilated front end."""
+    n_samples, n_channels, _ = panel.values.shape
+    if n_samples == 0:
+        raise _no_series()
+    shape = (n_samples, n_channels * readout.n_features)
+    array = _output_array(out, shape)
+    n_threads = torch.get_num_threads()
+    return readout.embed(panel, device=device, n_threads=n_threads, out=array)
+
+
+def _no_series() -> ValueError:
+    return ValueError("There is no series to embed: give a panel of at least one.")
 
 
 def _readout_on(other: torch.device, readout: Readout, device: torch.device) -> Readout:
@@ -176,7 +200,7 @@ class _Output:
     def embeddings(self) -> np.ndarray:
         """Return the array."""
         if self.array is None:
-            raise ValueError("There is no series to embed: give a panel of at least one.")
+            raise _no_series()
         return self.array
 
 

@@ -1,17 +1,21 @@
 """Readout: the statistics over time that make an embedding. Names here need no torch."""
 
 from fei_sklearn.readout.spec import (
+    FRONT_VIEWS,
     LAYERS,
     STATISTICS,
     VIEWS,
+    FrontSpec,
     ReadoutSpec,
     resolve,
 )
 
 __all__ = [
+    "FRONT_VIEWS",
     "LAYERS",
     "STATISTICS",
     "VIEWS",
+    "FrontSpec",
     "ReadoutSpec",
     "resolve",
 ]

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from fei_sklearn.encoder.layout import (
+    KERNELS_PER_GROUP,
+    N_DILATIONS,
+    N_GROUPS,
+    layer_widths,
+    stages_after,
+)
 from fei_sklearn.encoder.layout import LAYERS as LAYERS
-from fei_sklearn.encoder.layout import layer_widths, stages_after
 
 STATISTICS = ("mean", "max", "std", "ppv")
 VIEWS = ("level", "shape", "change")
@@ -158,3 +165,76 @@ def _names(
             f"{parameter} must be one of {choices} or a tuple of different ones, got {given!r}."
         )
     return names
+
+
+#: Views that the readout of a dilated front end can take.
+FRONT_VIEWS = ("level", "shape", "change", "halved", "sum")
+
+#: Quantiles over a training panel at which "ppv" of the front end has its thresholds.
+FRONT_QUANTILES: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
+
+#: Statistics of the front end, and the features that each has per kernel.
+FRONT_STATISTICS = {"max": 1, "ppv": len(FRONT_QUANTILES), "wins": 1, "peaks": 1}
+
+#: Half-width of the band around zero in which no kernel wins a step, in units of the training
+#: panel's deviation. On flat stretches rounding would choose the winner.
+FLAT_BAND = 0.1
+
+
+class FeatureGroup(NamedTuple):
+    """Features of one statistic of one view.
+
+    Attributes
+    ----------
+    view, statistic : str
+        Names of the view and of the statistic.
+    columns : slice
+        Columns of the features in an embedding of one channel.
+    """
+
+    view: str
+    statistic: str
+    columns: slice
+
+
+@dataclass(frozen=True)
+class FrontSpec:
+    """Views and kernels of a dilated front end that make an embedding.
+
+    Attributes
+    ----------
+    views : tuple of {"level", "shape", "change", "halved", "sum"}
+        The series as scaled; each series standardised; and, standardised too, its first
+        differences, the means of pairs of time points, and the running sum of the shape.
+    n_groups : {1, 2}
+        Groups of eight kernels that are read of each dilation.
+    """
+
+    views: tuple[str, ...] = ("level", "change", "halved", "sum")
+    n_groups: int = N_GROUPS
+
+    @property
+    def n_kernels(self) -> int:
+        """Number of kernels that are read, of all dilations."""
+        return N_DILATIONS * self.n_groups * KERNELS_PER_GROUP
+
+    @property
+    def n_features_per_view(self) -> int:
+        """Number of features of one view of a univariate series."""
+        return self.n_kernels * sum(FRONT_STATISTICS.values())
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of a univariate series."""
+        return len(self.views) * self.n_features_per_view
+
+    def feature_groups(self) -> list[FeatureGroup]:
+        """Return the groups of features, in the order of their columns."""
+        groups = []
+        start = 0
+        for view in self.views:
+            for statistic, n_per_kernel in FRONT_STATISTICS.items():
+                stop = start + n_per_kernel * self.n_kernels
+                groups.append(FeatureGroup(view, statistic, slice(start, stop)))
+                start = stop
+        return groups

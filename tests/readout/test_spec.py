@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from quick import quick, walks
 
-from fei_sklearn.readout.spec import LADDER, MOST_FEATURES, VIEWS, ReadoutSpec, resolve
+from fei_sklearn.readout.spec import LADDER, MOST_FEATURES, VIEWS, FrontSpec, ReadoutSpec, resolve
 
 TINY, SMALL, BIG = (tuple(width // n for n in (8, 4, 2, 1)) for width in (128, 256, 1024))
 
@@ -71,3 +71,15 @@ def test_the_embedder_refuses_views_by_name_and_value():
         quick(views=("level", "sideways")).fit(walks())
     with pytest.raises(ValueError, match=r"views=\('level', 'shape'\)"):
         quick(pooling=None, views=("level", "shape")).fit(walks())
+
+
+def test_features_of_a_front_end_are_counted_and_grouped():
+    default = FrontSpec()
+    assert default.n_features == 2688
+    assert FrontSpec(n_groups=1).n_features == 1344
+    groups = default.feature_groups()
+    assert [group.view for group in groups[::4]] == ["level", "change", "halved", "sum"]
+    assert [group.statistic for group in groups[:4]] == ["max", "ppv", "wins", "peaks"]
+    ends = [0] + [group.columns.stop for group in groups]
+    assert [group.columns.start for group in groups] == ends[:-1]
+    assert ends[-1] == default.n_features
