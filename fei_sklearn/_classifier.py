@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, _fit_context
@@ -9,7 +11,7 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from fei_sklearn._finetune import FineTuner
+from fei_sklearn._finetune import FineTuner, checked_weights
 from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, with_callbacks
 from fei_sklearn._input.checks import check_panel
 
@@ -130,7 +132,7 @@ class FEIClassifier(ClassifierMixin, FineTuner):
     @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Pretrain the embedder unless it is fitted, fit the head, and fine-tune both.
 
         Parameters
@@ -140,6 +142,10 @@ class FEIClassifier(ClassifierMixin, FineTuner):
             Series.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the series in the head and in fine-tuning, relative to each other. Series of
+            weight 0 neither train nor validate. Pretraining, which sees no targets, weighs all
+            series alike.
 
         Returns
         -------
@@ -160,13 +166,37 @@ class FEIClassifier(ClassifierMixin, FineTuner):
                 f"Classifier can't train when only one class is present: y holds "
                 f"{self.classes_[0]!r} alone."
             )
-        weight = None
-        if self.class_weight is not None:
-            weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        encoded = encoded.astype(np.int64)
+        weights = checked_weights(sample_weight, values)
+        class_weight = self._class_weights(encoded, weights)
         callbacks = EpochCallbacks(self, self.max_epochs, X)
-        self._finetune(X, values, encoded.astype(np.int64), callbacks, class_weight=weight)
+        self._finetune(
+            X,
+            values,
+            encoded,
+            callbacks,
+            class_weight=class_weight,
+            sample_weight=weights,
+        )
         callbacks.end()
         return self
+
+    def _class_weights(self, encoded, sample_weight):
+        """Return a weight per class, or None if all classes have the same."""
+        if self.class_weight is None:
+            return None
+        if self.class_weight == "balanced":
+            counts = np.bincount(encoded, sample_weight).astype(np.float64)
+            share = np.where(counts > 0, counts, np.inf)  # a class without weight keeps 0
+            return counts.sum() / (len(counts) * share)
+        for label, weight in self.class_weight.items():
+            if not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
+                raise ValueError(
+                    f"class_weight must map classes to finite numbers of at least 0, got "
+                    f"{weight!r} for class {label!r}."
+                )
+        y = self.classes_[encoded]
+        return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
 
     def predict_proba(self, X):
         """Return class probabilities.

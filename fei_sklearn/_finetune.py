@@ -18,7 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fei_sklearn import _specs
 from fei_sklearn._bridge.first_head import first_head
@@ -110,7 +110,7 @@ class FineTuner(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _finetune(self, X, values, y, callbacks, *, class_weight=None):
+    def _finetune(self, X, values, y, callbacks, *, class_weight=None, sample_weight=None):
         """Fit embedder and head on series and their encoded targets.
 
         Parameters
@@ -125,6 +125,8 @@ class FineTuner(
             Watcher of the fine-tuning.
         class_weight : ndarray of shape (n_classes,), default=None
             Weights of the classes.
+        sample_weight : ndarray of shape (n_samples,), float64, default=None
+            Weights of the series.
         """
         from fei_sklearn._bridge.encoding import embed_values
         from fei_sklearn._bridge.finetuning import finetune
@@ -134,7 +136,10 @@ class FineTuner(
         embedder._validate_params()  # the readout may have been set since its fit
         encoding = _specs.encoding_spec(embedder)
         features = embed_values(encoding, values, panel=panel)
-        rows, held_out = self._split(y, random_state)
+        counted = _counted_rows(y, class_weight, sample_weight)
+        training, validating = self._split(y[counted], random_state)
+        rows = counted[training]
+        held_out = counted[validating]
         head = first_head(  # on the rows that train: others would not be held out any more
             features,
             y,
@@ -142,12 +147,19 @@ class FineTuner(
             warm=self.warm_head,
             n_classes=None if y.ndim == 2 else int(y.max()) + 1,  # the last may only validate
             class_weight=class_weight,
+            sample_weight=sample_weight,
         )
+        weights = None
+        if sample_weight is not None:
+            weights = _loss_weights(y, class_weight, sample_weight, rows)
+            class_weight = None
         spec = self._finetuning_spec(class_weight, int(random_state.randint(2**31 - 1)))
+        panel = self._training_panel(panel, features, y, weights)
+        del features  # unless they are the panel, their memory serves the training
         outcome = finetune(
             spec,
             encoding,
-            self._training_panel(panel, features, y),
+            panel,
             head,
             rows,
             held_out,
@@ -215,13 +227,13 @@ class FineTuner(
             seed=seed,
         )
 
-    def _training_panel(self, panel, features, y):
+    def _training_panel(self, panel, features, y, weights):
         """Return series and targets, or the features in their place for a frozen encoder."""
         from fei_sklearn.data import Panel
 
         if self.freeze_encoder:
-            return Panel(features[:, :, np.newaxis], targets=y)
-        return Panel(panel.values, panel.lengths, y)
+            return Panel(features[:, :, np.newaxis], None, y, weights)
+        return Panel(panel.values, panel.lengths, y, weights)
 
     def _split(self, y, random_state):
         """Draw rows that train, of every class at least one, and rows that validate."""
@@ -283,6 +295,49 @@ class FineTuner(
     @property
     def _n_features_out(self):
         return self.embedder_._n_features_out
+
+
+def checked_weights(sample_weight, values):
+    """Return weights of series relative to the largest, in float64, or None of None.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, all are zero, or their number is not that of the
+        series.
+    """
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(
+        sample_weight, values, dtype=np.float64, ensure_non_negative=True
+    )
+    largest = weights.max()
+    if largest == 0:
+        raise ValueError("sample_weight is 0 for every series: give one of them a positive weight.")
+    return weights / largest
+
+
+def _counted_rows(y, class_weight, sample_weight):
+    """Return the rows of positive weight, which alone train and validate."""
+    counts = np.ones(len(y), dtype=bool)
+    if class_weight is not None:
+        counts &= class_weight[y] > 0
+    if sample_weight is not None:
+        counts &= sample_weight > 0
+    if not counts.any():
+        raise ValueError(
+            "class_weight and sample_weight together give every series the weight 0: give one of "
+            "them a positive weight."
+        )
+    return np.flatnonzero(counts)
+
+
+def _loss_weights(y, class_weight, sample_weight, rows):
+    """Return the weight of each series in the loss, of mean 1 over the rows that train."""
+    weights = sample_weight
+    if class_weight is not None:
+        weights = weights * class_weight[y]
+    return (weights / weights[rows].mean()).astype(np.float32)
 
 
 def _rows_that_may_validate(y, random_state):

@@ -2,15 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 
-from fei_sklearn._finetune import FineTuner
+from fei_sklearn._finetune import FineTuner, checked_weights
 from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, with_callbacks
 from fei_sklearn._input.checks import check_panel
 
 #: Standard deviation of a target, relative to its mean, up to which it counts as constant.
 CONSTANT_TARGET = 1e-14
+
+#: Largest absolute targets that are accepted, so that no coefficient leaves float64's range.
+SMALLEST_TARGET = 1e-290
+LARGEST_TARGET = 1e290
+
+
+@dataclass(frozen=True)
+class TargetScaling:
+    """Targets standardised, and the way back.
+
+    Attributes
+    ----------
+    standardised : ndarray of shape (n_samples, n_outputs), float32
+        Targets of mean 0 and standard deviation 1.
+    mean, std : ndarray of shape (n_outputs,)
+        Statistics of the targets in units of `unit`; the deviation of a constant target is 1.
+    unit : ndarray of shape (n_outputs,)
+        Powers of 2 near the largest target, by which division is exact: squares of targets of
+        1e200 would overflow, those of 1e-200 vanish.
+    """
+
+    standardised: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    unit: np.ndarray
+
+    @classmethod
+    def fit(cls, y, weights):
+        """Standardise targets of shape (n_samples, n_outputs), with weights of series or None."""
+        largest = np.abs(y).max(axis=0)
+        is_extreme = (largest > LARGEST_TARGET) | ((largest > 0) & (largest < SMALLEST_TARGET))
+        if is_extreme.any():
+            raise ValueError(
+                f"The largest absolute target is {largest[is_extreme][0]:g}; it must be 0 or "
+                f"between {SMALLEST_TARGET:g} and {LARGEST_TARGET:g}: give y in another unit."
+            )
+        _, exponent = np.frexp(largest)
+        unit = np.ldexp(1.0, exponent)
+        y = y / unit
+        if weights is None:
+            mean = y.mean(axis=0)
+            std = y.std(axis=0)
+        else:
+            mean = np.average(y, axis=0, weights=weights)
+            std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+        varies = std > CONSTANT_TARGET * np.abs(mean)
+        std = np.where(varies, std, 1.0)
+        standardised = ((y - mean) / std).astype(np.float32)
+        return cls(standardised, mean, std, unit)
+
+    def in_units_of_y(self, coef, intercept):
+        """Return coefficients and intercept on targets from those on standardised targets."""
+        coef = coef * self.std[:, np.newaxis] * self.unit[:, np.newaxis]
+        intercept = (intercept * self.std + self.mean) * self.unit
+        return coef, intercept
 
 
 class FEIRegressor(RegressorMixin, FineTuner):
@@ -85,7 +142,7 @@ class FEIRegressor(RegressorMixin, FineTuner):
     @all_or_nothing
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Pretrain the embedder unless it is fitted, fit the head, and fine-tune both.
 
         Parameters
@@ -95,6 +152,10 @@ class FEIRegressor(RegressorMixin, FineTuner):
             Series.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the series in the head and in fine-tuning, relative to each other. Series of
+            weight 0 neither train nor validate. Pretraining, which sees no targets, weighs all
+            series alike.
 
         Returns
         -------
@@ -104,20 +165,16 @@ class FEIRegressor(RegressorMixin, FineTuner):
         Raises
         ------
         ValueError
-            If a parameter or the input is out of bounds. The estimator stays unchanged.
+            If a parameter, the input or the size of the targets is out of bounds. The estimator
+            stays unchanged.
         """
         values, y = check_panel(self, X, y, reset=True, y_numeric=True, multi_output=True)
         self._y_ndim = y.ndim
-        y = y.reshape(len(y), -1).astype(np.float64)
-        mean = y.mean(axis=0)
-        std = y.std(axis=0)
-        varies = std > CONSTANT_TARGET * np.abs(mean)
-        std = np.where(varies, std, 1.0)
-        standardised = ((y - mean) / std).astype(np.float32)
+        weights = checked_weights(sample_weight, values)
+        scaling = TargetScaling.fit(y.reshape(len(y), -1).astype(np.float64), weights)
         callbacks = EpochCallbacks(self, self.max_epochs, X)
-        self._finetune(X, values, standardised, callbacks)
-        self.coef_ = self.coef_ * std[:, np.newaxis]
-        self.intercept_ = self.intercept_ * std + mean
+        self._finetune(X, values, scaling.standardised, callbacks, sample_weight=weights)
+        self.coef_, self.intercept_ = scaling.in_units_of_y(self.coef_, self.intercept_)
         callbacks.end()
         return self
 

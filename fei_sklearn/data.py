@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: Series, their lengths or None, and targets if the panel has any.
+#: Series, their lengths or None, and targets and weights if the panel has any.
 Batch = tuple[Any, ...]
 
 
@@ -116,11 +116,14 @@ class Panel:
         Time points of each series, at least 2. None where all series are used whole.
     targets : ndarray of shape (n_samples, ...), or None
         Targets of supervised training.
+    weights : ndarray of shape (n_samples,), float32, or None
+        Weights of the series in the loss of supervised training; None weighs all alike.
     """
 
     values: np.ndarray | LazySeries
     lengths: np.ndarray | None = None
     targets: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -139,7 +142,8 @@ class Panel:
         values = self.values.select(rows)
         lengths = _indexed(self.lengths, rows)
         targets = _indexed(self.targets, rows)
-        return Panel(values, lengths, targets)
+        weights = _indexed(self.weights, rows)
+        return Panel(values, lengths, targets, weights)
 
     def univariate(self) -> Panel:
         """Return each channel as a series, without targets."""
@@ -159,19 +163,21 @@ class Panel:
         """
         values = self.values[rows]
         targets = _indexed(self.targets, rows)
+        weights = _indexed(self.weights, rows)
         if self.lengths is None:
-            return Panel(values, None, targets)
+            return Panel(values, None, targets, weights)
         lengths = self.lengths[rows]
         longest = int(lengths.max())
         values = np.ascontiguousarray(values[:, :, :longest])
-        return Panel(values, unequal(lengths), targets)
+        return Panel(values, unequal(lengths), targets, weights)
 
     def block(self, rows: slice) -> Panel:
         """Return consecutive series in memory, uncut, with lengths if the panel has them."""
         values = self.values[rows]
         lengths = _indexed(self.lengths, rows)
         targets = _indexed(self.targets, rows)
-        return Panel(values, lengths, targets)
+        weights = _indexed(self.weights, rows)
+        return Panel(values, lengths, targets, weights)
 
     def batch(self, device: torch.device) -> Batch:
         """Return the whole panel as tensors on a device.
@@ -184,7 +190,7 @@ class Panel:
         Returns
         -------
         tuple
-            Series, lengths or None, and targets if there are any.
+            Series, lengths or None, and targets and weights if there are any.
         """
         values = np.asarray(self.values)
         series = _tensor(values, device)
@@ -194,7 +200,10 @@ class Panel:
         if self.targets is None:
             return series, lengths
         targets = _tensor(self.targets, device)
-        return series, lengths, targets
+        if self.weights is None:
+            return series, lengths, targets
+        weights = _tensor(self.weights, device)
+        return series, lengths, targets, weights
 
 
 def unequal(lengths: np.ndarray) -> np.ndarray | None:

@@ -83,3 +83,29 @@ def test_refused_targets_change_nothing(frozen, y, message):
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)
     assert vars(model) == before
+
+
+@pytest.mark.parametrize("weight", [-1, np.nan, np.inf, "heavy", None])
+def test_class_weights_out_of_bounds_are_refused(frozen, weight):
+    model = classifier(frozen, class_weight={"fast": weight})
+    with pytest.raises(ValueError, match="class_weight must map .* for class 'fast'"):
+        model.fit(X, LABELS)
+
+
+def test_a_class_of_weight_zero_does_not_train(frozen):
+    ignored = classifier(frozen, class_weight={"fast": 0}, batch_size=1).fit(X, LABELS)
+    assert (ignored.predict(X) == "slow").all()
+
+
+def test_weights_that_are_all_zero_are_refused(frozen):
+    with pytest.raises(ValueError, match="every series the weight 0"):
+        classifier(frozen, class_weight={"fast": 0, "slow": 0}).fit(X, LABELS)
+
+
+def test_balanced_classes_count_weights(frozen):
+    sample_weight = np.where(LABELS == "fast", 3.0, 1.0)
+    model = classifier(frozen, max_epochs=0, class_weight="balanced")
+    balanced = model.fit(X, LABELS, sample_weight=sample_weight)
+    explicit = classifier(frozen, max_epochs=0, class_weight={"fast": 1, "slow": 3})
+    explicit.fit(X, LABELS, sample_weight=sample_weight)
+    np.testing.assert_allclose(balanced.coef_, explicit.coef_, rtol=1e-9, atol=1e-12)

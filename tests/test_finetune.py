@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 from fine_tuners import FREQUENCY, LABELS, X, classifier, regressor
 from quick import quick
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +28,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from fei_sklearn import FEIClassifier, FEIEmbedder, FEIRegressor, _finetune
 from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn._input.preparation import to_panel
+
+#: Pretraining and batches see a repeated series more often than a weighted one.
+UNEQUAL_WEIGHTS = {
+    "check_sample_weight_equivalence_on_dense_data": "training is stochastic",
+}
 
 #: A short training and few features. The default readout, which takes ten times as long, is
 #: checked by the slow tests.
@@ -36,7 +49,8 @@ def frozen():
     [
         FEIClassifier(FEIEmbedder("tiny", **LEAN), max_epochs=2),
         FEIRegressor(FEIEmbedder(16, **LEAN), max_epochs=2),
-    ]
+    ],
+    expected_failed_checks=lambda estimator: UNEQUAL_WEIGHTS,
 )
 def test_scikit_learns_checks(estimator, check):
     with warnings.catch_warnings():
@@ -49,7 +63,8 @@ def test_scikit_learns_checks(estimator, check):
     [
         cls(FEIEmbedder(max_epochs=1, min_epoch_steps=1), max_epochs=1)
         for cls in (FEIClassifier, FEIRegressor)
-    ]
+    ],
+    expected_failed_checks=lambda estimator: UNEQUAL_WEIGHTS,
 )
 def test_scikit_learns_checks_of_defaults_but_for_short_training(estimator, check):
     with warnings.catch_warnings():
@@ -261,3 +276,88 @@ def test_a_frozen_embedder_of_one_channel_takes_a_list_of_series_without_channel
     series = list(univariate[:, 0])
     of_list, of_array = (classifier(fixed).fit(panel, LABELS) for panel in (series, univariate))
     np.testing.assert_array_equal(of_list.coef_, of_array.coef_)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    drawn = np.random.default_rng(0).uniform(0.2, 3.0, len(X))
+    drawn[::5] = 0.0
+    return drawn
+
+
+@pytest.mark.parametrize("max_epochs", [0, 2])
+@pytest.mark.parametrize(("make", "y"), [(classifier, LABELS), (regressor, FREQUENCY)])
+def test_series_of_weight_zero_are_absent_and_the_unit_does_not_matter(
+    make, y, max_epochs, frozen, weights
+):
+    kept = weights > 0
+    model = make(frozen, max_epochs=max_epochs)
+    fewer = clone(model).fit(X[kept], y[kept], sample_weight=weights[kept])
+    given = clone(model).fit(X, y, sample_weight=weights)
+    large = clone(model).fit(X, y, sample_weight=2.0**900 * weights)
+    np.testing.assert_allclose(given.coef_, fewer.coef_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(large.coef_, given.coef_)
+
+
+@pytest.mark.parametrize(("make", "y"), [(classifier, LABELS), (regressor, FREQUENCY)])
+def test_equal_weights_are_no_weights(make, y, frozen):
+    plain = make(frozen).fit(X, y)
+    weighted = make(frozen).fit(X, y, sample_weight=np.full(len(X), 3.0))
+    np.testing.assert_allclose(weighted.coef_, plain.coef_, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_draw_the_decision_to_their_series(frozen):
+    y = np.random.default_rng(0).permutation(LABELS)
+    times = np.where(np.arange(len(X)) < 4, 100.0, 1.0)
+    model = classifier(frozen, max_epochs=0)
+    weighted = clone(model).fit(X, y, sample_weight=times).predict_proba(X)
+    plain = clone(model).fit(X, y).predict_proba(X)
+    own = (np.arange(4), np.searchsorted(model.fit(X, y).classes_, y[:4]))
+    assert (weighted[:4][own] > plain[:4][own]).all()
+
+
+@pytest.mark.parametrize(
+    ("sample_weight", "message"),
+    [
+        (np.zeros(40), "weight"),
+        (-np.ones(40), "[Nn]egative"),
+        (np.full(40, np.nan), "NaN"),
+        (np.ones(39), "sample_weight"),
+    ],
+)
+@pytest.mark.parametrize(("make", "y"), [(classifier, LABELS), (regressor, FREQUENCY)])
+def test_refused_weights_change_nothing(make, y, sample_weight, message, frozen):
+    model = make(frozen)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y, sample_weight=sample_weight)
+    assert not hasattr(model, "coef_")
+
+
+META = {
+    "calibrated": lambda: CalibratedClassifierCV(classifier(), cv=2),
+    "voting": lambda: VotingClassifier([("a", classifier())]),
+    "boosting": lambda: AdaBoostClassifier(classifier(), n_estimators=2),
+    "bagging": lambda: BaggingClassifier(classifier(), n_estimators=2, random_state=0),
+}
+
+
+@pytest.mark.parametrize("meta", META)
+def test_meta_estimators_pass_weights(meta, weights):
+    panel = X[:, 0]
+    assert META[meta]().fit(panel, LABELS, sample_weight=weights).score(panel, LABELS) > 0.9
+
+
+def test_boosted_regressors():
+    panel = X[:, 0]
+    model = AdaBoostRegressor(regressor(), n_estimators=2, random_state=0)
+    assert model.fit(panel, FREQUENCY).predict(panel).shape == (40,)
+
+
+def test_weights_are_routed(weights):
+    with config_context(enable_metadata_routing=True):
+        model = classifier().set_fit_request(sample_weight=True)
+        routed = CalibratedClassifierCV(model, cv=2, ensemble=False)
+        routed.fit(X, LABELS, sample_weight=weights)
+    (calibrated,) = routed.calibrated_classifiers_
+    expected = classifier().fit(X, LABELS, sample_weight=weights)
+    np.testing.assert_array_equal(calibrated.estimator.coef_, expected.coef_)

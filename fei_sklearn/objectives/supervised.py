@@ -100,6 +100,7 @@ class SupervisedObjective(Objective):
         x: Tensor,
         lengths: Tensor | None,
         targets: Tensor,
+        weights: Tensor | None = None,
         *,
         generator: torch.Generator | None = None,
     ) -> SupervisedLosses:
@@ -113,6 +114,9 @@ class SupervisedObjective(Objective):
             Time points of each series, where they differ.
         targets : Tensor of shape (n_samples,), int64, or (n_samples, n_outputs), floating
             Classes, or values.
+        weights : Tensor of shape (n_samples,), default=None
+            Weights of the series. The loss is then the mean of weight times loss, so that weights
+            of mean 1 over the training series keep its size.
         generator : torch.Generator, default=None
             Ignored: nothing is drawn.
 
@@ -122,17 +126,25 @@ class SupervisedObjective(Objective):
             The loss with the penalty, and the loss of the predictions alone.
         """
         outputs = self.head(self.readout(x, lengths))
-        prediction_loss = self._prediction_loss(outputs, targets)
+        prediction_loss = self._prediction_loss(outputs, targets, weights)
         if self.anchor is None:
             return SupervisedLosses(prediction_loss, prediction_loss)
         distance = (self.head.weight - self.anchor).square().sum()
         loss = prediction_loss + self.penalty * distance
         return SupervisedLosses(loss, prediction_loss)
 
-    def _prediction_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def _prediction_loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        reduction = "mean" if weights is None else "none"
         if targets.is_floating_point():
-            return F.mse_loss(outputs, targets)
-        return F.cross_entropy(outputs, targets, weight=self.class_weight)
+            losses = F.mse_loss(outputs, targets, reduction=reduction)
+        else:
+            losses = F.cross_entropy(
+                outputs, targets, weight=self.class_weight, reduction=reduction
+            )
+        if weights is None:
+            return losses
+        losses = losses.reshape(len(weights), -1).mean(dim=1)
+        return (weights * losses).mean()
 
     def train(self, mode: bool = True) -> SupervisedObjective:
         """Set the mode, except for batch norm, which stays in evaluation mode.

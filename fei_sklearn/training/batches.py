@@ -209,7 +209,7 @@ def _fits(
 def _resident(panel: Panel, device: torch.device) -> ReadBatch:
     """Copy a panel to a device, and return the function from rows to their batch."""
     # lengths stay on the host, which needs them to cut each batch to its longest series
-    without_lengths = Panel(panel.values, None, panel.targets)
+    without_lengths = Panel(panel.values, None, panel.targets, panel.weights)
     values, _, *targets = without_lengths.batch(device)
 
     def read(rows: np.ndarray) -> Batch:

@@ -81,3 +81,21 @@ def test_training_keeps_the_statistics_of_the_encoder() -> None:
         assert torch.equal(value, before[name]), name
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
+
+
+@pytest.mark.parametrize("class_weight", [None, torch.tensor([1.0, 2.0, 4.0]).double()])
+def test_weights_of_classified_series(class_weight: Tensor | None) -> None:
+    layer = head()
+    weights = noise(6, seed=6).abs()
+    loss = SupervisedObjective(Features(), layer, class_weight)(X, None, CLASSES, weights).loss
+    own = outputs_of(layer).log_softmax(dim=1).gather(1, CLASSES[:, None])[:, 0]
+    total = weights if class_weight is None else weights * class_weight[CLASSES]
+    torch.testing.assert_close(loss, -(total * own).sum() / 6)
+
+
+def test_weights_of_regressed_series() -> None:
+    layer = head()
+    weights = noise(6, seed=6).abs()
+    loss = SupervisedObjective(Features(), layer)(X, None, VALUES, weights).loss
+    squares = (outputs_of(layer) - VALUES) ** 2
+    torch.testing.assert_close(loss, (weights[:, None] * squares).sum() / VALUES.numel())
