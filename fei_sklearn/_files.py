@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 import time
@@ -66,7 +67,8 @@ def replaced_file(
 
     The content goes to a temporary file in the same folder. The temporary file is flushed to disk
     and renamed, and the folder is flushed, so that after a crash the path holds either the old
-    content or the new content.
+    content or the new content. Temporary files that killed processes left for the same path are
+    removed.
 
     Parameters
     ----------
@@ -87,7 +89,7 @@ def replaced_file(
         If the folder is missing or the file cannot be written.
     """
     descriptor, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX
+        dir=path.parent, prefix=_prefix(path.name), suffix=TEMPORARY_SUFFIX
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -100,6 +102,7 @@ def replaced_file(
                 os.replace(path, previous)
         os.replace(temporary, path)
         sync_folder(path.parent)
+        remove_leftovers(path.parent, path.name)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
@@ -121,13 +124,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that killed processes have left in a folder."""
+def remove_leftovers(folder: Path, name: str) -> None:
+    """Remove temporary files that killed processes have left in a folder for a file's name."""
     newest = time.time() - LEFTOVER_SECONDS
-    for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
-        with suppress(FileNotFoundError):
+    prefix = glob.escape(_prefix(name))
+    for path in folder.glob(f"{prefix}*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):
             if path.stat().st_mtime < newest:
                 path.unlink()
+
+
+def _prefix(name: str) -> str:
+    return f".{name}."
 
 
 def _umask() -> int:

@@ -253,7 +253,7 @@ def test_old_leftovers_are_removed_and_young_ones_are_not(tmp_path):
         os.utime(path, (an_hour_ago - age, an_hour_ago - age))
     (tmp_path / "file.bin").touch()
     os.utime(tmp_path / "file.bin", (0, 0))
-    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path, "file.bin")
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [".file.bin.young.part", "file.bin"]
 
@@ -267,5 +267,16 @@ def test_a_killed_process_leaves_what_is_removed_later(tmp_path):
     os.waitpid(pid, 0)
     (name,) = leftovers(tmp_path)
     os.utime(tmp_path / name, (0, 0))
-    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path, "file.bin")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_writer_of_a_file_removes_its_leftovers_and_no_other_file(path):
+    own = path.with_name(f".{path.name}.abc.part")
+    others = [path.with_name(name) for name in ("download.part", ".other.bin.abc.part")]
+    for leftover in (own, *others):
+        leftover.touch()
+        os.utime(leftover, (0, 0))
+    write(path)
+    assert not own.exists()
+    assert all(other.exists() for other in others)

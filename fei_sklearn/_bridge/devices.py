@@ -208,6 +208,29 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "32-true"
 
 
+#: Process that imported this module.
+_importer = os.getpid()
+
+
+def is_forked() -> bool:
+    """Return whether this process was forked from one that may have computed on several threads.
+
+    GNU's OpenMP waits for its threads, which do not survive a fork: a forked process that computes
+    on several threads then hangs for ever.
+    """
+    return os.getpid() != _importer
+
+
+@contextmanager
+def one_thread_if_forked() -> Iterator[None]:
+    """Run a block on one of torch's CPU threads if this process was forked."""
+    n_jobs = None
+    if is_forked():
+        n_jobs = 1
+    with torch_threads(n_jobs):
+        yield
+
+
 @contextmanager
 def torch_threads(n_jobs: int | None) -> Iterator[None]:
     """Run a block with a number of torch's CPU threads, and restore the number afterwards.
@@ -231,6 +254,8 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
     # more threads than cores only wait for each other, and very many crash torch
     n_threads = min(joblib.effective_n_jobs(int(n_jobs)), os.cpu_count() or 1)
+    if is_forked():
+        n_threads = 1
     torch.set_num_threads(n_threads)
     try:
         yield

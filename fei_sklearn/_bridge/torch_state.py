@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
+from fei_sklearn._bridge.devices import one_thread_if_forked
+
 #: Types of devices on which a caller may have turned autocast on.
 AUTOCAST_TYPES = ("cpu", "cuda", "mps")
 
@@ -52,9 +54,11 @@ def own_torch_state() -> Iterator[None]:
     """Run a block, or a decorated function, under torch's settings at the start of a process.
 
     Within the block the default dtype is float32, the default device is the CPU, gradients are
-    recorded, and neither inference mode nor autocast is on. The caller's settings are restored.
+    recorded, and neither inference mode nor autocast is on. A forked process computes on one
+    thread. The caller's settings are restored.
     """
     with ExitStack() as settings:
+        settings.enter_context(one_thread_if_forked())
         settings.enter_context(_default_dtype.float32())
         settings.enter_context(torch.inference_mode(False))
         settings.enter_context(torch.enable_grad())

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fei_sklearn._files import remove_leftovers, replaced_file
+from fei_sklearn._files import replaced_file
 
 #: Names of the last state and of the one before.
 STATE = "state.safetensors"
@@ -130,7 +130,6 @@ class RunFolder:
         try:
             with replaced_file(path, previous=self.folder / PREVIOUS) as file:
                 file.write(content)
-            remove_leftovers(self.folder)
         except OSError as error:
             raise self._cannot_write(error) from error
         self.written_at = time.monotonic()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 import torch
-from quick import quick, walks
+from quick import quick, run_python, walks
 
 from fei_sklearn._bridge.devices import (
     private_random_state,
@@ -178,3 +178,39 @@ def test_a_private_random_state_is_seeded_and_leaves_the_callers_alone():
             draws.append(torch.rand(4))
     assert torch.equal(*draws)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# Forks
+
+FORK = """
+import os, signal, sys
+import numpy as np
+import torch
+from quick import quick, run_python, walks
+from fei_sklearn import FEIClassifier
+
+torch.set_num_threads(2)
+X = walks(64, 2, 200)
+y = np.arange(64) % 2
+embedder = quick(encoder=64).fit(X)
+expected = embedder.transform(X)
+classifier = FEIClassifier(quick(encoder=64), max_epochs=1).fit(X, y)
+pid = os.fork()
+if pid == 0:
+    signal.alarm(60)  # a process that hangs is killed
+    np.testing.assert_array_equal(embedder.transform(X), expected)
+    for n_jobs in (None, 2):
+        embedder.set_params(n_jobs=n_jobs).fit(X).partial_fit(X)
+    classifier.predict(X)
+    classifier.fit(X, y)
+    assert torch.get_num_threads() == 2
+    sys.stdout.flush()
+    os._exit(0)
+_, status = os.waitpid(pid, 0)
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_computes_after_its_parent_used_two_threads():
+    assert run_python(FORK, OMP_NUM_THREADS="2").split()[-1] == "0"
