@@ -26,6 +26,8 @@ from fei_sklearn._bridge.spec import FinetuningSpec, MachineSpec, OptimisationSp
 from fei_sklearn._embedder import FEIEmbedder
 from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers
 from fei_sklearn._input.checks import check_fits, check_panel, share_features
+from fei_sklearn._saving.fine_tuned import tuner_from_folder, tuner_to_folder
+from fei_sklearn._saving.mixin import SavingMixin
 
 # The methods that compute import torch, with modules of fei_sklearn._bridge.
 
@@ -34,7 +36,11 @@ MIN_VALIDATION = 8
 
 
 class FineTuner(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    SavingMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Embedder and linear head, without the encoding of the targets.
 
@@ -291,6 +297,13 @@ class FineTuner(
             If `X` has other dimensions or channels than in `fit`, or holds infinities.
         """
         return self._embed(X)
+
+    def _to_folder(self):
+        return tuner_to_folder(self)
+
+    @classmethod
+    def _from_folder(cls, config, arrays, encoder):
+        return tuner_from_folder(cls, FEIEmbedder, config, arrays, encoder)
 
     @property
     def _n_features_out(self):

@@ -88,7 +88,7 @@ def test_refused_targets_change_nothing(frozen, y, message):
 @pytest.mark.parametrize("weight", [-1, np.nan, np.inf, "heavy", None])
 def test_class_weights_out_of_bounds_are_refused(frozen, weight):
     model = classifier(frozen, class_weight={"fast": weight})
-    with pytest.raises(ValueError, match="class_weight must map .* for class 'fast'"):
+    with pytest.raises(ValueError, match=r"class_weight must map .* for class 'fast'"):
         model.fit(X, LABELS)
 
 

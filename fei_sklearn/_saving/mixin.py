@@ -16,7 +16,7 @@ class SavingMixin:
     """`save` and `load` for an estimator whose fitted state is arrays and plain values."""
 
     def save(self, path):
-        """Write the fitted embedder to a folder, as safetensors and JSON.
+        """Write the fitted estimator to a folder, as safetensors and JSON.
 
         A process that is killed, or interrupted, leaves the older model or the newer one.
 
@@ -35,12 +35,16 @@ class SavingMixin:
             If the folder cannot be written.
         """
         check_is_fitted(self)
-        config, weights = to_folder(cast(FittedEmbedder, self))
+        config, weights = self._to_folder()
         write_folder(path, config, weights)
+
+    def _to_folder(self):
+        """Return configuration and arrays."""
+        return to_folder(cast(FittedEmbedder, self))
 
     @classmethod
     def load(cls, path, *, device="auto", encoder=None):
-        """Read an embedder that `save` wrote. No code in the folder is executed.
+        """Read an estimator that `save` wrote. No code in the folder is executed.
 
         Parameters
         ----------
@@ -49,14 +53,14 @@ class SavingMixin:
             ``config.json`` have no effect, except that a model of a version that kept its
             configuration there alone is refused if it was altered.
         device : str, default="auto"
-            Device of the loaded embedder.
+            Device of the loaded estimator.
         encoder : callable, default=None
             The builder of the encoder, if the embedder was fitted with one: code is not saved.
 
         Returns
         -------
-        FEIEmbedder
-            The fitted embedder.
+        estimator
+            The fitted estimator, of the class whose method this is.
 
         Raises
         ------
@@ -64,8 +68,13 @@ class SavingMixin:
             If there is no model, or one that is damaged, of another kind, or of a newer format.
         """
         config, arrays = read_folder(path)
-        embedder = from_folder(cls, config, arrays, encoder=encoder)
-        return embedder.set_params(device=device)
+        estimator = cls._from_folder(config, arrays, encoder)
+        return estimator.set_params(device=device)
+
+    @classmethod
+    def _from_folder(cls, config, arrays, encoder):
+        """Return a fitted estimator from configuration and arrays."""
+        return from_folder(cls, config, arrays, encoder=encoder)
 
     @classmethod
     def from_pretrained(cls, name_or_path, *, device="auto", encoder=None, revision=None):
@@ -83,8 +92,8 @@ class SavingMixin:
 
         Returns
         -------
-        FEIEmbedder
-            The fitted embedder.
+        estimator
+            The fitted estimator, of the class whose method this is.
 
         Raises
         ------
@@ -95,7 +104,7 @@ class SavingMixin:
         return cls.load(folder, device=device, encoder=encoder)
 
     def push_to_hub(self, repo_id, *, private=False, token=None):
-        """Upload the fitted embedder to the Hugging Face hub (needs the extra ``hub``).
+        """Upload the fitted estimator to the Hugging Face hub (needs the extra ``hub``).
 
         Parameters
         ----------

@@ -10,6 +10,9 @@ import numpy as np
 #: Parameters that JSON turns from tuples into lists.
 TUPLES = ("mask_ratio", "pooling", "views")
 
+#: Containers that scikit-learn's `set_output` takes.
+CONTAINERS = ("default", "pandas", "polars")
+
 #: Parameters of the machine on which a model is used, and what is saved in their place.
 MACHINE = {
     "checkpoint_dir": None,
@@ -71,13 +74,14 @@ def to_folder(embedder: FittedEmbedder) -> tuple[dict[str, Any], dict[str, np.nd
         "class": type(embedder).__name__,
         "params": _saved_params(embedder),
         "fitted": _plain_attributes(embedder),
+        "output": getattr(embedder, "_sklearn_output_config", {}).get("transform"),
     }
     arrays = dict(embedder.weights_)
     if embedder.offset_ is not None:
         arrays["offset_"] = embedder.offset_
     if embedder.scale_ is not None:
         arrays["scale_"] = embedder.scale_
-    return _jsonable(config), arrays
+    return jsonable(config), arrays
 
 
 def _saved_params(embedder: FittedEmbedder) -> dict[str, Any]:
@@ -85,11 +89,11 @@ def _saved_params(embedder: FittedEmbedder) -> dict[str, Any]:
     params = embedder.get_params(deep=False)
     if callable(params["encoder"]):
         params["encoder"] = None  # code is not data: load() receives it again
-    params["random_state"] = _seed(params["random_state"])
+    params["random_state"] = saved_seed(params["random_state"])
     return params | MACHINE
 
 
-def _seed(random_state: Any) -> int | None:
+def saved_seed(random_state: Any) -> int | None:
     """Return a seed as an int; a RandomState has moved on, so it could not repeat the fit."""
     if isinstance(random_state, int | np.integer):
         return int(random_state)
@@ -117,12 +121,12 @@ def _plain_attributes(embedder: FittedEmbedder) -> dict[str, Any]:
     return attributes
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Return a value with lists in the place of tuples, and plain numbers in that of NumPy's."""
     if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
+        return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
     return value
@@ -166,6 +170,7 @@ def from_folder(
         embedder: FittedEmbedder = cls(**_loaded_params(config["params"], encoder))
         embedder._validate_params()
         _set_plain_attributes(embedder, config["fitted"])
+        set_saved_output(embedder, config)
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"The model's configuration does not describe a {cls.__name__} of this version: "
@@ -205,6 +210,16 @@ def _loaded_params(
         if isinstance(params[name], list):
             params[name] = tuple(params[name])
     return params
+
+
+def set_saved_output(estimator: Any, config: dict[str, Any]) -> None:
+    """Let `transform` return the container that `set_output` had set before the model was saved."""
+    output = config.get("output")  # earlier versions saved none
+    if output is None:
+        return
+    if output not in CONTAINERS:
+        raise TypeError(f"output is {output!r}")
+    estimator.set_output(transform=output)
 
 
 def _set_plain_attributes(
