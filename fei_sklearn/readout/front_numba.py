@@ -33,22 +33,19 @@ def write_features(seen, lengths, kernels, dilations, thresholds, features):
         Kernels, in groups of eight.
     dilations : ndarray of shape (n_dilations,), int64
         Steps between the taps.
-    thresholds : ndarray of shape (n_thresholds, n_dilations * n_kernels), float32
+    thresholds : ndarray of shape (4, n_dilations * n_kernels), float32
         Thresholds of "ppv".
-    features : ndarray of shape (n_samples, 3 + n_thresholds, n_dilations * n_kernels), float32
+    features : ndarray of shape (n_samples, 7, n_dilations * n_kernels), float32
         Array that receives the statistics.
     """
     n_dilations, n_kernels, n_taps = kernels.shape
-    n_thresholds = len(thresholds)
     widest = (n_taps - 1) * dilations.max()
     padded = np.empty(seen.shape[1] + widest, dtype=np.float32)
     maps = np.empty((KERNELS_PER_GROUP, seen.shape[1]), dtype=np.float32)
     lowest = np.empty(seen.shape[1], dtype=np.float32)
     highest = np.empty(seen.shape[1], dtype=np.float32)
-    maxima = np.empty(KERNELS_PER_GROUP, dtype=np.float32)
     for row in range(len(seen)):
         length = lengths[row]
-        n_steps = np.float32(length)
         for index in range(n_dilations):
             dilation = dilations[index]
             _pad(seen[row], length, n_taps // 2 * dilation, padded)
@@ -56,21 +53,20 @@ def write_features(seen, lengths, kernels, dilations, thresholds, features):
                 for kernel in range(0, KERNELS_PER_GROUP, 2):
                     start = first + kernel
                     pair = kernels[index, start : start + 2]
-                    _convolve_pair(padded, length, dilation, pair, maps[kernel : kernel + 2])
-                _write_maxima(maps, length, lowest, maxima)
+                    of_pair = maps[kernel : kernel + 2]
+                    _convolve_pair(padded, length, dilation, pair, of_pair)
                 _write_extremes(maps, length, lowest, highest)
-                for kernel in range(KERNELS_PER_GROUP):
-                    channel = index * n_kernels + first + kernel
-                    values = maps[kernel]
-                    column = features[row, :, channel]
-                    column[0] = maxima[kernel]
-                    for order in range(n_thresholds):
-                        n_above = _count_above(values, length, thresholds[order, channel])
-                        column[1 + order] = n_above / n_steps
-                    n_wins = _count_equal(values, lowest, length)
-                    column[1 + n_thresholds] = np.sqrt(n_wins / n_steps)
-                    total = _sum_equal(values, highest, length)
-                    column[2 + n_thresholds] = np.sqrt(total / n_steps)
+                start = index * n_kernels + first
+                channels = slice(start, start + KERNELS_PER_GROUP)
+                of_group = features[row, :, channels]
+                _write_statistics(
+                    maps,
+                    length,
+                    lowest,
+                    highest,
+                    thresholds[:, channels],
+                    of_group,
+                )
 
 
 @compiled()
@@ -86,8 +82,24 @@ def _pad(series, length, margin, padded):
 @compiled()
 def _convolve_pair(padded, length, dilation, kernels, maps):
     """Write the maps of two kernels, which share the loads of a row."""
-    v0, v1, v2, v3, v4, v5, v6, v7, v8 = kernels[0]
-    w0, w1, w2, w3, w4, w5, w6, w7, w8 = kernels[1]
+    v0 = kernels[0, 0]
+    v1 = kernels[0, 1]
+    v2 = kernels[0, 2]
+    v3 = kernels[0, 3]
+    v4 = kernels[0, 4]
+    v5 = kernels[0, 5]
+    v6 = kernels[0, 6]
+    v7 = kernels[0, 7]
+    v8 = kernels[0, 8]
+    w0 = kernels[1, 0]
+    w1 = kernels[1, 1]
+    w2 = kernels[1, 2]
+    w3 = kernels[1, 3]
+    w4 = kernels[1, 4]
+    w5 = kernels[1, 5]
+    w6 = kernels[1, 6]
+    w7 = kernels[1, 7]
+    w8 = kernels[1, 8]
     x0 = padded
     x1 = padded[1 * dilation :]
     x2 = padded[2 * dilation :]
@@ -100,78 +112,103 @@ def _convolve_pair(padded, length, dilation, kernels, maps):
     first = maps[0]
     second = maps[1]
     for t in range(length):
-        v = ((v0 * x0[t] + v1 * x1[t]) + v2 * x2[t]) + v3 * x3[t]
-        v = ((v + v4 * x4[t]) + v5 * x5[t]) + v6 * x6[t]
-        first[t] = (v + v7 * x7[t]) + v8 * x8[t]
-        w = ((w0 * x0[t] + w1 * x1[t]) + w2 * x2[t]) + w3 * x3[t]
-        w = ((w + w4 * x4[t]) + w5 * x5[t]) + w6 * x6[t]
-        second[t] = (w + w7 * x7[t]) + w8 * x8[t]
-
-
-@compiled()
-def _write_maxima(maps, length, scratch, maxima):
-    """Write the maximum of each map of a group.
-
-    Halves are compared step by step. A running maximum waits for itself, and takes ten times as
-    long.
-    """
-    for kernel in range(KERNELS_PER_GROUP):
-        values = maps[kernel]
-        half = length // 2
-        rest = length - half
-        for step in range(half):
-            scratch[step] = max(values[step], values[rest + step])
-        if rest > half:
-            scratch[half] = values[half]
-        n_left = rest
-        while n_left > 1:
-            half = n_left // 2
-            rest = n_left - half
-            upper = scratch[rest:]
-            for step in range(half):
-                scratch[step] = max(scratch[step], upper[step])
-            n_left = rest
-        maxima[kernel] = scratch[0]
+        v = v0 * x0[t] + v1 * x1[t]
+        v = (v + v2 * x2[t]) + v3 * x3[t]
+        v = (v + v4 * x4[t]) + v5 * x5[t]
+        v = (v + v6 * x6[t]) + v7 * x7[t]
+        first[t] = v + v8 * x8[t]
+        w = w0 * x0[t] + w1 * x1[t]
+        w = (w + w2 * x2[t]) + w3 * x3[t]
+        w = (w + w4 * x4[t]) + w5 * x5[t]
+        w = (w + w6 * x6[t]) + w7 * x7[t]
+        second[t] = w + w8 * x8[t]
 
 
 @compiled()
 def _write_extremes(maps, length, lowest, highest):
     """Write the lowest and highest value of a group at each step, outside the flat band."""
     for step in range(length):
-        lowest[step] = -FLAT
-        highest[step] = FLAT
+        least = -FLAT
+        most = FLAT
+        for kernel in range(KERNELS_PER_GROUP):
+            value = maps[kernel, step]
+            # not min() and max(), which look for NaN
+            least = value if value < least else least
+            most = value if value > most else most
+        lowest[step] = least
+        highest[step] = most
+
+
+@compiled()
+def _write_statistics(maps, length, lowest, highest, thresholds, features):
+    """Write the statistics of the kernels of a group, one column per kernel."""
+    n_steps = np.float32(length)
+    bits = maps.view(np.int32)
+    maximum = np.empty(1, dtype=np.int32)
     for kernel in range(KERNELS_PER_GROUP):
-        values = maps[kernel]
-        for step in range(length):
-            lowest[step] = min(lowest[step], values[step])
-            highest[step] = max(highest[step], values[step])
+        column = features[:, kernel]
+        maximum[0] = _maximum_bits(bits[kernel], length)
+        column[0] = maximum.view(np.float32)[0]
+        counts = _counts(
+            maps[kernel],
+            length,
+            lowest,
+            highest,
+            thresholds[0, kernel],
+            thresholds[1, kernel],
+            thresholds[2, kernel],
+            thresholds[3, kernel],
+        )
+        for order in range(4):
+            column[1 + order] = counts[order] / n_steps
+        column[5] = np.sqrt(counts[4] / n_steps)
+        column[6] = np.sqrt(counts[5] / n_steps)
 
 
-# Counts in floats are exact below 2 ** 24 steps, in any order.
+@compiled()
+def _maximum_bits(bits, length):
+    """Return the bits of the maximum of floats, given their bits as integers.
+
+    Integers take a fifth of the time: a maximum of floats is not vectorised, because of NaN.
+    """
+    highest = np.int32(-(2**31))
+    for step in range(length):
+        ordered = _ordered(bits[step])
+        highest = ordered if ordered > highest else highest
+    return _ordered(highest)
+
+
+@compiled()
+def _ordered(bits):
+    """Flip the bits of negative floats but the sign, so that they order as integers, or back."""
+    sign = bits >> np.int32(31)
+    return bits ^ (sign & np.int32(2**31 - 1))
 
 
 @compiled(fastmath={"reassoc"})
-def _count_above(values, length, threshold):
-    count = np.float32(0.0)
+def _counts(values, length, lowest, highest, first, second, third, fourth):
+    """Return the steps above four thresholds, the steps won, and the sum of the peaks.
+
+    Counts in floats are exact below 2 ** 24 steps, in any order. One pass for all of them takes a
+    third of the time of six passes.
+    """
+    one = np.float32(1.0)
+    zero = np.float32(0.0)
+    above_first = zero
+    above_second = zero
+    above_third = zero
+    above_fourth = zero
+    won = zero
+    peaks = zero
     for step in range(length):
-        count += np.float32(1.0) if values[step] > threshold else np.float32(0.0)
-    return count
-
-
-@compiled(fastmath={"reassoc"})
-def _count_equal(values, others, length):
-    count = np.float32(0.0)
-    for step in range(length):
-        count += np.float32(1.0) if values[step] == others[step] else np.float32(0.0)
-    return count
-
-
-@compiled(fastmath={"reassoc"})
-def _sum_equal(values, others, length):
-    total = np.float32(0.0)
-    for step in range(length):
-        total += values[step] if values[step] == others[step] else np.float32(0.0)
-    return total
+        value = values[step]
+        above_first += one if value > first else zero
+        above_second += one if value > second else zero
+        above_third += one if value > third else zero
+        above_fourth += one if value > fourth else zero
+        won += one if value == lowest[step] else zero
+        peaks += value if value == highest[step] else zero
+    return above_first, above_second, above_third, above_fourth, won, peaks
 
 
 @compiled()
