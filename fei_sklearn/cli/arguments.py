@@ -19,6 +19,16 @@ def add_data(parser: argparse.ArgumentParser, *, optional: bool = False) -> None
         nargs="?" if optional else None,
     )
     parser.add_argument("--data", metavar="DIR", help="folder in which a dataset name is looked up")
+    add_label(parser)
+
+
+def add_label(parser: argparse.ArgumentParser) -> None:
+    """Add the column of labels."""
+    parser.add_argument(
+        "--label",
+        metavar="NAME",
+        help="column of labels in .csv, .parquet and .arff files (default: label, class or target)",
+    )
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:

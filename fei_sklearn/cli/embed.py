@@ -103,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = load_dataset(
         args.dataset,
         root=args.data,
+        label=args.label,
         paper_protocol=args.paper_protocol,
     )
     parts = _parts(dataset, args.part)

@@ -8,7 +8,13 @@ import time
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from fei_sklearn.cli.arguments import Commands, add_embedder, add_machine, embedder_params
+from fei_sklearn.cli.arguments import (
+    Commands,
+    add_embedder,
+    add_label,
+    add_machine,
+    embedder_params,
+)
 from fei_sklearn.cli.messages import DONE, FAILED, complain, sentence
 from fei_sklearn.evaluation import STUDIES
 from fei_sklearn.evaluation.choices import HEADS, PROTOCOLS, READOUTS, STANDARDISE, TASKS
@@ -32,6 +38,7 @@ def add_to(commands: Commands) -> None:
         help="folder of a saved model or its name, random, raw or minirocket; none with --study",
     )
     parser.add_argument("--data", metavar="DIR", required=True, help="folder of the sets")
+    add_label(parser)
     parser.add_argument("--out", metavar="FILE", required=True, help="results file, .jsonl")
     parser.add_argument("--task", choices=TASKS, help="(default: both)")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="probe", help="(default: probe)")
@@ -105,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
             readout=args.readout,
             paper_protocol=args.paper_protocol,
             most=args.most,
+            label=args.label,
             device=args.device,
             n_jobs=args.jobs,
             on_cell=on_cell,

@@ -104,6 +104,7 @@ def _on_dataset(args: argparse.Namespace) -> tuple[FEIEmbedder, int]:
     dataset = load_dataset(
         args.dataset,
         root=args.data,
+        label=args.label,
         paper_protocol=args.paper_protocol,
     )
     with failing():

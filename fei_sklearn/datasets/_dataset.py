@@ -74,6 +74,13 @@ class Part(NamedTuple):
     groups: ndarray | None = None
 
 
+class PartFile(NamedTuple):
+    """Content of a file that holds one part, and the task that its labels are for."""
+
+    part: Part
+    task: str
+
+
 def assemble(
     name: str,
     task: str,

@@ -10,9 +10,9 @@ from pathlib import Path
 from fei_sklearn.datasets import _registry
 from fei_sklearn.datasets._cmapss import SUBSETS, read_cmapss
 from fei_sklearn.datasets._dataset import TASKS, Dataset, Series
-from fei_sklearn.datasets._npz import keys_of, read_arrays, read_npz, task_of
+from fei_sklearn.datasets._npz import keys_of, read_arrays, read_npy, read_npz, task_of
 from fei_sklearn.datasets._tfc import read_tfc
-from fei_sklearn.datasets._ucr import SUFFIXES, read_ucr, train_file
+from fei_sklearn.datasets._ucr import READERS, SUFFIXES, read_ucr, train_file
 from fei_sklearn.datasets._xjtu import CONDITIONS, read_xjtu
 
 
@@ -20,6 +20,7 @@ def load_dataset(
     name_or_path: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,
     *,
+    label: str | None = None,
     paper_protocol: bool = False,
 ) -> Dataset:
     """Read a set from disk. Nothing is downloaded.
@@ -28,11 +29,16 @@ def load_dataset(
     ----------
     name_or_path : str or path-like
         Name from :func:`list_datasets`, in upper or lower case, such as "EPI" or "UCR:GunPoint".
-        Or a path, as it is or below `root`: an ``.npz`` file (without its ending if you like), a
-        folder of ``train.pt``, ``val.pt`` and ``test.pt``, a ``_TRAIN.tsv`` or ``_TRAIN.ts`` file
-        or its folder, a C-MAPSS table or its folder, or the folder of an XJTU-SY condition.
+        Or a path, below `root` or as it is: an ``.npz`` file (without its ending if you like), an
+        ``.npy`` file, a table of one series per row (``.csv``, ``.parquet`` or ``.arff``), a
+        folder of ``train.pt``, ``val.pt`` and ``test.pt``, a ``_TRAIN.tsv``, ``_TRAIN.ts`` or
+        ``_TRAIN.txt`` file or its folder, a C-MAPSS table or its folder, or the folder of an
+        XJTU-SY condition.
     root : str or path-like, default=None
         Folder of the sets. None is the working directory.
+    label : str, default=None
+        Column of a table's labels. None takes a column named "label", "class" or "target". Other
+        formats have a place for labels, and do not use `label`.
     paper_protocol : bool, default=False
         Keep only the first channel and the time points that the paper keeps, and swap the two
         parts of the UEA archive's gestures.
@@ -72,7 +78,7 @@ def load_dataset(
         entry = _registry.entry_of(name_or_path)
     if entry is None:
         path = _resolve(Path(name_or_path), folder)
-        dataset = _read_path(path)
+        dataset = _read_path(path, label)
         paper_length = None
     else:
         dataset = _read_entry(entry, folder, paper_protocol)
@@ -141,16 +147,24 @@ or put epilepsy.npz in the root
     return "\n".join(lines)
 
 
-def datasets_in(root: str | os.PathLike[str], task: str | None = None) -> list[str]:
+def datasets_in(
+    root: str | os.PathLike[str],
+    task: str | None = None,
+    *,
+    label: str | None = None,
+) -> list[str]:
     """Return the names of the sets below a folder, which `load_dataset` accepts with this `root`.
 
     Parameters
     ----------
     root : str or path-like
-        Folder that is searched for known sets, and for ``.npz`` files with an ``X_train``.
+        Folder that is searched for known sets, for ``.npz`` files with an ``X_train`` or an ``X``,
+        and, two folders deep, for files whose name ends in ``_TRAIN``.
     task : {"classification", "regression", "pretraining"}, default=None
-        Task that the sets must be for. Damaged ``.npz`` files are listed for every task, so that
-        loading them explains the damage.
+        Task that the sets must be for. Damaged files are listed for every task, so that loading
+        them explains the damage.
+    label : str, default=None
+        Column of the labels of tables, as in `load_dataset`.
 
     Returns
     -------
@@ -170,6 +184,8 @@ def datasets_in(root: str | os.PathLike[str], task: str | None = None) -> list[s
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
     tasks = _tasks_below(folder)
+    for name, file in _registry.own_files(folder).items():
+        tasks[name] = _task_of_file(file, label)
     if task is None:
         return list(tasks)
     return [name for name, found in tasks.items() if found in (None, task)]
@@ -186,12 +202,12 @@ def _tasks_below(folder: Path) -> dict[str, str | None]:
     for path in archives:
         if path in known_archives:
             continue
-        # a set that only shares the name of a known one is listed with its ending
-        is_known_name = _registry.entry_of(path.stem) is not None
-        name = path.name if is_known_name else path.stem
+        # a set that shares the name of a known one or of a folder is listed with its ending
+        is_taken = _registry.entry_of(path.stem) is not None or path.with_suffix("").exists()
+        name = path.name if is_taken else path.stem
         try:
             keys = keys_of(path)
-            if "X_train" in keys:
+            if "X_train" in keys or "X" in keys:
                 tasks[name] = _task_of_archive(path, keys)
         except (ValueError, OSError):
             tasks[name] = None
@@ -199,10 +215,21 @@ def _tasks_below(folder: Path) -> dict[str, str | None]:
 
 
 def _task_of_archive(path: Path, keys: list[str]) -> str:
-    if "y_train" not in keys:
+    key = "y_train" if "X_train" in keys else "y"
+    if key not in keys:
         return task_of(None)
-    arrays = read_arrays(path, ["y_train"])
-    return task_of(arrays["y_train"])
+    arrays = read_arrays(path, [key])
+    return task_of(arrays[key])
+
+
+def _task_of_file(path: Path, label: str | None) -> str | None:
+    """Return the task of a training file, None if it is damaged."""
+    if path.suffix in (".tsv", ".txt"):
+        return "classification"
+    try:
+        return READERS[path.suffix](path, label).task
+    except (ValueError, OSError):
+        return None
 
 
 def _read_entry(
@@ -226,9 +253,10 @@ def _read_entry(
 
 
 def _resolve(path: Path, root: Path) -> Path:
-    """Return the path as it is or below the root, with the ending .npz where it was left out."""
-    archive = root / f"{path}.npz"
-    for candidate in (path, root / path, archive):
+    """Return the path below the root or as it is, with the ending where it was left out."""
+    endings = [".npz", *(f"_TRAIN{suffix}" for suffix in SUFFIXES)]
+    completed = [root / f"{path}{ending}" for ending in endings]
+    for candidate in (root / path, *completed, path):
         if candidate.exists():
             return candidate
     if path.suffix or len(path.parts) > 1:
@@ -251,21 +279,23 @@ def _unknown(name: str, root: Path | None = None) -> str:
     return f"{name!r} is no known data set{place}: {hint}"
 
 
-def _read_path(path: Path) -> Dataset:
+def _read_path(path: Path, label: str | None) -> Dataset:
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(path, label)
     if path.suffix == ".npz":
         return _read_archive(path)
-    if path.suffix in SUFFIXES:
-        return read_ucr(path)
+    if path.suffix == ".npy":
+        return read_npy(path)
     subset = path.stem.rpartition("_")[2]
     if path.suffix == ".txt" and subset in SUBSETS:
         return read_cmapss(path.parent, subset)
+    if path.suffix in SUFFIXES:
+        return read_ucr(path, label=label)
     if path.suffix == ".pt":
         raise ValueError(f"{path} is one part of a set: give its folder, {path.parent}.")
     raise ValueError(
-        f"{path} is of no known format: give an .npz, .tsv or .ts file, a C-MAPSS .txt file, or a "
-        "folder."
+        f"{path} is of no known format: give an .npz, .npy, .csv, .parquet, .arff, .tsv, .ts or "
+        ".txt file, or a folder."
     )
 
 
@@ -277,7 +307,7 @@ def _read_archive(path: Path) -> Dataset:
     return read_cmapss(path, _only(subsets, path))
 
 
-def _read_folder(path: Path) -> Dataset:
+def _read_folder(path: Path, label: str | None) -> Dataset:
     if (path / "train.pt").is_file():
         return read_tfc(path)
     subsets = [subset for subset in SUBSETS if (path / f"train_{subset}.txt").is_file()]
@@ -292,7 +322,7 @@ def _read_folder(path: Path) -> Dataset:
         condition = _only(below, path)
         return read_xjtu(path / CONDITIONS[condition], condition)
     if train_file(path) is not None:
-        return read_ucr(path)
+        return read_ucr(path, label=label)
     raise ValueError(
         f"{path} has no set of a known format: expected train.pt, train_FD001.txt, *_TRAIN.tsv, "
         "*_TRAIN.ts or 35Hz12kN in it."

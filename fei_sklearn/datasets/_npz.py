@@ -2,7 +2,8 @@
 
 Keys are ``X_train`` and, where the set has them, ``y_train``, ``X_val``, ``y_val``, ``X_test``,
 ``y_test``, groups as ``groups_train`` (or ``subject_train``, ``recording_train``,
-``bearing_train``), and names of the classes as ``labels`` or ``class_names``.
+``bearing_train``), and names of the classes as ``labels`` or ``class_names``. A set of one part may
+have ``X``, ``y`` and ``groups``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from numpy import ndarray
 from fei_sklearn.datasets._dataset import PARTS, Dataset, Part, assemble
 
 _GROUPS = ("groups", "subject", "recording", "bearing")
+#: Key of a set of one part -> key of its training part.
+ONE_PART = {"X": "X_train", "y": "y_train", "groups": "groups_train"}
+
 _DAMAGE = (
     OSError,
     ValueError,
@@ -60,7 +64,7 @@ def read_npz(
         If the file is damaged, holds Python objects, has no ``X_train``, or its arrays do not
         belong together.
     """
-    arrays = read_arrays(path)
+    arrays = _with_parts(read_arrays(path))
     if "X_train" not in arrays:
         found = ", ".join(arrays) or "none"
         raise ValueError(
@@ -73,6 +77,43 @@ def read_npz(
     task = task or task_of(arrays.get("y_train"))
     names = _class_names(arrays, task)
     return assemble(name or path.stem, task, parts, path, names=names)
+
+
+def _with_parts(arrays: dict[str, ndarray]) -> dict[str, ndarray]:
+    """Return arrays with the only part of a set as its training part."""
+    if "X_train" in arrays or "X" not in arrays:
+        return arrays
+    return {ONE_PART.get(key, key): array for key, array in arrays.items()}
+
+
+def read_npy(path: Path) -> Dataset:
+    """Read series without labels from NumPy's ``.npy`` file.
+
+    Parameters
+    ----------
+    path : Path
+        File of an array (n_samples, n_timepoints) or (n_samples, n_channels, n_timepoints).
+
+    Returns
+    -------
+    Dataset
+        The set, for pretraining.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds anything but such an array of numbers.
+    """
+    try:
+        # mapped first: the size that the file promises is compared with the file
+        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (FileNotFoundError, PermissionError):
+        raise
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{path} is damaged or no array of numbers: copy it, or save it again."
+        ) from error
+    return assemble(path.stem, "pretraining", {"train": Part(array)}, path)
 
 
 def _parts(arrays: Mapping[str, ndarray], path: Path) -> dict[str, Part]:

@@ -313,3 +313,39 @@ def found_in(root: Path) -> Iterator[Entry]:
         entry = entry_of(name)
         if entry is not None and entry.find(root) is not None:
             yield entry
+
+
+def own_files(root: Path) -> dict[str, Path]:
+    """Return the training files at most two folders below `root` that belong to no entry.
+
+    Returns
+    -------
+    dict of str to Path
+        Name for `load_dataset` with this root -> file that ends in ``_TRAIN``.
+    """
+    places = [entry.find(root) for entry in found_in(root)]
+    known = {_without_part(place) for place in places if place is not None}
+    files: dict[Path, Path] = {}
+    for depth in ("", "*/", "*/*/"):
+        for suffix in SUFFIXES:
+            for file in sorted(root.glob(f"{depth}*_TRAIN{suffix}")):
+                stem = _without_part(file)
+                if file.is_file() and stem not in known:
+                    files.setdefault(stem, file)
+    return {_own_name(stem, file, root): file for stem, file in files.items()}
+
+
+def _without_part(file: Path) -> Path:
+    """Return the path of a training file without ``_TRAIN`` and ending."""
+    return file.with_name(file.stem.removesuffix("_TRAIN"))
+
+
+def _own_name(stem: Path, file: Path, root: Path) -> str:
+    """Return the shortest name under which `load_dataset` finds a training file."""
+    place = stem.parent if stem.parent.name == stem.name and stem.parent != root else stem
+    name = place.relative_to(root).as_posix()
+    n_sets = len(list(place.glob("*_TRAIN.*")))
+    is_taken = entry_of(name) is not None or (root / f"{name}.npz").exists()
+    if is_taken or n_sets > 1 or (place == stem and stem.exists()):
+        return file.relative_to(root).as_posix()
+    return name

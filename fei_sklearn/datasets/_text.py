@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+
+from fei_sklearn.datasets._dataset import Series
 
 
 def read_table(path: Path, **options: Any) -> ndarray:
@@ -85,6 +88,47 @@ def check_values(
         f"{path}, line {number} has the value {table[row, column]}: copy or download the file "
         "again, or repair the line."
     )
+
+
+def without_padding(values: ndarray, path: Path, lines: Sequence[int]) -> Series:
+    """Remove the NaN that pad the ends of series; other NaN are missing values.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_timepoints)
+        Series.
+    path : Path
+        File that error messages name.
+    lines : sequence of int
+        Line of each series.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_timepoints), or list of arrays of shape (1, n_timepoints_i)
+        Series, as a list if their lengths differ.
+
+    Raises
+    ------
+    ValueError
+        If a series has no value, or an infinite one.
+    """
+    is_infinite = np.isinf(values).any(axis=1)
+    if is_infinite.any():
+        line = lines[int(is_infinite.argmax())]
+        raise ValueError(
+            f"{path}, line {line} has an infinite value: mark missing values as NaN, or leave the "
+            "line out."
+        )
+    is_present = ~np.isnan(values)
+    empty = np.flatnonzero(~is_present.any(axis=1))
+    if len(empty):
+        raise ValueError(f"{path}, line {lines[empty[0]]} has no values, only NaN.")
+    n_padding = is_present[:, ::-1].argmax(axis=1)
+    lengths = values.shape[1] - n_padding
+    if (lengths == lengths[0]).all():
+        return values[:, : lengths[0]]
+    rows = zip(values, lengths, strict=True)
+    return [row[np.newaxis, :length] for row, length in rows]
 
 
 def _line_of_row(path: Path, row: int, skiprows: int) -> int:

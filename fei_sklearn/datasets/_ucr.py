@@ -1,36 +1,32 @@
-"""Sets of the UCR archive: a ``_TRAIN`` and a ``_TEST`` file, as ``.tsv`` or ``.ts``."""
+"""Sets as the UCR archive has them, a ``_TRAIN`` and a ``_TEST`` file, and sets of one file."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy import ndarray
 
-from fei_sklearn.datasets._dataset import LARGEST_WHOLE, Dataset, Part, Series, assemble
-from fei_sklearn.datasets._text import check_values, read_table
+from fei_sklearn.datasets._arff import read_arff
+from fei_sklearn.datasets._csv import read_csv
+from fei_sklearn.datasets._dataset import LARGEST_WHOLE, Dataset, Part, PartFile, Series, assemble
+from fei_sklearn.datasets._parquet import read_parquet
+from fei_sklearn.datasets._text import check_values, read_table, without_padding
 from fei_sklearn.datasets._ts import read_ts
 
-SUFFIXES = (".tsv", ".ts")
 
-
-class _File(NamedTuple):
-    """Content of one of the two files, and the task that its labels are for."""
-
-    part: Part
-    task: str
-
-
-def read_ucr(path: Path, name: str | None = None) -> Dataset:
+def read_ucr(path: Path, name: str | None = None, label: str | None = None) -> Dataset:
     """Read a set from its folder or one of its two files.
 
     Parameters
     ----------
     path : Path
-        Folder of one set, or its ``_TRAIN`` or ``_TEST`` file.
+        Folder of one set, or its ``_TRAIN`` or ``_TEST`` file. A ``_TRAIN`` file may be alone, and
+        a table may have any name.
     name : str, default=None
-        Name of the set; None takes the name of the files.
+        Name of the set, which then needs both files; None takes the name of the files.
+    label : str, default=None
+        Column of labels, for tables only.
 
     Returns
     -------
@@ -49,12 +45,17 @@ def read_ucr(path: Path, name: str | None = None) -> Dataset:
         raise FileNotFoundError(f"There is no file *_TRAIN.tsv or *_TRAIN.ts in {path}.")
     suffix = train_path.suffix
     stem = train_path.stem.removesuffix("_TRAIN")
-    read = _read_tsv if suffix == ".tsv" else _read_ts
-    train = read(_existing(train_path))
-    test = read(_existing(train_path.with_name(f"{stem}_TEST{suffix}")))
-    if train.task != test.task:
-        raise ValueError(f"{train_path.parent}: training is for {train.task}, not the test part.")
-    parts = {"train": train.part, "test": test.part}
+    read = READERS[suffix]
+    train = read(_existing(train_path), label)
+    parts = {"train": train.part}
+    test_path = train_path.with_name(f"{stem}_TEST{suffix}")
+    if name is not None or test_path.is_file():
+        test = read(_existing(test_path), label)
+        parts["test"] = test.part
+        if train.task != test.task and suffix == ".ts":
+            raise ValueError(
+                f"{train_path.parent}: training is for {train.task}, not the test part."
+            )
     if train.task == "classification":
         parts = _with_numeric_labels(parts)
     return assemble(name or stem, train.task, parts, train_path)
@@ -96,6 +97,8 @@ def _train_file_beside(path: Path) -> Path:
         if path.stem.endswith(part):
             stem = path.stem.removesuffix(part)
             return path.with_name(f"{stem}_TRAIN{path.suffix}")
+    if path.suffix in TABLES:
+        return path
     raise ValueError(f"{path}: the file's name must end with _TRAIN{path.suffix}.")
 
 
@@ -105,53 +108,53 @@ def _existing(file: Path) -> Path:
     return file
 
 
-def _read_tsv(path: Path) -> _File:
+def _read_tsv(path: Path, label: str | None = None) -> PartFile:
     labels: list[str] = []
 
     def keep_label(text: str) -> float:
         labels.append(text.strip())
         return 0.0
 
-    table = read_table(path, delimiter="\t", comments=None, converters={0: keep_label})
+    table = read_table(
+        path,
+        delimiter=_delimiter(path),
+        comments=None,
+        converters={0: keep_label},
+    )
     if table.shape[1] < 2:
         raise ValueError(f"{path} has no series: each line is a label and values, tabs between.")
     values = table[:, 1:]
     check_values(values, path, missing=True)
     if "" in labels:
         raise ValueError(f"{path}, line {labels.index('') + 1} has no label: add it.")
-    series = _without_padding(values, path)
-    return _File(Part(series, np.array(labels)), "classification")
+    series = without_padding(values, path, range(1, len(values) + 1))
+    return PartFile(Part(series, np.array(labels)), "classification")
 
 
-def _without_padding(values: ndarray, path: Path) -> Series:
-    """Remove the NaN that pad the ends of the series; other NaN are missing values."""
-    is_present = ~np.isnan(values)
-    empty = np.flatnonzero(~is_present.any(axis=1))
-    if len(empty):
-        raise ValueError(f"{path}, line {empty[0] + 1} has no values, only NaN.")
-    n_padding = is_present[:, ::-1].argmax(axis=1)
-    lengths = values.shape[1] - n_padding
-    if (lengths == lengths[0]).all():
-        return values[:, : lengths[0]]
-    rows = zip(values, lengths, strict=True)
-    return [row[np.newaxis, :length] for row, length in rows]
+def _delimiter(path: Path) -> str | None:
+    """Return what separates fields; None is any space. Files of 2018 in .txt have spaces."""
+    if path.suffix == ".tsv":
+        return "\t"
+    with path.open("rb") as file:
+        first = file.readline()
+    return "," if b"," in first else None
 
 
-def _read_ts(path: Path) -> _File:
+def _read_ts(path: Path, label: str | None = None) -> PartFile:
     content = read_ts(path)
     X: Series = content.series
     if len({series.shape for series in X}) == 1:
         X = np.stack(content.series)
     if content.labels is None:
-        return _File(Part(X), content.task)
+        return PartFile(Part(X), content.task)
     if content.task == "classification":
         labels = np.array(content.labels)
-        return _File(Part(X, labels), content.task)
+        return PartFile(Part(X, labels), content.task)
     try:
         targets = np.array(content.labels, dtype=np.float64)
     except ValueError:
         raise ValueError(f"{path} has targets that are not numbers.") from None
-    return _File(Part(X, targets), content.task)
+    return PartFile(Part(X, targets), content.task)
 
 
 def _with_numeric_labels(parts: dict[str, Part]) -> dict[str, Part]:
@@ -166,3 +169,21 @@ def _with_numeric_labels(parts: dict[str, Part]) -> dict[str, Part]:
             return parts
         numeric[part] = content._replace(y=y)
     return numeric
+
+
+#: File ending -> reader of tables of one series per row, with a column of labels.
+TABLES: dict[str, Callable[[Path, str | None], PartFile]] = {
+    ".csv": read_csv,
+    ".parquet": read_parquet,
+    ".arff": read_arff,
+}
+
+#: File ending -> reader of a part.
+READERS: dict[str, Callable[[Path, str | None], PartFile]] = {
+    ".tsv": _read_tsv,
+    ".ts": _read_ts,
+    ".txt": _read_tsv,
+    **TABLES,
+}
+
+SUFFIXES = tuple(READERS)

@@ -74,6 +74,7 @@ def evaluate(
     readout: str | None = None,
     paper_protocol: bool | None = None,
     most: int | None = None,
+    label: str | None = None,
     device: str = "auto",
     n_jobs: int | None = None,
     on_cell: OnCell | None = None,
@@ -124,6 +125,8 @@ def evaluate(
     most : int, default=None
         Largest number of series of a set to train on, and to validate on; each class keeps its
         share. None takes all.
+    label : str, default=None
+        Column of the labels of tables, see :func:`fei_sklearn.datasets.load_dataset`.
     device, n_jobs
         As in :class:`fei_sklearn.FEIEmbedder`.
     on_cell : callable, default=None
@@ -158,10 +161,11 @@ def evaluate(
         paper_protocol=paper_protocol,
         most=most,
         params=params,
+        label=label,
     )
     _check_seeds(seeds)
     conditions = settings.conditions(str(resolve_device(device)), n_jobs)
-    chosen = choose_sets(data, sets, task)
+    chosen = choose_sets(data, sets, task, label)
     if study is None:
         models: Sequence[Model] = [_single_model(model, pretrain_on, params)]
     else:
@@ -202,7 +206,12 @@ def _check_study(study: str, model: object, pretrain_on: object) -> None:
 def _corpus(pretrain_on: Any, data: Folder | None, settings: Settings) -> Corpus:
     series = pretrain_on
     if isinstance(series, str | os.PathLike):
-        series = datasets.load_dataset(series, root=data, paper_protocol=settings.paper_protocol)
+        series = datasets.load_dataset(
+            series,
+            root=data,
+            label=settings.label,
+            paper_protocol=settings.paper_protocol,
+        )
     if isinstance(series, datasets.Dataset):
         series = series.X_train
     return Corpus(series, per_time_index=settings.per_time_index)

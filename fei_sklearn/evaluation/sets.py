@@ -70,6 +70,8 @@ class SetOptions:
         Standardise each channel and time index by the training part.
     most : int or None
         Largest number of series to train on, and to validate on; None takes all.
+    label : str or None
+        Column of the labels of tables.
     """
 
     data: Folder | None = None
@@ -77,12 +79,14 @@ class SetOptions:
     paper_protocol: bool = False
     per_time_index: bool = False
     most: int | None = None
+    label: str | None = None
 
 
 def choose_sets(
     data: Folder | None,
     sets: Sequence[Source] | None,
     task: str | None,
+    label: str | None = None,
 ) -> dict[str, Source]:
     """Choose the sets to evaluate on.
 
@@ -94,6 +98,8 @@ def choose_sets(
         Names, patterns, paths, or loaded sets; None takes all labelled sets of the folder.
     task : str or None
         Only the sets for this task, where sets are not named one by one.
+    label : str, default=None
+        Column of the labels of tables.
 
     Returns
     -------
@@ -110,10 +116,10 @@ def choose_sets(
     if data is not None and not Path(data).is_dir():
         raise FileNotFoundError(f"There is no folder {str(data)!r}: give the folder of the sets.")
     if sets is None:
-        return _all_sets(data, task)
+        return _all_sets(data, task, label)
     chosen: dict[str, Source] = {}
     for source in sets:
-        for name, found in _named(source, data, task):
+        for name, found in _named(source, data, task, label):
             earlier = chosen.get(name, found)
             if earlier is not found and earlier != found:
                 raise ValueError(f"There are two sets of the name {name!r}: rename one.")
@@ -121,21 +127,25 @@ def choose_sets(
     return chosen
 
 
-def _all_sets(data: Folder | None, task: str | None) -> dict[str, Source]:
+def _all_sets(
+    data: Folder | None,
+    task: str | None,
+    label: str | None,
+) -> dict[str, Source]:
     if data is None:
         raise ValueError("Neither data nor sets are given: name a folder of sets, or sets.")
-    names = _labelled(data, task)
+    names = _labelled(data, task, label)
     if not names:
         kind = task or "labelled"
         raise ValueError(f"There are no {kind} sets in {str(data)!r}: give another folder.")
     return {name: name for name in names}
 
 
-def _labelled(data: Folder, task: str | None) -> list[str]:
+def _labelled(data: Folder, task: str | None, label: str | None) -> list[str]:
     tasks = (task,) if task else TASKS
     names = []
     for wanted in tasks:
-        names += datasets.datasets_in(data, wanted)
+        names += datasets.datasets_in(data, wanted, label=label)
     return names
 
 
@@ -143,6 +153,7 @@ def _named(
     source: Source,
     data: Folder | None,
     task: str | None,
+    label: str | None,
 ) -> Iterator[tuple[str, Source]]:
     """Yield the sets of a name, a pattern or a path, each with its name in the records."""
     if isinstance(source, datasets.Dataset):
@@ -150,7 +161,7 @@ def _named(
         return
     text = str(source)
     if any(sign in text for sign in "*?["):
-        for name in _matching(text, data, task):
+        for name in _matching(text, data, task, label):
             yield name, name
         return
     for name in datasets.list_datasets():
@@ -166,10 +177,11 @@ def _matching(
     pattern: str,
     data: Folder | None,
     task: str | None,
+    label: str | None,
 ) -> list[str]:
     names: list[str] = []
     if data is not None:
-        names = _labelled(data, task)
+        names = _labelled(data, task, label)
     matching = fnmatch.filter(names, pattern)
     if not matching:
         raise ValueError(f"No set in {str(data)!r} matches {pattern!r}: give another pattern.")
@@ -200,7 +212,10 @@ def load_task(source: Source, options: SetOptions) -> Task:
         if isinstance(source, datasets.Dataset):
             return _task(source, options)
         dataset = datasets.load_dataset(
-            source, root=options.data, paper_protocol=options.paper_protocol
+            source,
+            root=options.data,
+            label=options.label,
+            paper_protocol=options.paper_protocol,
         )
         return _task(dataset, options)
     except Exception as error:  # a damaged set must not end the evaluation of the others

@@ -37,6 +37,8 @@ class Settings:
         Cut the paper's sets as the paper does.
     most : int or None
         Largest number of series to train on, and to validate on.
+    label : str or None
+        Column of the labels of tables.
     """
 
     protocol: str
@@ -45,6 +47,7 @@ class Settings:
     readout: str
     paper_protocol: bool
     most: int | None
+    label: str | None = None
 
     @property
     def per_time_index(self) -> bool:
@@ -68,6 +71,7 @@ class Settings:
             paper_protocol=self.paper_protocol,
             per_time_index=self.per_time_index,
             most=self.most,
+            label=self.label,
         )
 
     def head_of(self, model: Model) -> str:
@@ -83,6 +87,8 @@ class Settings:
         }
         if self.most is not None:
             settings["most"] = self.most
+        if self.label is not None:
+            settings["label"] = self.label
         if self.protocol == "probe":
             settings["head"] = self.head_of(model)
         return settings
@@ -97,12 +103,13 @@ def resolve_settings(
     paper_protocol: bool | None,
     most: int | None,
     params: dict[str, Any],
+    label: str | None = None,
 ) -> Settings:
     """Check the settings of `evaluate`, and replace None by the defaults of the protocol.
 
     Parameters
     ----------
-    protocol, head, standardise, readout, paper_protocol, most, params
+    protocol, head, standardise, readout, paper_protocol, most, params, label
         As in :func:`fei_sklearn.evaluation.evaluate`.
 
     Returns
@@ -143,4 +150,5 @@ def resolve_settings(
         readout=readout,
         paper_protocol=paper_protocol,
         most=most,
+        label=label,
     )

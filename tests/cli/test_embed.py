@@ -126,3 +126,30 @@ def test_a_mixing_model_names_the_channels_that_it_needs(data, command):
     done = command("embed mixing one --data data --out e.npz")
     assert done.code == 1
     assert "1 channels" in done.err
+
+
+def test_a_table_with_a_column_of_labels(model, data, command):
+    content = arrays()
+    rows = [
+        ",".join(map(str, [*series[0].tolist(), label]))
+        for series, label in zip(content["X_test"], content["y_test"], strict=True)
+    ]
+    names = [f"t{i}" for i in range(content["X_test"].shape[2])]
+    header = ",".join([*names, "state"])
+    (data / "table.csv").write_text("\n".join([header, *rows]))
+    done = command("embed model table.csv --data data --label state --out e.npz")
+    assert done.code == 0
+    stored = read_npz("e.npz")
+    assert_array_equal(stored["embeddings"], model.transform(content["X_test"]))
+    assert_array_equal(stored["y"], content["y_test"])
+    done = command("embed model table.csv --data data --label stat --out e.npz")
+    assert done.code == 2
+    assert "did you mean 'state'" in done.err
+
+
+def test_a_training_file_alone(model, data, command):
+    (data / "Pumps_TRAIN.ts").write_text("@classLabel true on off\n@data\n1,2,3:on\n3,4,6:off\n")
+    assert command("embed model data/Pumps_TRAIN.ts --out e.npz").code == 0
+    stored = read_npz("e.npz")
+    assert stored["part"].tolist() == ["train", "train"]
+    assert stored["y"].tolist() == ["on", "off"]

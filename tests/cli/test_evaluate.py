@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
+from tiny_sets import arrays
+
 from fei_sklearn.evaluation import read_results
 
 
@@ -97,3 +100,24 @@ def test_a_damaged_file_among_all_sets_is_named_and_the_others_go_on(model, data
     assert first_line.startswith("fei-sklearn: bad: ")
     assert "bad.npz is damaged" in first_line
     assert {record["set"] for record in read_results("r.jsonl")} == {"one", "two"}
+
+
+def test_own_folders_and_tables_are_found(data, command):
+    content = arrays()
+    folder = data / "Pumps"
+    folder.mkdir()
+    for part in ("train", "test"):
+        X = content[f"X_{part}"][:, 0]
+        table = np.column_stack([content[f"y_{part}"], X])
+        np.savetxt(folder / f"Pumps_{part.upper()}.tsv", table, delimiter="\t")
+        header = ",".join(["state", *(f"t{i}" for i in range(X.shape[1]))])
+        path = data / f"Table_{part.upper()}.csv"
+        whole = ["%d"] + ["%.18e"] * X.shape[1]
+        np.savetxt(path, table, whole, delimiter=",", header=header, comments="")
+    options = "--task classification --out results.jsonl"
+    done = command(f"evaluate raw --data data --label state {options}")
+    assert done.code == 0, done.err
+    found = {record["set"]: record for record in read_results("results.jsonl")}
+    assert sorted(found) == ["Pumps", "Table", "one", "two"]
+    for name in ("Pumps", "Table"):
+        assert found[name]["metrics"] == found["one"]["metrics"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.testing import assert_array_equal
 from tiny_sets import arrays
 
@@ -69,3 +70,13 @@ def test_a_recipe_pretrains_on_its_corpus(data, command, monkeypatch):
         "random_state": 5,
     }
     assert FEIEmbedder.load("model").encoder == 16
+
+
+def test_files_of_one_part(data, command, small):
+    X = arrays()["X_train"]
+    np.save(data / "series.npy", X)
+    np.savez(data / "one_part.npz", X=X, y=np.arange(40) % 2)
+    (data / "Pumps_TRAIN.ts").write_text("@classLabel true on off\n@data\n1,2,3:on\n3,4,6:off\n")
+    for name in ("series.npy", "one_part", "Pumps_TRAIN.ts"):
+        done = command(f"pretrain {name} --data data --out model {small} --quiet")
+        assert done.code == 0, done.err

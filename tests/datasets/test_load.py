@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from set_files import write_npz
+from set_files import write_npz, write_ts, write_tsv
 
 from fei_sklearn.datasets import datasets_in, describe_dataset, load_dataset
 
@@ -96,11 +96,11 @@ def test_wrong_arguments_are_refused():
 
 
 def test_a_path_of_unknown_format_is_refused(tmp_path):
-    (tmp_path / "a.csv").write_text("1")
+    (tmp_path / "a.xyz").write_text("1")
     (tmp_path / "train.pt").write_text("1")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="format"):
-        load_dataset(tmp_path / "a.csv")
+        load_dataset(tmp_path / "a.xyz")
     with pytest.raises(ValueError, match="give its folder"):
         load_dataset(tmp_path / "train.pt")
     with pytest.raises(ValueError, match="no set"):
@@ -114,3 +114,28 @@ def test_importing_the_package_needs_numpy_alone():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_own_files_and_folders_are_listed_and_loaded(tmp_path, monkeypatch):
+    for folder, name in [
+        ("", "Pumps"),
+        ("Valves", "Valves"),
+        ("mine", "Taps"),
+        ("mine", "Pipes"),
+        ("deep/Wells", "Wells"),
+        ("UCR/GunPoint", "GunPoint"),
+        ("", "EPI"),
+    ]:
+        write_tsv(tmp_path / folder, "1\t2\t3\n2\t4\t5\n", "1\t2\t3\n", name=name)
+    (tmp_path / "series").mkdir()
+    write_ts(tmp_path / "series", "@targetLabel true\n@data\n1,2:0.5\n3,4:-2\n")
+    classes = ["UCR:GunPoint", "EPI_TRAIN.tsv", "Pumps", "Valves"]
+    classes += ["mine/Pipes", "mine/Taps", "deep/Wells"]
+    assert datasets_in(tmp_path, "classification") == classes
+    assert datasets_in(tmp_path, "regression") == ["series/Pumps"]
+    elsewhere = tmp_path / "elsewhere" / "Valves"
+    elsewhere.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere.parent)
+    for name in classes:
+        assert load_dataset(name, tmp_path).X_test.shape == (1, 1, 2)
+    assert load_dataset("series/Pumps", tmp_path).y_train.tolist() == [0.5, -2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from set_files import SIZES, write_npz
 
-from fei_sklearn.datasets import load_dataset
+from fei_sklearn.datasets import datasets_in, load_dataset
 from fei_sklearn.datasets._npz import keys_of, read_arrays
 
 
@@ -97,3 +97,40 @@ def test_only_the_wanted_arrays_are_read(tmp_path):
     read = read_arrays(path, ["y_val"])
     assert list(read) == ["y_val"]
     np.testing.assert_array_equal(read["y_val"], arrays["y_val"])
+
+
+def test_an_archive_of_one_part_trains(tmp_path):
+    arrays = {"X": np.ones((4, 9)), "y": np.array([0, 1, 0, 1]), "groups": np.arange(4)}
+    np.savez(tmp_path / "one.npz", **arrays)
+    dataset = load_dataset("one", tmp_path)
+    assert datasets_in(tmp_path, "classification") == ["one"]
+    np.testing.assert_array_equal(dataset.X_train[:, 0], arrays["X"])
+    assert dataset.y_train.tolist() == [0, 1, 0, 1]
+    assert dataset.groups_train.tolist() == [0, 1, 2, 3]
+    assert dataset.X_test is None
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (4, 2, 9)])
+def test_a_single_array_is_for_pretraining(tmp_path, shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    np.save(tmp_path / "pumps.npy", X)
+    dataset = load_dataset(tmp_path / "pumps.npy")
+    assert dataset.task == "pretraining"
+    np.testing.assert_array_equal(dataset.X_train, X.reshape(4, -1, 9))
+
+
+def test_a_damaged_array_is_refused_before_it_is_allocated(tmp_path):
+    path = tmp_path / "pumps.npy"
+    np.save(path, np.zeros((4, 9)))
+    for content in (path.read_bytes()[:-8], path.read_bytes()[:50], b"no"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"pumps\.npy is damaged"):
+            load_dataset(path)
+    with path.open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(ValueError, match=r"pumps\.npy is damaged"):
+        load_dataset(path)
+    np.save(path, np.array([{}]))
+    with pytest.raises(ValueError, match=r"pumps\.npy is damaged"):
+        load_dataset(path)

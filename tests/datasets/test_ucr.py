@@ -67,7 +67,30 @@ def test_a_missing_file_is_reported(tmp_path):
     write_tsv(tmp_path, "1\t2\n", "1\t2\n")
     (tmp_path / "Pumps_TEST.tsv").unlink()
     with pytest.raises(FileNotFoundError, match=r"no Pumps_TEST\.tsv in"):
-        load_dataset(tmp_path / "Pumps_TRAIN.tsv")
+        load_dataset("UCR:Pumps", tmp_path)
+    (tmp_path / "Pumps_TRAIN.tsv").rename(tmp_path / "Pumps_TEST.tsv")
+    with pytest.raises(FileNotFoundError, match=r"no Pumps_TRAIN\.tsv in"):
+        load_dataset(tmp_path / "Pumps_TEST.tsv")
+
+
+def test_a_training_file_may_be_alone(tmp_path):
+    write_tsv(tmp_path, "1\t2\t3\n2\t4\t5\n", "1\t2\t3\n")
+    (tmp_path / "Pumps_TEST.tsv").unlink()
+    for place in (tmp_path, tmp_path / "Pumps_TRAIN.tsv"):
+        dataset = load_dataset(place)
+        assert len(dataset.X_train) == 2
+        assert dataset.X_test is None
+
+
+@pytest.mark.parametrize("separator", [",", "   ", "\t"])
+def test_files_of_text_are_read(tmp_path, separator):
+    for part in ("TRAIN", "TEST"):
+        lines = [["  1.0e+00", "2", "3"], ["-1.0e+00", "NaN", "4"]]
+        text = "\n".join(separator.join(line) for line in lines)
+        (tmp_path / f"Pumps_{part}.txt").write_text(text)
+    dataset = load_dataset(tmp_path / "Pumps_TRAIN.txt")
+    assert dataset.classes.tolist() == [-1, 1]
+    np.testing.assert_array_equal(dataset.X_test, [[[2, 3]], [[np.nan, 4]]])
 
 
 def test_a_file_of_another_name_is_refused(tmp_path):
