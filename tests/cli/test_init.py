@@ -30,10 +30,10 @@ def test_help_needs_no_torch(argument):
 
 
 def test_ctrl_c(model, data, command, monkeypatch):
-    def interrupt(embedder, X):
+    def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(FEIEmbedder, "transform", interrupt)
+    monkeypatch.setattr("fei_sklearn._embedder.plain_embeddings", interrupt)
     done = command("embed model one --data data --out e.npz")
     assert (done.code, done.out) == (130, "")
     assert "interrupted" in done.err
