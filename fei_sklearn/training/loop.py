@@ -376,8 +376,9 @@ class Session:
         try:
             self._restore(state)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())  # torch's have several lines
             raise ValueError(
-                f"A state in checkpoint_dir does not fit this run ({error}): remove the folder "
+                f"A state in checkpoint_dir does not fit this run ({reason}): remove the folder "
                 "of the run to train from the start."
             ) from error
 

@@ -253,7 +253,14 @@ class Progress:
         return state
 
     def restore(self, state: RunState, optimizer: AnyOptimizer) -> None:
-        """Continue from a state, except for the objective's weights and the precision."""
+        """Continue from a state, except for the objective's weights and the precision.
+
+        Raises
+        ------
+        ValueError
+            If the state does not fit itself or the optimiser.
+        """
+        _check_best(state.section("best"), state.section("weights"))
         plain = state.plain
         self.step = plain["step"]
         self.epoch_step = plain["epoch_step"]
@@ -263,6 +270,8 @@ class Progress:
         self.best_loss = plain["best_loss"]
         if plain["n_samples"]:
             sums = state.tensors["total"].to(self.device)
+            if sums.shape != (len(plain["names"]),):
+                raise ValueError(f"it has sums of shape {tuple(sums.shape)}")
             self.losses.restore(plain["names"], sums, plain["n_samples"])
         self.best_weights = {}
         for name, value in state.section("best").items():
@@ -290,6 +299,17 @@ class Progress:
             torch.set_rng_state(states["cpu"])
         if "cuda" in states:
             torch.cuda.set_rng_state(states["cuda"], self.device)
+
+
+def _check_best(
+    best: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+) -> None:
+    """Raise a ValueError if there are best weights that the objective could not load."""
+    shapes = {name: value.shape for name, value in best.items()}
+    expected = {name: value.shape for name, value in weights.items()}
+    if best and shapes != expected:
+        raise ValueError("its best weights do not have the names and shapes of its weights")
 
 
 def moments_of(optimizer: AnyOptimizer) -> Tensors:

@@ -472,6 +472,14 @@ def test_moments_that_do_not_fit_are_refused(name, change, interrupted):
         embedder.fit(X)
 
 
+@pytest.mark.parametrize("name", ["best.prompts", "weights.prompts", "total", "generators.masks"])
+def test_a_state_of_other_shapes_is_refused(name, interrupted):
+    altered(interrupted, name, lambda tensor: tensor[:1])
+    embedder = quick(**FIT, checkpoint_dir=interrupted.parent)
+    with pytest.raises(ValueError, match=r"does not fit this run.*remove the folder"):
+        embedder.fit(X)
+
+
 @pytest.mark.parametrize("name", ["optimizer.0.step", "generators.order", "total"])
 def test_a_state_that_lacks_something_is_refused(name, interrupted):
     altered(interrupted, name, None)
