@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy import ndarray
 
 #: Names of a column that has the labels if no column is named, in lower case.
 LABEL_NAMES = ("label", "class", "target")
+
+#: Texts that Python reads as numbers, and writes otherwise.
+AMBIGUOUS = re.compile(r"[+-]?0\d|.*_")
 
 
 def label_position(names: list[str], label: str | None, path: Path) -> int | None:
@@ -56,8 +60,11 @@ def label_position(names: list[str], label: str | None, path: Path) -> int | Non
 def read_labels(texts: list[str]) -> tuple[ndarray, str]:
     """Return labels as numbers if all are numbers, and the task that they are for.
 
-    Whole numbers and texts are classes; numbers with a point or an exponent are targets.
+    Whole numbers and texts are classes; numbers with a point or an exponent are targets. Texts such
+    as 01 and 1_2, which Python takes for the numbers 1 and 12, stay texts.
     """
+    if any(AMBIGUOUS.match(text) for text in texts):
+        return np.array(texts), "classification"
     for dtype, task in ((np.int64, "classification"), (np.float64, "regression")):
         try:
             return np.array(texts).astype(dtype), task

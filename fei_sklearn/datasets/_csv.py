@@ -23,8 +23,9 @@ MISSING = ("", "?", "na", "n/a", "nan", "null", "none")
 
 
 class _Columns(NamedTuple):
-    """Columns of a file."""
+    """Columns of a file, and whether their numbers may have a decimal comma."""
 
+    decimal_comma: bool
     names: list[str]
     has_header: bool
     values: list[int]
@@ -57,8 +58,8 @@ def read_csv(path: Path, label: str | None = None) -> PartFile:
         with path.open(encoding="utf-8-sig", newline="") as file:
             separator = _separator(file.readline())
             file.seek(0)
-            rows = _rows(csv.reader(file, delimiter=separator, strict=True), separator)
-            return _read(rows, path, label)
+            rows = _rows(csv.reader(file, delimiter=separator, strict=True))
+            return _read(rows, path, label, decimal_comma=separator != ",")
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no table of text ({error}): give another file.") from None
 
@@ -70,7 +71,7 @@ def _separator(line: str) -> str:
     return ","
 
 
-def _rows(reader: Iterable[list[str]], separator: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
     """Yield the number and the fields of each line that is not empty."""
     for number, row in enumerate(reader, 1):
         fields = [field.strip() for field in row]
@@ -78,11 +79,17 @@ def _rows(reader: Iterable[list[str]], separator: str) -> Iterator[tuple[int, li
             yield number, fields
 
 
-def _read(rows: Iterator[tuple[int, list[str]]], path: Path, label: str | None) -> PartFile:
+def _read(
+    rows: Iterator[tuple[int, list[str]]],
+    path: Path,
+    label: str | None,
+    *,
+    decimal_comma: bool,
+) -> PartFile:
     first = next(rows, None)
     if first is None:
         raise ValueError(f"{path} is empty: copy or download it again.")
-    columns = _columns(first[1], path, label)
+    columns = _columns(first[1], path, label)._replace(decimal_comma=decimal_comma)
     numbers = []
     series = []
     labels = []
@@ -126,7 +133,7 @@ def _columns(first: list[str], path: Path, label: str | None) -> _Columns:
         values.remove(0)
     if not values:
         raise ValueError(f"{path} has no values beside its labels: give a table of series.")
-    return _Columns(names, has_header, values, position)
+    return _Columns(False, names, has_header, values, position)
 
 
 def _is_header(fields: list[str], path: Path, label: str | None) -> bool:
@@ -171,7 +178,7 @@ def _values(
             series[i] = np.nan
             continue
         try:
-            series[i] = float(field.replace(",", "."))
+            series[i] = float(field.replace(",", ".") if columns.decimal_comma else field)
         except ValueError:
             raise ValueError(
                 f"{path}, line {number} has {field!r} in column {columns.names[position]!r}, which "

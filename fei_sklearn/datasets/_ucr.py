@@ -161,8 +161,11 @@ def _with_numeric_labels(parts: dict[str, Part]) -> dict[str, Part]:
     """Turn labels into numbers if they are numbers in all parts, so that 9 comes before 10."""
     numeric = {}
     for part, content in parts.items():
+        labels = np.asarray(content.y)
+        if any("_" in str(label) for label in labels):  # Python takes 1_2 for 12
+            return parts
         try:
-            y = np.asarray(content.y).astype(np.float64)
+            y = labels.astype(np.float64)
         except ValueError:
             return parts
         if np.any(np.abs(y) > LARGEST_WHOLE):  # float64 does not tell such numbers apart

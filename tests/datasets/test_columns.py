@@ -45,6 +45,9 @@ def test_a_missing_column_is_named(names, label, message):
         (["2", "10"], [2, 10], "classification"),
         (["2.0", "10"], [2.0, 10.0], "regression"),
         (["walk", "1"], ["walk", "1"], "classification"),
+        (["01", "1"], ["01", "1"], "classification"),
+        (["1_2", "12"], ["1_2", "12"], "classification"),
+        (["0.5", "-0.25", "0"], [0.5, -0.25, 0], "regression"),
         ([str(2**70), "1"], [2.0**70, 1.0], "regression"),
     ],
 )

@@ -84,6 +84,8 @@ def test_two_files_are_two_parts(tmp_path):
         ("", None, "is empty"),
         ("state\nwalk\n", "state", "no values beside its labels"),
         ('a,b\n1,"2\n', None, "is no table of text"),
+        ('a,b\n"1,234",2\n', None, "line 2 has '1,234' in column 'a'"),
+        ("a;b\n1.234,5;2\n", None, "line 2 has '1.234,5' in column 'a'"),
     ],
 )
 def test_a_damaged_table_is_refused(path, text, label, message):

@@ -136,3 +136,8 @@ def test_a_line_without_a_label_is_refused(tmp_path):
     write_tsv(tmp_path, "1\t2\t3\n\t4\t5\n", "1\t2\t3\n")
     with pytest.raises(ValueError, match=r"Pumps_TRAIN\.tsv, line 2 has no label"):
         load_dataset(tmp_path)
+
+
+def test_labels_with_an_underscore_are_text(tmp_path):
+    write_tsv(tmp_path, "1_2\t2\t3\n12\t4\t5\n", "12\t2\t3\n")
+    assert load_dataset(tmp_path).classes.tolist() == ["12", "1_2"]
