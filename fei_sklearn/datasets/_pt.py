@@ -109,8 +109,8 @@ def read_pt(path: Path, keys: tuple[str, ...]) -> dict[str, ndarray]:
             return {key: _array(tensor, archive, key, path) for key, tensor in tensors.items()}
     except _ForbiddenError:
         raise _more_than_tensors(path) from None
-    except _RefusedError:
-        raise
+    except _RefusedError as error:
+        raise ValueError(str(error)) from None
     except _DAMAGE as error:
         raise _damaged(path) from error
 
