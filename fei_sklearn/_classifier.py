@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from fei_sklearn._finetune import FineTuner, checked_weights
-from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, with_callbacks
+from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, twin, with_callbacks
 from fei_sklearn._input.checks import check_panel
 
 
@@ -211,7 +211,8 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         ndarray of shape (n_samples, n_classes), float64
             Probabilities, in the order of `classes_`.
         """
-        return softmax(self._outputs(X), axis=1)
+        fitted = twin(self)
+        return softmax(fitted._outputs(X), axis=1)
 
     def predict(self, X):
         """Return the most probable class of each series.
@@ -226,5 +227,6 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         ndarray of shape (n_samples,)
             Class labels.
         """
-        best = self._outputs(X).argmax(axis=1)
-        return self.classes_[best]
+        fitted = twin(self)
+        best = fitted._outputs(X).argmax(axis=1)
+        return fitted.classes_[best]

@@ -28,6 +28,7 @@ from fei_sklearn._fitting import (
     Watchers,
     all_or_nothing,
     printers,
+    twin,
     with_callbacks,
 )
 from fei_sklearn._input.checks import check_panel
@@ -538,12 +539,13 @@ class FEIEmbedder(
         _check_container(self)
         return self._embed(X, out)
 
-    def _embed(self, X, out=None):
+    def _embed(self, X, out=None, owner=None):
         """Return embeddings as an array, whatever container scikit-learn is set to return."""
-        values = self._values(X)
+        fitted = twin(self)
+        values = fitted._values(X)
         from fei_sklearn._bridge.encoding import embed_values
 
-        return embed_values(_specs.encoding_spec(self), values, out)
+        return embed_values(_specs.encoding_spec(fitted, owner or self), values, out)
 
     def transform_chunks(self, X, *, n_rows=None):
         """Embed series block by block, for embeddings that may be larger than memory.
@@ -571,10 +573,11 @@ class FEIEmbedder(
         """
         if n_rows is not None and n_rows < 1:
             raise ValueError(f"n_rows must be at least 1, got {n_rows}.")
-        values = self._values(X)
+        fitted = twin(self)
+        values = fitted._values(X)
         from fei_sklearn._bridge.encoding import embed_blocks
 
-        return embed_blocks(_specs.encoding_spec(self), values, n_rows)
+        return embed_blocks(_specs.encoding_spec(fitted, self), values, n_rows)
 
     def _values(self, X):
         """Return validated series, before their scaling."""
@@ -614,7 +617,8 @@ class FEIEmbedder(
         """
         check_is_fitted(self)
         windows, ends = sliding_windows(X, window_length, step)
-        embeddings = [self._embed(of_series) for of_series in windows]
+        fitted = twin(self)
+        embeddings = [fitted._embed(of_series, owner=self) for of_series in windows]
         return np.stack(embeddings), ends
 
     def step_positions(self, n_timepoints):
@@ -641,13 +645,14 @@ class FEIEmbedder(
         check_is_fitted(self)
         from fei_sklearn._bridge.encoding import step_positions
 
-        stretched = max(n_timepoints, self.min_timepoints_ or 0)
-        positions = step_positions(_specs.fitted_model(self), stretched)
+        fitted = twin(self)
+        stretched = max(n_timepoints, fitted.min_timepoints_ or 0)
+        positions = step_positions(_specs.fitted_model(fitted), stretched)
         return positions * ((n_timepoints - 1) / (stretched - 1))
 
     @property
     def _n_features_out(self):
-        return _specs.encoding_spec(self).n_features
+        return _specs.encoding_spec(twin(self)).n_features
 
     @property
     def encoder_(self):
@@ -655,7 +660,7 @@ class FEIEmbedder(
         check_is_fitted(self)
         from fei_sklearn._bridge.encoding import restore_encoder
 
-        return restore_encoder(_specs.fitted_model(self))
+        return restore_encoder(_specs.fitted_model(twin(self)))
 
 
 def plain_embeddings(transformer, X):

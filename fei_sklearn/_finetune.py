@@ -24,7 +24,7 @@ from fei_sklearn import _specs
 from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn._bridge.spec import FinetuningSpec, MachineSpec, OptimisationSpec
 from fei_sklearn._embedder import FEIEmbedder
-from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers
+from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers, twin
 from fei_sklearn._input.checks import check_fits, check_panel, share_features
 from fei_sklearn._saving.fine_tuned import tuner_from_folder, tuner_to_folder
 from fei_sklearn._saving.mixin import SavingMixin
@@ -296,7 +296,7 @@ class FineTuner(
         ValueError
             If `X` has other dimensions or channels than in `fit`, or holds infinities.
         """
-        return self._embed(X)
+        return twin(self)._embed(X)
 
     def _to_folder(self):
         return tuner_to_folder(self)

@@ -27,29 +27,41 @@ except ImportError:  # scikit-learn < 1.9
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Estimator = TypeVar("Estimator")
 
 #: Losses that a printed line shows, where a record has them.
 PRINTED_LOSSES = ("train_loss", "valid_loss", "valid_unexplained")
 
 
 def all_or_nothing(method: Method) -> Method:
-    """Restore an estimator's attributes when a method raises, Ctrl-C included.
+    """Let a method change an estimator as a whole, at its end, or not at all if it raises.
 
-    Attributes are put back, not copied: the method may assign new objects to them, but not change
-    the old ones in place.
+    The method works on a twin, whose attributes then become the estimator's in one assignment:
+    another thread that predicts meanwhile sees the older state or the newer one. The method may
+    assign new objects to attributes, but not change the old ones in place.
     """
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = dict(vars(self))
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        working = twin(self)
+        result = method(working, *args, **kwargs)
+        self.__dict__ = vars(working)
+        if result is working:
+            return self
+        return result
 
     return guarded  # type: ignore[return-value]
+
+
+def twin(estimator: Estimator) -> Estimator:
+    """Return another estimator with the same attributes, which are not copied.
+
+    A method that reads several fitted attributes reads them from a twin, because a fit in another
+    thread may replace them in between.
+    """
+    other = object.__new__(type(estimator))
+    vars(other).update(vars(estimator))
+    return other
 
 
 class EpochCallbacks:

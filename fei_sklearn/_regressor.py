@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 
 from fei_sklearn._finetune import FineTuner, checked_weights
-from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, with_callbacks
+from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, twin, with_callbacks
 from fei_sklearn._input.checks import check_panel
 
 #: Standard deviation of a target, relative to its mean, up to which it counts as constant.
@@ -191,7 +191,8 @@ class FEIRegressor(RegressorMixin, FineTuner):
         ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
             Predictions, of the shape of `y` in `fit`.
         """
-        outputs = self._outputs(X)
-        if self._y_ndim == 1:
+        fitted = twin(self)
+        outputs = fitted._outputs(X)
+        if fitted._y_ndim == 1:
             return outputs[:, 0]
         return outputs

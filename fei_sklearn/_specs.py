@@ -85,14 +85,22 @@ def users_builder(embedder):
     return None
 
 
-def encoding_spec(embedder):
-    """Return all that decides the embeddings of a fitted embedder."""
+def encoding_spec(embedder, owner=None):
+    """Return all that decides the embeddings of a fitted embedder.
+
+    Parameters
+    ----------
+    embedder : FEIEmbedder
+        The fitted embedder.
+    owner : object, default=None
+        For whom the restored encoder is kept, if `embedder` is a twin; None is the embedder.
+    """
     return EncodingSpec(
         model=fitted_model(embedder),
         readout=fitted_readout(embedder),
         input=fitted_input(embedder),
         machine=machine_spec(embedder),
-        owner=embedder,
+        owner=owner or embedder,
     )
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from fei_sklearn._bridge.building import build_encoder, fitted_encoder_spec, users_random_state
+from fei_sklearn._bridge.building import build_encoder, fitted_encoder_spec
 from fei_sklearn._bridge.devices import resolve_devices, shared_threads, torch_threads
 from fei_sklearn._bridge.divergence import warn_of_infinities
+from fei_sklearn._bridge.private_draws import PrivateDraws
 from fei_sklearn._bridge.spec import (
     EncodingSpec,
     FittedModel,
@@ -51,7 +52,8 @@ def restore_encoder(model: FittedModel) -> nn.Module:
     """Return a new module with the fitted weights, in evaluation mode, on the CPU."""
     spec = fitted_encoder_spec(model)
     generator = torch.Generator().manual_seed(0)
-    with users_random_state(spec, 0, CPU):
+    draws = PrivateDraws(0) if callable(spec.size) else nullcontext()
+    with draws:
         encoder = build_encoder(
             model.objective, spec, model.encoder_channels, model.reference_length, generator
         )
@@ -115,11 +117,32 @@ def _kept_encoder(encoding: EncodingSpec, device: torch.device) -> nn.Module:
     kept = _encoders.get(encoding.owner)
     if kept is not None:
         weights, kept_device, encoder = kept
-        if weights is model.weights and kept_device == device:
+        if kept_device == device and _are_unchanged(weights, model.weights):
             return encoder
+    weights = _kept_weights(model.weights)
     encoder = fold_batch_norm(restore_encoder(model)).to(device)
-    _encoders[encoding.owner] = (model.weights, device, encoder)
+    _encoders[encoding.owner] = (weights, device, encoder)
     return encoder
+
+
+def _kept_weights(weights: Weights) -> Weights:
+    """Return weights of which a later change in place can be noticed: copies, unless read-only."""
+    return {
+        name: array.copy() if array.flags.writeable else array for name, array in weights.items()
+    }
+
+
+def _are_unchanged(kept: Weights, weights: Weights) -> bool:
+    """Return whether weights are those that were kept."""
+    if kept.keys() != weights.keys():
+        return False
+    return all(_is_unchanged(kept[name], array) for name, array in weights.items())
+
+
+def _is_unchanged(kept: np.ndarray, array: np.ndarray) -> bool:
+    if array.flags.writeable:
+        return kept is not array and np.array_equal(kept, array)
+    return kept is array
 
 
 def embed_values(

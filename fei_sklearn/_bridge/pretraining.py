@@ -341,8 +341,13 @@ def training_options(
 
 
 def as_arrays(state: dict[str, torch.Tensor]) -> Weights:
-    """Return copies of tensors as arrays."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}
+    """Return copies of tensors as read-only arrays, which need no look for changes in place."""
+    arrays = {}
+    for name, tensor in state.items():
+        array = tensor.detach().cpu().numpy().copy()
+        array.flags.writeable = False
+        arrays[name] = array
+    return arrays
 
 
 def _biases(encoder: nn.Module, panel: Panel, device: torch.device) -> Weights:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from pathlib import Path
 from typing import cast
@@ -35,7 +36,7 @@ class SavingMixin:
             If the folder cannot be written.
         """
         check_is_fitted(self)
-        config, weights = self._to_folder()
+        config, weights = copy.copy(self)._to_folder()  # a thread may fit it again meanwhile
         write_folder(path, config, weights)
 
     def _to_folder(self):

@@ -179,6 +179,8 @@ def from_folder(
     weights = dict(arrays)
     embedder.offset_ = weights.pop("offset_", None)
     embedder.scale_ = weights.pop("scale_", None)
+    for array in weights.values():
+        array.flags.writeable = False  # as after a fit
     embedder.weights_ = weights
     try:
         _check_consistent(embedder)

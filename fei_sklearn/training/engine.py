@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -243,27 +244,35 @@ def memory_explained(batch_size: int, n_samples: int) -> Iterator[None]:
 
 
 @contextmanager
-def stride_warnings_ignored() -> Iterator[None]:
-    """Ignore torch's warning about the strides of gradients.
+def stride_warnings_ignored(n_devices: int) -> Iterator[None]:
+    """Ignore the warning of several devices about the strides of gradients.
 
     Gradients of 1x1 convolutions differ from their parameters only in strides along axes of one
-    value, which costs nothing.
+    value, which costs nothing. The filters belong to the process, so that runs in threads would
+    restore each other's: a run on one device, which has no such warning, leaves them alone.
     """
+    if n_devices == 1:
+        yield
+        return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         yield
+
+
+_loggers = threading.RLock()
 
 
 @contextmanager
 def announcements_ignored(logger_name: str) -> Iterator[None]:
     """Keep the announcements of a logger and its children off stderr, but not their warnings."""
     logger = logging.getLogger(logger_name)
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    with _loggers:  # of two threads at once, the later would restore the level of the earlier
+        level = logger.level
+        logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def _fabric(options: TrainingOptions) -> Fabric:

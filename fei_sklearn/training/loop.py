@@ -112,7 +112,7 @@ def train(
     run.start_or_resume(moments)
     with (
         memory_explained(options.batch_size, len(panel)),
-        stride_warnings_ignored(),
+        stride_warnings_ignored(options.n_devices),
     ):
         for epoch in range(options.max_epochs):
             record = run.run_epoch(epoch)

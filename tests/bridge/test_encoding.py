@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 
 import numpy as np
 import pytest
@@ -143,3 +144,34 @@ def test_blocks_are_those_of_the_whole(fitted):
 )
 def test_rows_at_once_fill_tiles_and_chunks(shape, chunk_rows, expected):
     assert rows_at_once(MachineSpec("cpu"), shape, chunk_rows) == expected
+
+
+@pytest.mark.parametrize("origin", ["fit", "pickle", "replaced"])
+def test_weights_changed_in_place_are_read_only_or_noticed(origin):
+    fitted = quick().fit(walks())
+    before = fitted.transform(walks())
+    name = next(name for name in fitted.weights_ if name.endswith("weight"))
+    if origin == "fit":
+        with pytest.raises(ValueError, match="read-only"):
+            fitted.weights_[name][...] = 0.5
+        fitted.weights_[name] = fitted.weights_[name] + np.float32(0.5)
+    elif origin == "pickle":
+        fitted = pickle.loads(pickle.dumps(fitted))
+        np.testing.assert_array_equal(fitted.transform(walks()), before)
+        fitted.weights_[name][...] += 0.5
+    else:
+        fitted.weights_ = {key: array.copy() for key, array in fitted.weights_.items()}
+        np.testing.assert_array_equal(fitted.transform(walks()), before)
+        fitted.weights_[name][...] += 0.5
+    changed = fitted.transform(walks())
+    assert np.abs(changed - before).max() > 1e-3
+    copied = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copied.transform(walks()), changed)
+
+
+def test_the_encoder_is_kept_while_weights_are_unchanged(monkeypatch):
+    fitted = pickle.loads(pickle.dumps(quick().fit(walks())))
+    expected = fitted.transform(walks())
+    monkeypatch.setattr(encoding, "restore_encoder", None)
+    np.testing.assert_array_equal(fitted.transform(walks()), expected)
+    fitted.transform_sliding(walks()[:2], window_length=10)

@@ -204,7 +204,7 @@ def test_other_errors_stay_as_they_are():
 
 
 def test_only_the_warning_about_strides_is_ignored():
-    with stride_warnings_ignored():
+    with stride_warnings_ignored(n_devices=2):
         warnings.warn("Grad strides do not match bucket view strides.", stacklevel=1)
         with pytest.warns(UserWarning, match="other"):
             warnings.warn("other", stacklevel=1)
