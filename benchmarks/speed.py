@@ -1,6 +1,6 @@
 """Series per second of `transform`, beside MiniRocket's, and its cost against number and length.
 
-    python benchmarks/speed.py [minirocket] [folding] [growth] [--encoders small tiny]
+    python benchmarks/speed.py [front] [minirocket] [folding] [growth] [--encoders small tiny]
                                [--length 512] [--rounds 7] [--plot growth.png]
 
 One thread. All sides transform the same series in turn, round after round; the script prints
@@ -29,8 +29,11 @@ from training_step import our_step
 from fei_sklearn import FEIEmbedder, _specs
 from fei_sklearn._bridge.encoding import build_readout
 from fei_sklearn.data import Panel
+from fei_sklearn.encoder.dilated import DilatedEncoder
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.inference import embed
+from fei_sklearn.readout.front import FrontReadout, fit_thresholds
+from fei_sklearn.readout.spec import FRONT_VIEWS, FrontSpec
 
 PAPER = {"pooling": "mean", "layers": "last"}
 
@@ -54,23 +57,53 @@ def warm_medians(sides: Mapping[str, Work], rounds: int) -> dict[str, float]:
     return medians_in_turn(sides, rounds)
 
 
-def against_minirocket(args: argparse.Namespace) -> None:
-    X = noise(args.n, args.length)
+def minirockets(X: np.ndarray) -> dict[str, Work]:
+    """Return the transforms of the MiniRockets that are installed."""
     sides: dict[str, Work] = {}
     with suppress(ImportError):
         from sktime.transformations.panel.rocket import MiniRocket
 
         rocket = MiniRocket(n_jobs=1, random_state=0).fit(X.astype(np.float64))
         sides["MiniRocket"] = partial(rocket.transform, X)
+    with suppress(ImportError):
+        from aeon.transformations.collection.convolution_based import MiniRocket as OfAeon
+
+        of_aeon = OfAeon(n_jobs=1, random_state=0).fit(X)
+        sides["aeon's"] = partial(of_aeon.transform, X)
+    return sides
+
+
+def print_beside_minirocket(sides: dict[str, Work], n: int, rounds: int) -> None:
+    medians = warm_medians(sides, rounds)
+    reference = medians.get("MiniRocket", medians.get("aeon's"))
+    for name, seconds in medians.items():
+        ratio = f"{reference / seconds:5.2f} x MiniRocket" if reference else ""
+        print(f"{name:16s} {n / seconds:8.0f} series/s  {ratio}", flush=True)
+
+
+def front(args: argparse.Namespace) -> None:
+    """Print the speed of a dilated front end, its views one by one and in both forms."""
+    X = noise(args.n, args.length)
+    panel = Panel(X)
+    kernels = DilatedEncoder().front_bank()
+    thresholds = fit_thresholds(kernels, panel, FRONT_VIEWS)
+    specs = {"front default": FrontSpec(), "front small": FrontSpec(n_groups=1)}
+    specs |= {view: FrontSpec(views=(view,)) for view in FRONT_VIEWS}
+    sides = minirockets(X)
+    for name, spec in specs.items():
+        readout = FrontReadout(kernels, spec, thresholds)
+        sides[name] = partial(embed, readout, panel, device=torch.device("cpu"))
+    print_beside_minirocket(sides, len(X), args.rounds)
+
+
+def against_minirocket(args: argparse.Namespace) -> None:
+    X = noise(args.n, args.length)
+    sides = minirockets(X)
     for encoder in args.encoders:
         for name, readout in {"mean": PAPER, "default": {}}.items():
             embedder = fitted(encoder, X, **readout)
             sides[f"{encoder} {name}"] = partial(embedder.transform, X)
-    medians = warm_medians(sides, args.rounds)
-    reference = medians.get("MiniRocket")
-    for name, seconds in medians.items():
-        ratio = f"{reference / seconds:5.2f} x MiniRocket" if reference else ""
-        print(f"{name:16s} {len(X) / seconds:8.0f} series/s  {ratio}", flush=True)
+    print_beside_minirocket(sides, len(X), args.rounds)
 
 
 def folding(args: argparse.Namespace) -> None:
@@ -141,7 +174,7 @@ def plot(
     figure.savefig(file, dpi=100)
 
 
-STUDIES = {"minirocket": against_minirocket, "folding": folding, "growth": growth}
+STUDIES = {"front": front, "minirocket": against_minirocket, "folding": folding, "growth": growth}
 
 
 def main() -> None:

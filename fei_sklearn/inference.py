@@ -105,10 +105,11 @@ def _embed_front(
     n_samples, n_channels, _ = panel.values.shape
     if n_samples == 0:
         raise _no_series()
-    shape = (n_samples, n_channels * readout.n_features)
-    array = _output_array(out, shape)
+    if out is not None:
+        shape = (n_samples, n_channels * readout.n_features)
+        out = _output_array(out, shape)
     n_threads = torch.get_num_threads()
-    return readout.embed(panel, device=device, n_threads=n_threads, out=array)
+    return readout.embed(panel, device=device, n_threads=n_threads, out=out)
 
 
 def _no_series() -> ValueError:

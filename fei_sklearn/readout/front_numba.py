@@ -11,9 +11,14 @@ import numpy as np
 
 from fei_sklearn.encoder.layout import KERNELS_PER_GROUP
 from fei_sklearn.readout.compiling import compiled
-from fei_sklearn.readout.spec import FLAT_BAND
+from fei_sklearn.readout.spec import FLAT_BAND, FRONT_STATISTICS
 
 FLAT = np.float32(FLAT_BAND)
+
+#: Values of the widest registers, AVX-512's.
+LANES = 16
+
+N_STATISTICS = sum(FRONT_STATISTICS.values())
 
 #: Deviations from the mean at which a feature is cut before it is projected.
 CLIP = np.float32(8.0)
@@ -40,43 +45,56 @@ def write_features(seen, lengths, kernels, dilations, thresholds, features):
     """
     n_dilations, n_kernels, n_taps = kernels.shape
     widest = (n_taps - 1) * dilations.max()
-    padded = np.empty(seen.shape[1] + widest, dtype=np.float32)
-    maps = np.empty((KERNELS_PER_GROUP, seen.shape[1]), dtype=np.float32)
-    lowest = np.empty(seen.shape[1], dtype=np.float32)
-    highest = np.empty(seen.shape[1], dtype=np.float32)
+    most_steps = _rounded_up(seen.shape[1])
+    padded = np.empty(most_steps + widest, dtype=np.float32)
+    maps = np.empty((KERNELS_PER_GROUP, most_steps), dtype=np.float32)
+    lowest = np.empty(most_steps, dtype=np.float32)
+    highest = np.empty(most_steps, dtype=np.float32)
+    totals = np.empty((N_STATISTICS, n_dilations * n_kernels), dtype=np.float32)
     for row in range(len(seen)):
         length = lengths[row]
+        n_steps = _rounded_up(length)
         for index in range(n_dilations):
             dilation = dilations[index]
-            _pad(seen[row], length, n_taps // 2 * dilation, padded)
+            _pad(seen[row], length, n_steps, n_taps // 2 * dilation, padded)
             for first in range(0, n_kernels, KERNELS_PER_GROUP):
                 for kernel in range(0, KERNELS_PER_GROUP, 2):
                     start = first + kernel
                     pair = kernels[index, start : start + 2]
                     of_pair = maps[kernel : kernel + 2]
-                    _convolve_pair(padded, length, dilation, pair, of_pair)
-                _write_extremes(maps, length, lowest, highest)
-                start = index * n_kernels + first
-                channels = slice(start, start + KERNELS_PER_GROUP)
-                of_group = features[row, :, channels]
-                _write_statistics(
-                    maps,
-                    length,
-                    lowest,
-                    highest,
-                    thresholds[:, channels],
-                    of_group,
-                )
+                    _convolve_pair(padded, n_steps, dilation, pair, of_pair)
+                _write_extremes(maps, n_steps, lowest, highest)
+                _hide(maps, lowest, highest, length, n_steps)
+                channel = index * n_kernels + first
+                _write_totals(maps, n_steps, lowest, highest, thresholds, channel, totals)
+        _write_means(totals, np.float32(length), features[row])
 
 
 @compiled()
-def _pad(series, length, margin, padded):
-    """Write a row between two margins of zeros."""
+def _rounded_up(length):
+    """Return the steps that are computed: a last register that is not full takes longer."""
+    return -(-length // LANES) * LANES
+
+
+@compiled()
+def _pad(series, length, n_steps, margin, padded):
+    """Write a row between two margins of zeros, the second one from the row's end."""
     for step in range(margin):
         padded[step] = np.float32(0.0)
-        padded[margin + length + step] = np.float32(0.0)
     for step in range(length):
         padded[margin + step] = series[step]
+    for step in range(length, n_steps + margin):
+        padded[margin + step] = np.float32(0.0)
+
+
+@compiled()
+def _hide(maps, lowest, highest, length, n_steps):
+    """Give the steps after the end of a row values that no statistic counts."""
+    for step in range(length, n_steps):
+        lowest[step] = np.float32(0.0)
+        highest[step] = np.float32(0.0)
+        for kernel in range(KERNELS_PER_GROUP):
+            maps[kernel, step] = -np.float32(np.inf)
 
 
 @compiled()
@@ -112,16 +130,26 @@ def _convolve_pair(padded, length, dilation, kernels, maps):
     first = maps[0]
     second = maps[1]
     for t in range(length):
-        v = v0 * x0[t] + v1 * x1[t]
-        v = (v + v2 * x2[t]) + v3 * x3[t]
-        v = (v + v4 * x4[t]) + v5 * x5[t]
-        v = (v + v6 * x6[t]) + v7 * x7[t]
-        first[t] = v + v8 * x8[t]
-        w = w0 * x0[t] + w1 * x1[t]
-        w = (w + w2 * x2[t]) + w3 * x3[t]
-        w = (w + w4 * x4[t]) + w5 * x5[t]
-        w = (w + w6 * x6[t]) + w7 * x7[t]
-        second[t] = w + w8 * x8[t]
+        # loaded once, because the compiler loads anew after a store
+        y0 = x0[t]
+        y1 = x1[t]
+        y2 = x2[t]
+        y3 = x3[t]
+        y4 = x4[t]
+        y5 = x5[t]
+        y6 = x6[t]
+        y7 = x7[t]
+        y8 = x8[t]
+        v = v0 * y0 + v1 * y1
+        v = (v + v2 * y2) + v3 * y3
+        v = (v + v4 * y4) + v5 * y5
+        v = (v + v6 * y6) + v7 * y7
+        first[t] = v + v8 * y8
+        w = w0 * y0 + w1 * y1
+        w = (w + w2 * y2) + w3 * y3
+        w = (w + w4 * y4) + w5 * y5
+        w = (w + w6 * y6) + w7 * y7
+        second[t] = w + w8 * y8
 
 
 @compiled()
@@ -140,36 +168,51 @@ def _write_extremes(maps, length, lowest, highest):
 
 
 @compiled()
-def _write_statistics(maps, length, lowest, highest, thresholds, features):
-    """Write the statistics of the kernels of a group, one column per kernel."""
-    n_steps = np.float32(length)
+def _write_totals(maps, length, lowest, highest, thresholds, start, totals):
+    """Write the maxima, counts and sums of a group whose first channel is `start`."""
     bits = maps.view(np.int32)
-    maximum = np.empty(1, dtype=np.int32)
+    maxima = totals.view(np.int32)[0]
     for kernel in range(KERNELS_PER_GROUP):
-        column = features[:, kernel]
-        maximum[0] = _maximum_bits(bits[kernel], length)
-        column[0] = maximum.view(np.float32)[0]
+        channel = start + kernel
+        maxima[channel] = _maximum_bits(bits[kernel], length)
         counts = _counts(
             maps[kernel],
             length,
             lowest,
             highest,
-            thresholds[0, kernel],
-            thresholds[1, kernel],
-            thresholds[2, kernel],
-            thresholds[3, kernel],
+            thresholds[0, channel],
+            thresholds[1, channel],
+            thresholds[2, channel],
+            thresholds[3, channel],
         )
-        for order in range(4):
-            column[1 + order] = counts[order] / n_steps
-        column[5] = np.sqrt(counts[4] / n_steps)
-        column[6] = np.sqrt(counts[5] / n_steps)
+        totals[1, channel] = counts[0]
+        totals[2, channel] = counts[1]
+        totals[3, channel] = counts[2]
+        totals[4, channel] = counts[3]
+        totals[5, channel] = counts[4]
+        totals[6, channel] = counts[5]
+
+
+@compiled()
+def _write_means(totals, n_steps, features):
+    """Write the statistics of a row, given maxima, counts and sums."""
+    n_roots = 2
+    first_root = N_STATISTICS - n_roots
+    for channel in range(totals.shape[1]):
+        features[0, channel] = totals[0, channel]
+    for order in range(1, first_root):
+        for channel in range(totals.shape[1]):
+            features[order, channel] = totals[order, channel] / n_steps
+    for order in range(first_root, N_STATISTICS):
+        for channel in range(totals.shape[1]):
+            features[order, channel] = np.sqrt(totals[order, channel] / n_steps)
 
 
 @compiled()
 def _maximum_bits(bits, length):
     """Return the bits of the maximum of floats, given their bits as integers.
 
-    Integers take a fifth of the time: a maximum of floats is not vectorised, because of NaN.
+    Integers take a quarter of the time: a maximum of floats is not vectorised, because of NaN.
     """
     highest = np.int32(-(2**31))
     for step in range(length):
@@ -181,8 +224,10 @@ def _maximum_bits(bits, length):
 @compiled()
 def _ordered(bits):
     """Flip the bits of negative floats but the sign, so that they order as integers, or back."""
-    sign = bits >> np.int32(31)
-    return bits ^ (sign & np.int32(2**31 - 1))
+    # each step is narrowed again, because numba computes in 64 bits
+    sign = np.int32(bits >> np.int32(31))
+    flips = np.int32(sign & np.int32(2**31 - 1))
+    return np.int32(bits ^ flips)
 
 
 @compiled(fastmath={"reassoc"})

@@ -123,6 +123,18 @@ def test_an_array_receives_the_embeddings(tmp_path):
         embed(readout_of(), panel, device=CPU, out=out[:, :7])
 
 
+@pytest.mark.parametrize("axes", [None, axes_of(4)], ids=["features", "axes"])
+def test_arrays_of_other_layouts_and_types_receive_the_embeddings(axes):
+    panel = Panel(noise(5, 2, 40))
+    readout = readout_of(axes=axes)
+    expected = embedded(panel, readout)
+    doubles = np.empty(expected.shape)
+    columns = np.empty(expected.shape, np.float32, order="F")
+    for out in (doubles, columns):
+        embed(readout, panel, device=CPU, out=out)
+        assert np.array_equal(out, expected)
+
+
 def test_a_panel_without_series_is_refused():
     with pytest.raises(ValueError, match="no series to embed"):
         embed(readout_of(), Panel(noise(1, 1, 40)[:0]), device=CPU)
