@@ -35,7 +35,7 @@ from fei_sklearn.training.progress import (
     moments_of,
     set_moments,
 )
-from fei_sklearn.training.shares import BatchShare, shares_on, skip_masks
+from fei_sklearn.training.shares import BatchShare, Group, shares_on, skip_masks
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Session:
         if self.engine.is_first:
             self.watcher = watcher
             self.run_folder = run_folder
-        self.batch = self._training_batches()
+        self.batch = _training_batches(panel, options.device, self.engine.group)
         if validation is not None:
             self.validation_batch = batches_on(validation, options.device)
         self.module, self.optimizer = self.engine.setup(objective, options)
@@ -352,14 +352,6 @@ class Session:
             mean.gather(like=self.progress.losses.sums)
         return mean.record("valid")
 
-    def _training_batches(self) -> Callable[[np.ndarray], Batch | BatchShare]:
-        """Return the function from rows to their batch, or to this process's share of it."""
-        device = self.options.device
-        group = self.engine.group
-        if group is None:
-            return batches_on(self.panel, device)
-        return shares_on(self.panel, device, group)
-
     def _resume(self) -> None:
         """Resume from the state of an earlier process, if it left any."""
         if not self.objective.resumable:
@@ -430,3 +422,12 @@ class Session:
         loss = record[f"valid_{self.objective.monitor}"]
         if loss < self.progress.best_loss:
             self.progress.keep(loss, self.objective)
+
+
+def _training_batches(
+    panel: Panel, device: torch.device, group: Group | None
+) -> Callable[[np.ndarray], Batch | BatchShare]:
+    """Return the function from rows to their batch, or to this process's share of it."""
+    if group is None:
+        return batches_on(panel, device)
+    return shares_on(panel, device, group)
