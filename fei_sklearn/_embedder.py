@@ -36,7 +36,7 @@ from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.windows import sliding_windows
 from fei_sklearn._saving.mixin import SavingMixin
 from fei_sklearn.objectives import OBJECTIVES
-from fei_sklearn.readout.spec import LAYERS, STATISTICS, VIEWS
+from fei_sklearn.readout.spec import FRONT_VIEWS, LAYERS, STATISTICS
 
 # The methods that compute import torch, with modules of fei_sklearn._bridge.
 
@@ -64,10 +64,11 @@ class FEIEmbedder(
 
     Parameters
     ----------
-    encoder : {"tiny", "small", "norm", "big"}, int or callable, default="small"
-        Published size, of width 128, 256, 512 or 1024; another width, a multiple of 8; or a
-        callable from the number of channels to a torch module, which maps (n_samples, n_channels,
-        n_timepoints) to (n_samples, width, n_steps).
+    encoder : {"tiny", "small", "norm", "big", "dilated"}, int or callable, default="small"
+        Published size, of width 128, 256, 512 or 1024; another width, a multiple of 8; "dilated",
+        a bank of dilated convolutions whose maps are the readout, and a thin residual body behind
+        it; or a callable from the number of channels to a torch module, which maps (n_samples,
+        n_channels, n_timepoints) to (n_samples, width, n_steps).
     objective : str, default="fei"
         Method of pretraining: FEI; FEI without one of its components, such as
         "fei-no-mask-prompt"; or a method that it is compared with, such as "ts2vec".
@@ -95,7 +96,8 @@ class FEIEmbedder(
     min_timepoints : int or None, default=None
         Length to which shorter series are stretched, by linear interpolation. None stretches no
         series.
-    pooling : {"auto", "mean", "max", "std", "ppv"}, tuple of these, or None, default="auto"
+    pooling : {"auto", "small", "mean", "max", "std", "ppv"}, tuple of these, or None, \
+default="auto"
         Statistics over time that `transform` returns. "mean" is the readout of the paper. "ppv" are
         MiniRocket's proportions of positive values: the shares of the time that a feature is above
         nine biases, which are its deciles over the training panel. The last stage has five of the
@@ -103,14 +105,32 @@ class FEIEmbedder(
         "std" and "ppv" are computed on the sums before a map's last GELU. "auto" takes the mean,
         the maximum and "ppv" of both blocks of all stages, on three views of a univariate series;
         for more channels and wider encoders it takes fewer of them, so that there are at most about
-        40,000 features. None returns the encoder's map step by step, see `step_positions`.
+        40,000 features. "small" is the leanest of these. With the encoder "dilated", "auto" reads
+        the maps of the convolutions instead: maxima, shares of the time above four thresholds, and
+        how often and how far a kernel leads its group of eight, on four views, 2,688 features in
+        all. "small" reads one of the two groups of kernels, 1,344 features; so does "auto" for
+        several channels, each of which has its own features. None returns the encoder's map step by
+        step, see `step_positions`.
     layers : {"auto", "last", "all", "blocks"}, default="auto"
         Layers to pool: the last stage of the encoder, as in the paper; all four stages; or both
         blocks of all four stages. "auto" is the last stage, unless pooling is "auto" as well.
-    views : {"auto", "level", "shape", "change"} or tuple of these, default="auto"
+    views : {"auto", "level", "shape", "change", "halved", "sum"} or tuple of these, \
+default="auto"
         Views of a series whose embeddings are concatenated: the series as scaled; each series
         standardised by its own mean and standard deviation; or its first differences, standardised
-        likewise. "auto" is "level", unless pooling is "auto" as well.
+        likewise. The encoder "dilated" also has the series at half the resolution, and its running
+        sum. "auto" is "level", unless pooling is "auto" as well; with the encoder "dilated" it is
+        ("level", "change", "halved", "sum"), and ("shape", "change", "halved", "sum") needs no
+        scale of a panel.
+    n_components : int or None, default=None
+        Length of a short embedding: the features of the encoder "dilated" are projected on that
+        many principal axes, those of the model in `pretrained` or else those of the panel in `fit`.
+        Heads on such embeddings do best without a StandardScaler. None projects nothing.
+    calibration : {"fixed", "panel"}, default="fixed"
+        Panel of the statistics that a pretrained model is calibrated by. With "fixed" they are
+        those of its pretraining, and with "panel" `fit` takes batch norm's scale, the thresholds
+        of the encoder "dilated" and the scaling from its own panel. A fit from scratch, or with
+        further training, always takes its own.
     max_epochs : int or "auto", default="auto"
         Maximum number of epochs. "auto" is 50, and 0 with `pretrained`, because further pretraining
         on a small panel cost more than it gained, see docs/checkpoints.md. 0 leaves the encoder
@@ -136,10 +156,11 @@ class FEIEmbedder(
     warm_start : bool, default=False
         Whether to start from the weights of the last fit.
     pretrained : str, path-like or None, default=None
-        Model to start from: a folder that `save` wrote, the name of a bundled checkpoint, or
-        "owner/name" on the Hugging Face hub. `encoder`, `objective`, `stride`, `channels`,
-        `scaling` and `min_timepoints` are then the model's. Its weights change only if `max_epochs`
-        is a number of epochs; the biases of "ppv" are always those of the panel in `fit`.
+        Model to start from: a folder that `save` wrote, the name of a bundled checkpoint, of which
+        "default" is the recommended one, or "owner/name" on the Hugging Face hub. `encoder`,
+        `objective`, `stride`, `channels`, `scaling` and `min_timepoints` are then the model's. Its
+        weights change only if `max_epochs` is a number of epochs; the biases of "ppv" are always
+        those of the panel in `fit`.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" or "mps"; "auto" is CUDA where there is one.
     n_devices : int or "auto", default=1
@@ -167,7 +188,8 @@ class FEIEmbedder(
     Attributes
     ----------
     weights_ : dict of str to ndarray
-        Weights of encoder, prompts and heads, and biases of "ppv".
+        Weights of encoder, prompts and heads, and biases, thresholds and principal axes of the
+        readout.
     objective_ : str
         Method that pretrained the weights.
     history_ : list of dict
@@ -207,6 +229,9 @@ class FEIEmbedder(
     (20, 128)
     """
 
+    #: Architecture of the encoder in pickles of versions that had only one.
+    architecture_ = "residual"
+
     _doc_link_module = "fei_sklearn"
     _doc_link_template = (
         "https://github.com/fei-sklearn/fei-sklearn/blob/main/docs/api.md#{estimator_name}"
@@ -217,7 +242,7 @@ class FEIEmbedder(
 
     _parameter_constraints = {
         "encoder": [
-            StrOptions({"tiny", "small", "norm", "big"}),
+            StrOptions({"tiny", "small", "norm", "big", "dilated"}),
             Interval(Integral, 8, None, closed="left"),
             callable,
         ],
@@ -230,9 +255,11 @@ class FEIEmbedder(
         "channels": [StrOptions({"mix", "independent"})],
         "scaling": [StrOptions({"series", "channel"}), None],
         "min_timepoints": [Interval(Integral, 2, None, closed="left"), None],
-        "pooling": [StrOptions({"auto", *STATISTICS}), tuple, list, None],
+        "pooling": [StrOptions({"auto", "small", *STATISTICS}), tuple, list, None],
         "layers": [StrOptions({"auto", *LAYERS})],
-        "views": [StrOptions({"auto", *VIEWS}), tuple, list],
+        "views": [StrOptions({"auto", *FRONT_VIEWS}), tuple, list],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "calibration": [StrOptions({"fixed", "panel"})],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "min_epoch_steps": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -269,6 +296,8 @@ class FEIEmbedder(
         pooling="auto",
         layers="auto",
         views="auto",
+        n_components=None,
+        calibration="fixed",
         max_epochs="auto",
         min_epoch_steps=10,
         batch_size="auto",
@@ -299,6 +328,8 @@ class FEIEmbedder(
         self.pooling = pooling
         self.layers = layers
         self.views = views
+        self.n_components = n_components
+        self.calibration = calibration
         self.max_epochs = max_epochs
         self.min_epoch_steps = min_epoch_steps
         self.batch_size = batch_size
@@ -399,9 +430,9 @@ class FEIEmbedder(
         """
         from fei_sklearn._bridge.stream import pretrain_on
 
-        _specs.check_readout(self)
         goes_on = hasattr(self, "weights_")
         start = self if goes_on else self._start()
+        _specs.check_readout(self, start)
         values = check_panel(self, X, reset=not goes_on)
         input_spec = _specs.training_input(self, values, start)
         earlier = []
@@ -437,8 +468,8 @@ class FEIEmbedder(
         """
         from fei_sklearn._bridge import pretraining
 
-        _specs.check_readout(self)
         start = self._start()
+        _specs.check_readout(self, start)
         if values is None:
             values = check_panel(self, X, reset=True)
         input_spec = _specs.training_input(self, values, start)
@@ -499,6 +530,7 @@ class FEIEmbedder(
         self.weights_ = outcome.weights
         self.stage_widths_ = outcome.stage_widths
         self.stride_ = outcome.stride
+        self.architecture_ = outcome.architecture
         self.objective_ = outcome.objective
         self.reference_length_ = outcome.reference_length
         self.history_ = earlier + outcome.history
@@ -649,6 +681,32 @@ class FEIEmbedder(
         stretched = max(n_timepoints, fitted.min_timepoints_ or 0)
         positions = step_positions(_specs.fitted_model(fitted), stretched)
         return positions * ((n_timepoints - 1) / (stretched - 1))
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the features.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str
+            With the readout of the encoder "dilated", view, statistic and position in their group,
+            such as "level_max_0"; "axis_0" and so on with `n_components`. Other readouts number
+            their features after the class.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        """
+        check_is_fitted(self)
+        names = _specs.encoding_spec(self).feature_names
+        if names is None:
+            return super().get_feature_names_out(input_features)
+        return np.array(names, dtype=object)
 
     @property
     def _n_features_out(self):

@@ -305,6 +305,13 @@ class FineTuner(
     def _from_folder(cls, config, arrays, encoder):
         return tuner_from_folder(cls, FEIEmbedder, config, arrays, encoder)
 
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the features, as the fine-tuned embedder has them."""
+        check_is_fitted(self)
+        if _specs.encoding_spec(self.embedder_).feature_names is None:
+            return super().get_feature_names_out(input_features)
+        return self.embedder_.get_feature_names_out()
+
     @property
     def _n_features_out(self):
         return self.embedder_._n_features_out

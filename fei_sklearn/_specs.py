@@ -12,7 +12,8 @@ from fei_sklearn._bridge.spec import (
     PretrainingSpec,
 )
 from fei_sklearn._input.scaling import Scaler
-from fei_sklearn.readout.spec import resolve
+from fei_sklearn.encoder.layout import DILATED
+from fei_sklearn.readout.spec import FrontSpec, resolve, resolve_front
 
 #: Maximum number of epochs of a pretraining from scratch.
 DEFAULT_EPOCHS = 50
@@ -54,6 +55,8 @@ def pretraining_spec(embedder, seed):
         checkpoint_dir=embedder.checkpoint_dir,
         seed=seed,
         is_repeatable=embedder.random_state is not None,
+        n_components=embedder.n_components,
+        recalibrates=embedder.calibration == "panel",
     )
 
 
@@ -75,6 +78,7 @@ def fitted_model(embedder):
         n_channels=embedder.n_channels_in_,
         separate_channels=embedder.separate_channels_,
         build_encoder=users_builder(embedder),
+        architecture=embedder.architecture_,
     )
 
 
@@ -101,16 +105,47 @@ def encoding_spec(embedder, owner=None):
         input=fitted_input(embedder),
         machine=machine_spec(embedder),
         owner=owner or embedder,
+        n_components=embedder.n_components,
     )
 
 
-def check_readout(embedder):
-    """Raise a ValueError if an embedder's readout parameters contradict each other."""
-    _readout(embedder, stage_widths=(1,), n_encoded=1)
+def check_readout(embedder, start=None):
+    """Raise a ValueError if an embedder's parameters contradict each other or its encoder.
+
+    Parameters
+    ----------
+    embedder : FEIEmbedder
+        The embedder.
+    start : FEIEmbedder, default=None
+        The fitted embedder to start from.
+    """
+    has_front = embedder.encoder == DILATED
+    mixes_channels = embedder.channels == "mix"
+    if start is not None:
+        has_front = _has_front(start)
+        mixes_channels = not start.separate_channels_
+    if has_front and mixes_channels:
+        raise ValueError(
+            "The encoder 'dilated' reads one channel at a time, so it cannot have channels='mix': "
+            "use channels='independent'."
+        )
+    _readout(embedder, stage_widths=(1,), n_encoded=1, has_front=has_front)
+
+
+def _has_front(embedder):
+    """Return whether a fitted embedder's encoder has a dilated front end to read."""
+    is_readable = embedder.objective_.startswith("fei")
+    return is_readable and embedder.architecture_ == DILATED
 
 
 def fitted_readout(embedder):
-    """Return the statistics, layers and views that a fitted embedder's parameters name."""
+    """Return the readout that a fitted embedder's parameters name.
+
+    Returns
+    -------
+    ReadoutSpec or FrontSpec
+        Statistics, layers and views; or views and groups of kernels of the front.
+    """
     stage_widths = embedder.stage_widths_
     # with an encoder of another architecture than FEI's, "auto" is the last map alone
     if callable(embedder.encoder) or not embedder.objective_.startswith("fei"):
@@ -118,10 +153,22 @@ def fitted_readout(embedder):
     n_encoded = 1
     if embedder.separate_channels_:
         n_encoded = embedder.n_channels_in_
-    return _readout(embedder, stage_widths, n_encoded)
+    has_front = _has_front(embedder)
+    return _readout(embedder, stage_widths, n_encoded, has_front)
 
 
-def _readout(embedder, stage_widths, n_encoded):
+def _readout(embedder, stage_widths, n_encoded, has_front):
+    reads_front = embedder.pooling in ("auto", "small") and embedder.layers == "auto"
+    if has_front and reads_front:
+        if embedder.n_components is None:
+            return resolve_front(embedder.pooling, embedder.views, n_encoded=n_encoded)
+        _check_reads_all_of_front(embedder)
+        return FrontSpec()
+    if embedder.n_components is not None:
+        raise ValueError(
+            f"n_components={embedder.n_components} needs the readout of a front end: use "
+            "encoder='dilated' or pretrained='default', with pooling='auto' and layers='auto'."
+        )
     spec = resolve(
         embedder.pooling,
         embedder.layers,
@@ -137,6 +184,15 @@ def _readout(embedder, stage_widths, n_encoded):
             f"views={embedder.views!r}, or pool them."
         )
     return spec
+
+
+def _check_reads_all_of_front(embedder):
+    """Raise a ValueError if principal axes would have to project other features than theirs."""
+    if embedder.pooling != "auto" or embedder.views != "auto":
+        raise ValueError(
+            "n_components projects the default readout: use pooling='auto' and views='auto' with "
+            f"it, not pooling={embedder.pooling!r} and views={embedder.views!r}."
+        )
 
 
 def fitted_input(embedder):
@@ -158,7 +214,8 @@ def training_input(embedder, values, start):
     values : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
         Validated series.
     start : FEIEmbedder or None
-        The fitted embedder to start from. Its scaling is kept if it has the same channels.
+        The fitted embedder to start from. Its scaling is kept if it has the same channels, unless
+        the embedder is calibrated on its panel.
 
     Raises
     ------
@@ -172,7 +229,8 @@ def training_input(embedder, values, start):
             separate_channels=embedder.channels == "independent",
         )
     n_channels = values.shape[1]
-    if start.offset_ is not None and len(start.offset_) == n_channels:
+    has_scaling = start.offset_ is not None and len(start.offset_) == n_channels
+    if has_scaling and embedder.calibration == "fixed":
         scaler = Scaler(start.offset_, start.scale_)
     else:
         scaler = Scaler.fit(values, start.scaling)

@@ -21,6 +21,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "all-stages": {"layers": "all", "pooling": ("mean", "max", "std")},
     "mixed": {"channels": "mix"},
     "series-scaling": {"scaling": "series"},
+    "front": {"encoder": "dilated", "pooling": "auto"},
 }
 
 

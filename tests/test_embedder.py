@@ -296,6 +296,72 @@ def test_warm_start_of_independent_channels_takes_any_number_of_them(scaling, n_
     assert embedder.n_iter_ == 4 and embedder.transform(panel).shape == (20, 16 * n_channels)
 
 
+@pytest.fixture(scope="module")
+def front():
+    """A fitted embedder with a front, and its panel."""
+    panel = np.random.default_rng(0).normal(size=(20, 1, 40)).cumsum(axis=-1)
+    embedder = quick(encoder="dilated", pooling="auto", n_components=6).fit(panel)
+    return embedder.set_params(n_components=None), panel
+
+
+def test_features_of_the_front_have_names(front):
+    embedder, panel = front
+    names = list(embedder.get_feature_names_out())
+    features = embedder.transform(panel)
+    assert len(set(names)) == len(names) == features.shape[1]
+    assert (names[0], names[-1]) == ("level_max_0", "sum_peaks_95")
+    frame = embedder.set_output(transform="pandas").transform(panel)
+    embedder.set_output(transform="default")
+    counts = frame.filter(like="change_wins").pow(2).sum(axis=1)  # roots of shares
+    assert counts.between(0.0, 12.0).all()  # one winner in each of twelve groups, or none
+
+
+@pytest.mark.parametrize(
+    ("params", "n_channels", "ends"),
+    [
+        ({"n_components": 6}, 1, ("axis_0", "axis_5")),
+        ({"n_components": 6}, 2, ("channel0_axis_0", "channel1_axis_5")),
+        ({"pooling": "small"}, 2, ("channel0_level_max_0", "channel1_sum_peaks_47")),
+        ({"pooling": "mean"}, 1, ("feiembedder0", "feiembedder127")),
+    ],
+)
+def test_names_follow_the_readout(front, params, n_channels, ends, tmp_path):
+    embedder, _ = front
+    embedder.save(tmp_path)
+    panel = np.random.default_rng(1).normal(size=(9, n_channels, 40))
+    start = FEIEmbedder(pretrained=tmp_path, **{"pooling": "auto"} | params).fit(panel)
+    names = start.get_feature_names_out()
+    assert (names[0], names[-1]) == ends
+    assert len(names) == start.transform(panel).shape[1]
+
+
+def test_a_panel_is_calibrated_by_itself_on_request(front, tmp_path):
+    embedder, panel = front
+    embedder.save(tmp_path)
+    other = 3.0 * panel[:12] ** 2
+    fixed = FEIEmbedder(pretrained=tmp_path).fit(other)
+    own = FEIEmbedder(pretrained=tmp_path, calibration="panel").fit(other)
+    for name in ("thresholds.level", "encoder.front.norm.running_var"):
+        np.testing.assert_array_equal(fixed.weights_[name], embedder.weights_[name])
+        assert not np.array_equal(own.weights_[name], embedder.weights_[name])
+    np.testing.assert_array_equal(
+        own.weights_["axes.components"], embedder.weights_["axes.components"]
+    )
+    np.testing.assert_allclose(own.offset_, [other.mean()])
+
+
+def test_a_stream_and_a_warm_start_recalibrate_the_front(front):
+    _, panel = front
+    stream = quick(encoder="dilated", pooling="auto").partial_fit(panel[:10])
+    first = stream.weights_["thresholds.level"]
+    stream.partial_fit(panel[10:])
+    assert not np.array_equal(stream.weights_["thresholds.level"], first)
+    warm = quick(encoder="dilated", pooling="auto", warm_start=True).fit(panel)
+    first = warm.weights_["thresholds.level"]
+    assert not np.array_equal(warm.fit(panel).weights_["thresholds.level"], first)
+    assert warm.transform(panel).shape == (20, 2688)
+
+
 def test_without_epochs_there_is_an_untrained_calibrated_encoder():
     embedder = quick(max_epochs=0, channels="mix").fit(X)
     assert (embedder.n_iter_, embedder.best_epoch_, embedder.history_) == (0, 0, [])

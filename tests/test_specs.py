@@ -39,6 +39,65 @@ def test_automatic_readout_of_an_encoder(params, n_statistics, layers):
     assert embedder.transform(walks()).shape == (20, encoding.n_features)
 
 
+@pytest.mark.parametrize(
+    ("params", "n_channels", "n_features"),
+    [
+        ({}, 1, 2688),
+        ({"pooling": "small"}, 1, 1344),
+        ({"views": ("shape", "change")}, 1, 1344),
+        ({}, 2, 2 * 1344),  # 2 * 2688 would exceed the bound
+        ({"views": "level"}, 3, 3 * 672),
+        ({"n_components": 5}, 1, 5),
+        ({"n_components": 5}, 3, 15),
+        ({"pooling": "mean"}, 1, 128),
+        ({"pooling": "mean", "layers": "all"}, 1, 240),
+    ],
+)
+def test_readouts_of_the_dilated_encoder(front, params, n_channels, n_features):
+    X = walks(n_channels=n_channels)
+    defaults = {"pooling": "auto", "layers": "auto", "views": "auto", "n_components": None}
+    embedder = FEIEmbedder(pretrained=front, **defaults | params).fit(X)
+    assert _specs.encoding_spec(embedder).n_features == n_features
+    assert embedder.transform(X).shape == (20, n_features)
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory):
+    """A saved model with a front."""
+    folder = tmp_path_factory.mktemp("front")
+    quick(encoder="dilated", max_epochs=0, n_components=5, pooling="auto").fit(
+        walks(n_channels=1)
+    ).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"encoder": "dilated", "channels": "mix"}, "reads one channel at a time.*independent"),
+        ({"n_components": 3}, "n_components=3 needs the readout of a front end"),
+        ({"encoder": "dilated", "n_components": 3, "pooling": "mean"}, "n_components=3 needs"),
+        ({"encoder": "dilated", "n_components": 3, "pooling": "small"}, "pooling='small'"),
+        ({"encoder": "dilated", "n_components": 3, "views": "sum"}, "views='sum'"),
+        ({"views": "sum"}, "'level', 'shape', 'change' or.*'sum'"),
+        ({"encoder": "dilated", "pooling": "mean", "views": "sum"}, "'change' or.*'sum'"),
+        ({"encoder": "dilated", "views": ("sum", "sum")}, "'halved', 'sum' or"),
+    ],
+)
+def test_readouts_that_an_encoder_does_not_have_are_refused(params, message):
+    with pytest.raises(ValueError, match=message):
+        _specs.check_readout(FEIEmbedder(**params))
+
+
+@pytest.mark.parametrize(("calibration", "is_kept"), [("fixed", True), ("panel", False)])
+def test_the_calibration_decides_about_the_scaling_of_a_start(calibration, is_kept):
+    start = quick(max_epochs=0).fit(walks())
+    embedder = quick(calibration=calibration)
+    scaler = _specs.training_input(embedder, walks(seed=1), start).scaler
+    assert np.array_equal(scaler.offset, start.offset_) == is_kept
+    assert _specs.pretraining_spec(embedder, seed=9).recalibrates != is_kept
+
+
 @pytest.mark.parametrize("readout", [{"layers": "all"}, {"views": ("level", "change")}])
 def test_steps_of_several_maps_are_refused(readout):
     with pytest.raises(ValueError, match="layers='last' and one view"):

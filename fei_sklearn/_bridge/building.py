@@ -9,6 +9,8 @@ from torch import nn
 
 from fei_sklearn._bridge.devices import private_random_state
 from fei_sklearn._bridge.spec import EncoderSpec, FittedModel
+from fei_sklearn.encoder.dilated import DilatedEncoder
+from fei_sklearn.encoder.layout import DILATED
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
 from fei_sklearn.objectives import objective_class
 
@@ -40,6 +42,8 @@ def build_encoder(
     """
 
     def build_backbone(n_channels: int, stride: int = spec.stride) -> nn.Module:
+        if spec.architecture == DILATED:
+            return DilatedEncoder(n_channels, stride, generator=generator)
         if not callable(spec.size):
             width = ENCODER_WIDTHS[spec.size] if isinstance(spec.size, str) else spec.size
             return FEIEncoder(n_channels, width, stride, generator=generator)
@@ -59,6 +63,8 @@ def fitted_encoder_spec(model: FittedModel) -> EncoderSpec:
     """Return the architecture of a fitted model's encoder."""
     if model.build_encoder is not None:
         return EncoderSpec(model.build_encoder, model.stride)
+    if model.architecture == DILATED:
+        return EncoderSpec(DILATED, model.stride)
     n_backbones = objective_class(model.objective).n_backbones
     width = model.stage_widths[-1] // n_backbones
     return EncoderSpec(width, model.stride)

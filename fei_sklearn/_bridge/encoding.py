@@ -18,6 +18,12 @@ from torch import nn
 from fei_sklearn._bridge.building import build_encoder, fitted_encoder_spec
 from fei_sklearn._bridge.devices import resolve_devices, shared_threads, torch_threads
 from fei_sklearn._bridge.divergence import warn_of_infinities
+from fei_sklearn._bridge.front import (
+    check_front_arrays,
+    front_kernels,
+    front_readout,
+    require_front_kernels,
+)
 from fei_sklearn._bridge.private_draws import PrivateDraws
 from fei_sklearn._bridge.spec import (
     EncodingSpec,
@@ -31,10 +37,10 @@ from fei_sklearn._bridge.torch_state import own_torch_state
 from fei_sklearn._input.stored import StoredPanel, check_target
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
-from fei_sklearn.encoder.maps import has_step_positions
+from fei_sklearn.encoder.maps import FrontKernels, has_step_positions
 from fei_sklearn.inference import TILE_ROWS, embed
 from fei_sklearn.readout.pooling import Readout, biases_of_layers
-from fei_sklearn.readout.spec import ReadoutSpec
+from fei_sklearn.readout.spec import FrontSpec, ReadoutSpec
 from fei_sklearn.training.prefetch import read_ahead
 
 CPU = torch.device("cpu")
@@ -46,10 +52,20 @@ VALUES_AT_ONCE = 2**20
 _encoders: weakref.WeakKeyDictionary[object, tuple[Weights, torch.device, nn.Module]]
 _encoders = weakref.WeakKeyDictionary()
 
+#: Weights and kernels of the front by the owner of an encoding.
+_kernels: weakref.WeakKeyDictionary[object, tuple[Weights, FrontKernels]]
+_kernels = weakref.WeakKeyDictionary()
+
 
 @own_torch_state()
 def restore_encoder(model: FittedModel) -> nn.Module:
-    """Return a new module with the fitted weights, in evaluation mode, on the CPU."""
+    """Return a new module with the fitted weights, in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    RuntimeError, LookupError or ValueError
+        If the weights are not those of such a model.
+    """
     spec = fitted_encoder_spec(model)
     generator = torch.Generator().manual_seed(0)
     draws = PrivateDraws(0) if callable(spec.size) else nullcontext()
@@ -62,7 +78,11 @@ def restore_encoder(model: FittedModel) -> nn.Module:
         for name, array in encoder_weights(model.weights).items()
     }
     encoder.load_state_dict(state)
-    return encoder.eval()
+    encoder.eval()
+    kernels = front_kernels(encoder)
+    if kernels is not None:
+        check_front_arrays(kernels, model.weights)
+    return encoder
 
 
 def build_readout(model: FittedModel, spec: ReadoutSpec, encoder: nn.Module) -> Readout:
@@ -103,12 +123,44 @@ def embed_panel(encoding: EncodingSpec, panel: Panel, out: np.ndarray | None = N
     """
     machine = encoding.machine
     device, *others = resolve_devices(machine.n_devices, machine.device).all()
+    if isinstance(encoding.readout, FrontSpec):
+        embeddings = _embed_front(encoding, encoding.readout, panel, device, out)
+        warn_of_infinities(embeddings)
+        return embeddings
     encoder = _kept_encoder(encoding, device)
     with torch_threads(machine.n_jobs), shared_threads(1 + len(others)):
         readout = build_readout(encoding.model, encoding.readout, encoder).to(device)
         embeddings = embed(readout, panel, device=device, others=others, out=out)
     warn_of_infinities(embeddings)
     return embeddings
+
+
+def _embed_front(
+    encoding: EncodingSpec,
+    spec: FrontSpec,
+    panel: Panel,
+    device: torch.device,
+    out: np.ndarray | None,
+) -> np.ndarray:
+    """Return the embeddings of a panel by the front of a model's encoder."""
+    kernels = _kept_kernels(encoding)
+    readout = front_readout(encoding.model, spec, kernels, encoding.n_components)
+    with torch_threads(encoding.machine.n_jobs):
+        return embed(readout, panel, device=device, out=out)
+
+
+def _kept_kernels(encoding: EncodingSpec) -> FrontKernels:
+    """Return the kernels of the owner's front, made anew if its weights have changed."""
+    model = encoding.model
+    kept = _kernels.get(encoding.owner)
+    if kept is not None:
+        weights, kernels = kept
+        if weights is model.weights:
+            return kernels
+    encoder = restore_encoder(model)
+    kernels = require_front_kernels(encoder)
+    _kernels[encoding.owner] = (model.weights, kernels)
+    return kernels
 
 
 def _kept_encoder(encoding: EncodingSpec, device: torch.device) -> nn.Module:
@@ -176,7 +228,7 @@ def embed_values(
         If `out` does not fit.
     """
     into_array = out is None or isinstance(out, np.ndarray)
-    gives_steps = not encoding.readout.statistics
+    gives_steps = encoding.gives_steps
     if gives_steps and not into_array:
         raise ValueError(
             f"out must be a NumPy array or a memory map with pooling=None, got a "

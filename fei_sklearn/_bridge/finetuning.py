@@ -14,11 +14,13 @@ from fei_sklearn._bridge.devices import resolve_device, torch_threads
 from fei_sklearn._bridge.divergence import check_converged
 from fei_sklearn._bridge.encoding import build_readout, restore_encoder
 from fei_sklearn._bridge.first_head import HeadArrays
+from fei_sklearn._bridge.front import trainable_front
 from fei_sklearn._bridge.pretraining import as_arrays, training_options
 from fei_sklearn._bridge.spec import EncodingSpec, FinetuningSpec, Weights, as_model_weights
 from fei_sklearn._bridge.torch_state import own_torch_state
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
+from fei_sklearn.readout.spec import FrontSpec
 from fei_sklearn.training.loop import train
 from fei_sklearn.training.progress import EpochRecord, Watcher
 
@@ -96,7 +98,7 @@ def finetune(
         readout: nn.Module = Features()
         if not spec.freeze_encoder:
             encoder = restore_encoder(encoding.model)
-            readout = build_readout(encoding.model, encoding.readout, encoder)
+            readout = _trainable_readout(encoding, encoder)
         objective = _objective(readout, head, spec.class_weight)
         if spec.optimisation.max_epochs:
             batch_size = spec.optimisation.batch_size_for(len(rows))
@@ -117,6 +119,14 @@ def finetune(
         history=history,
         best_epoch=best_epoch,
     )
+
+
+def _trainable_readout(encoding: EncodingSpec, encoder: nn.Module) -> nn.Module:
+    """Return the readout of an encoder, with gradients."""
+    spec = encoding.readout
+    if isinstance(spec, FrontSpec):
+        return trainable_front(encoding.model, spec, encoder, encoding.n_components)
+    return build_readout(encoding.model, spec, encoder)
 
 
 def _objective(

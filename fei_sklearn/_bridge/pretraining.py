@@ -19,6 +19,7 @@ from fei_sklearn._bridge.devices import (
     torch_threads,
 )
 from fei_sklearn._bridge.divergence import check_converged
+from fei_sklearn._bridge.front import front_arrays, front_kernels
 from fei_sklearn._bridge.launch import TrainingRun, train_on
 from fei_sklearn._bridge.spec import (
     EncoderSpec,
@@ -57,12 +58,14 @@ class Pretrained:
     Attributes
     ----------
     weights : dict of str to ndarray
-        Weights of the encoder ("encoder.*"), which are all that a readout needs, and of what
-        trained it, such as prompts and heads.
+        Weights of the encoder ("encoder.*") and what a readout needs besides, such as the biases
+        of "ppv"; and weights of what trained it, such as prompts and heads.
     stage_widths : tuple of int
         Features of the encoder's maps.
     stride : int
         Stride of the encoder's stages.
+    architecture : str
+        Architecture of the encoder, if it is one of the package's.
     objective : str
         Name of the objective.
     reference_length : int
@@ -79,6 +82,7 @@ class Pretrained:
     weights: Weights
     stage_widths: tuple[int, ...]
     stride: int
+    architecture: str
     objective: str
     reference_length: int
     history: list[EpochRecord]
@@ -175,7 +179,7 @@ class Pretraining:
     ) -> None:
         self.spec = spec
         self.panel = panel
-        self.starts_anew = start is None
+        self.start = start
         self.encoder_spec = encoder_spec
         self.devices = devices
         self.seeds = PretrainingSeeds.from_seed(spec.seed)
@@ -290,7 +294,8 @@ class Pretraining:
             objective = self.objective
         device = self.devices.own
         encoder = objective.encoder.to(device)
-        if history or self.starts_anew:
+        recalibrates = bool(history) or self.start is None or self.spec.recalibrates
+        if recalibrates:
             calibrate(
                 encoder,
                 self.panel,
@@ -302,10 +307,20 @@ class Pretraining:
         embeddings = _sample_embeddings(encoder, self.panel, device)
         learning_rate = self.spec.optimisation.learning_rate
         check_converged([*weights.values(), embeddings], learning_rate)
+        kernels = front_kernels(encoder)
+        if kernels is not None:
+            weights |= front_arrays(
+                kernels,
+                self.panel,
+                start=self.start,
+                recalibrates=recalibrates,
+                n_components=self.spec.n_components,
+            )
         return Pretrained(
             weights=weights,
             stage_widths=self.stage_widths,
             stride=self.encoder_spec.stride,
+            architecture=self.encoder_spec.architecture,
             objective=self.objective_name,
             reference_length=objective.n_timepoints,
             history=list(history),

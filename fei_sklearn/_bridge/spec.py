@@ -15,7 +15,8 @@ import numpy as np
 from fei_sklearn._input.preparation import to_panel
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.stored import StoredPanel
-from fei_sklearn.readout.spec import ReadoutSpec
+from fei_sklearn.encoder.layout import DILATED, RESIDUAL
+from fei_sklearn.readout.spec import FrontSpec, ReadoutSpec
 
 if TYPE_CHECKING:
     from fei_sklearn.data import Panel
@@ -31,6 +32,12 @@ LARGEST_BATCH_POWER = 9
 
 _ENCODER = "encoder."
 _BIASES = "biases."
+_THRESHOLDS = "thresholds."
+
+#: Names that the arrays of principal axes have among a model's weights.
+AXES_MEAN = "axes.mean"
+AXES_SCALE = "axes.scale"
+AXES_COMPONENTS = "axes.components"
 
 
 def encoder_weights(weights: Mapping[str, np.ndarray]) -> Weights:
@@ -52,6 +59,11 @@ def bias_name(view: str) -> str:
     return f"{_BIASES}{view}"
 
 
+def threshold_name(view: str) -> str:
+    """Return the name that the thresholds of a view of the front have among a model's weights."""
+    return f"{_THRESHOLDS}{view}"
+
+
 @dataclass(frozen=True)
 class EncoderSpec:
     """Architecture of an encoder.
@@ -59,13 +71,21 @@ class EncoderSpec:
     Attributes
     ----------
     size : str, int or callable
-        Published size, width, or a user's own builder from a number of channels to a torch module.
+        Published size, "dilated", width, or a user's own builder from a number of channels to a
+        torch module.
     stride : int
         Stride of the stages.
     """
 
     size: str | int | EncoderBuilder
     stride: int
+
+    @property
+    def architecture(self) -> str:
+        """Name of the architecture, if it is one of the package's."""
+        if self.size == DILATED:
+            return DILATED
+        return RESIDUAL
 
 
 @dataclass(frozen=True)
@@ -189,6 +209,11 @@ class PretrainingSpec:
         Source of all randomness.
     is_repeatable : bool
         Whether the user gave a `random_state`, so that another call draws the same seed.
+    n_components : int or None, default=None
+        Number of principal axes to fit, if the model to start from has none; None fits no axes.
+    recalibrates : bool, default=False
+        Whether batch norm and the thresholds of the front become those of the panel even if the
+        weights of a model are used as they are.
     """
 
     objective: str
@@ -201,6 +226,8 @@ class PretrainingSpec:
     checkpoint_dir: str | os.PathLike[str] | None
     seed: int
     is_repeatable: bool
+    n_components: int | None = None
+    recalibrates: bool = False
 
 
 @dataclass(frozen=True)
@@ -235,7 +262,8 @@ class FittedModel:
     Attributes
     ----------
     weights : dict of str to ndarray
-        Weights of the encoder, of its "ppv" biases, and of what trained it.
+        Weights of the encoder, of its "ppv" biases, thresholds and principal axes, and of what
+        trained it.
     objective : str
         Name of the objective that trained it.
     reference_length : int
@@ -250,6 +278,8 @@ class FittedModel:
         Whether the encoder is univariate and embeds each channel by itself.
     build_encoder : callable or None
         The user's own builder of the encoder; None is an encoder of the package.
+    architecture : {"residual", "dilated"}, default="residual"
+        Architecture of an encoder of the package.
     """
 
     weights: Weights
@@ -260,6 +290,7 @@ class FittedModel:
     n_channels: int
     separate_channels: bool
     build_encoder: EncoderBuilder | None
+    architecture: str = RESIDUAL
 
     @property
     def encoder_channels(self) -> int:
@@ -306,26 +337,63 @@ class EncodingSpec:
     ----------
     model : FittedModel
         The pretrained model.
-    readout : ReadoutSpec
-        Statistics, layers and views.
+    readout : ReadoutSpec or FrontSpec
+        Statistics, layers and views; or views and groups of kernels of the front.
     input : InputSpec
         The way from validated series to the encoder's panel.
     machine : MachineSpec
         Devices and threads to compute on.
     owner : object
         Hashed by identity. While this object lives, the restored encoder is kept for it.
+    n_components : int or None, default=None
+        Number of principal axes that the features of the front are projected on.
     """
 
     model: FittedModel
-    readout: ReadoutSpec
+    readout: ReadoutSpec | FrontSpec
     input: InputSpec
     machine: MachineSpec
     owner: object
+    n_components: int | None = None
 
     @property
     def n_features(self) -> int:
         """Length of an embedding; with ``pooling=None``, of a step's."""
-        n_per_channel = self.readout.n_features(self.model.stage_widths)
+        n_per_channel = self._n_features_per_channel()
         if self.model.separate_channels:
             return self.model.n_channels * n_per_channel
         return n_per_channel
+
+    def _n_features_per_channel(self) -> int:
+        if not isinstance(self.readout, FrontSpec):
+            return self.readout.n_features(self.model.stage_widths)
+        if self.n_components is not None:
+            return self.n_components
+        return self.readout.n_features
+
+    @property
+    def gives_steps(self) -> bool:
+        """Whether an embedding is a vector per step, not per series."""
+        return isinstance(self.readout, ReadoutSpec) and not self.readout.statistics
+
+    @property
+    def feature_names(self) -> list[str] | None:
+        """Names of the features of the front; None for readouts without named features."""
+        if not isinstance(self.readout, FrontSpec):
+            return None
+        names = self._names_per_channel(self.readout)
+        n_channels = 1
+        if self.model.separate_channels:
+            n_channels = self.model.n_channels
+        if n_channels == 1:
+            return names
+        return [f"channel{channel}_{name}" for channel in range(n_channels) for name in names]
+
+    def _names_per_channel(self, readout: FrontSpec) -> list[str]:
+        if self.n_components is not None:
+            return [f"axis_{index}" for index in range(self.n_components)]
+        names = []
+        for group in readout.feature_groups():
+            n_features = group.columns.stop - group.columns.start
+            names += [f"{group.view}_{group.statistic}_{index}" for index in range(n_features)]
+        return names

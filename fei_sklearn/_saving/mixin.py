@@ -78,14 +78,24 @@ class SavingMixin:
         return from_folder(cls, config, arrays, encoder=encoder)
 
     @classmethod
-    def from_pretrained(cls, name_or_path, *, device="auto", encoder=None, revision=None):
+    def from_pretrained(
+        cls,
+        name_or_path="default",
+        *,
+        device="auto",
+        encoder=None,
+        revision=None,
+    ):
         """Load a model by folder, by the name of a bundled checkpoint, or from a model hub.
 
         Parameters
         ----------
-        name_or_path : str or path-like
+        name_or_path : str or path-like, default="default"
             A folder that `save` wrote, a bundled checkpoint, or "owner/name" on the Hugging Face
             hub (needs the extra ``hub``). If there is a folder "owner", the name is a path.
+            "default" is the recommended checkpoint. The bundled checkpoints store no scaling:
+            `transform` standardises each series by itself, and `fit` takes the scaling of its
+            panel.
         device, encoder
             As in `load`.
         revision : str, default=None

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fei_sklearn.encoder.layout import RESIDUAL
+
 #: Parameters that JSON turns from tuples into lists.
 TUPLES = ("mask_ratio", "pooling", "views")
 
@@ -40,6 +42,7 @@ class FittedEmbedder(Protocol):
     n_iter_: int
     best_epoch_: int
     stage_widths_: tuple[int, ...]
+    architecture_: str
     feature_names_in_: np.ndarray
     weights_: dict[str, np.ndarray]
     offset_: np.ndarray | None
@@ -115,6 +118,7 @@ def _plain_attributes(embedder: FittedEmbedder) -> dict[str, Any]:
         "n_iter_": embedder.n_iter_,
         "best_epoch_": embedder.best_epoch_,
         "stage_widths_": list(embedder.stage_widths_),
+        "architecture_": embedder.architecture_,
     }
     if hasattr(embedder, "feature_names_in_"):  # as in scikit-learn, after a fit on a frame alone
         attributes["feature_names_in_"] = [str(name) for name in embedder.feature_names_in_]
@@ -241,6 +245,7 @@ def _set_plain_attributes(
     embedder.n_iter_ = saved["n_iter_"]
     embedder.best_epoch_ = saved["best_epoch_"]
     embedder.stage_widths_ = tuple(saved["stage_widths_"])
+    embedder.architecture_ = saved.get("architecture_", RESIDUAL)
     if "feature_names_in_" in saved:
         embedder.feature_names_in_ = np.array(saved["feature_names_in_"], dtype=object)
 

@@ -14,6 +14,12 @@ LAYERS = ("last", "all", "blocks")
 
 BLOCKS_PER_STAGE = 2
 
+#: Architecture of the paper's encoder.
+RESIDUAL = "residual"
+
+#: Architecture of the encoder with a dilated front end, and its name as a parameter.
+DILATED = "dilated"
+
 #: Dilations of the front end of the dilated encoder: 1, 2, 4 and so on.
 N_DILATIONS = 6
 

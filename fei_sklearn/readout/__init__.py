@@ -8,6 +8,7 @@ from fei_sklearn.readout.spec import (
     FrontSpec,
     ReadoutSpec,
     resolve,
+    resolve_front,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "FrontSpec",
     "ReadoutSpec",
     "resolve",
+    "resolve_front",
 ]

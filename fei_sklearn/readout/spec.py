@@ -7,7 +7,7 @@ computes them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from fei_sklearn.encoder.layout import (
@@ -116,7 +116,8 @@ def resolve(
     -------
     ReadoutSpec
         With ``pooling="auto"`` the richest of :data:`LADDER` that has at most
-        :data:`MOST_FEATURES` features, else the leanest; for an encoder without stages, the mean.
+        :data:`MOST_FEATURES` features, else the leanest, which is ``pooling="small"``; for an
+        encoder without stages, the mean.
         With any other `pooling`, "auto" stands for the last layer and the series as scaled.
 
     Raises
@@ -127,8 +128,10 @@ def resolve(
     chosen = ReadoutSpec()
     if pooling == "auto" and len(stage_widths) > 1:
         chosen = _richest_that_fits(stage_widths, n_encoded)
+    if pooling == "small" and len(stage_widths) > 1:
+        chosen = LADDER[-1]
     statistics = chosen.statistics
-    if pooling != "auto":
+    if pooling not in ("auto", "small"):
         statistics = _names("pooling", pooling, STATISTICS)
     if layers == "auto":
         layers = chosen.layers
@@ -238,3 +241,44 @@ class FrontSpec:
                 groups.append(FeatureGroup(view, statistic, slice(start, stop)))
                 start = stop
         return groups
+
+
+#: Most features of the front that "auto" chooses for all channels.
+MOST_FRONT_FEATURES = 4_000
+
+
+def resolve_front(
+    pooling: str,
+    views: str | Sequence[str],
+    *,
+    n_encoded: int = 1,
+) -> FrontSpec:
+    """Return the readout of an encoder with a front end.
+
+    Parameters
+    ----------
+    pooling : {"auto", "small"}
+        The default, or the small form.
+    views : str or sequence of str
+        Views; "auto" stands for those that measured best.
+    n_encoded : int, default=1
+        Channels that are encoded one by one.
+
+    Returns
+    -------
+    FrontSpec
+        With ``pooling="auto"`` both groups of kernels, but only the first where both would give
+        more than :data:`MOST_FRONT_FEATURES` features.
+
+    Raises
+    ------
+    ValueError
+        If the name of a view is unknown or given twice, or if there is none at all.
+    """
+    chosen = FrontSpec()
+    if views != "auto":
+        chosen = replace(chosen, views=_names("views", views, FRONT_VIEWS))
+    small = replace(chosen, n_groups=1)
+    if pooling == "small" or n_encoded * chosen.n_features > MOST_FRONT_FEATURES:
+        return small
+    return chosen

@@ -9,6 +9,7 @@ from quick import dilated, quick, walks
 from fei_sklearn import _specs
 from fei_sklearn._bridge.building import build_encoder, fitted_encoder_spec, users_random_state
 from fei_sklearn._bridge.spec import EncoderSpec
+from fei_sklearn.encoder.dilated import DilatedEncoder
 
 CPU = torch.device("cpu")
 
@@ -22,6 +23,15 @@ def built(spec, seed=0, objective="fei"):
 def test_sizes_have_names_and_widths(size, width):
     encoder = built(EncoderSpec(size, 1))
     assert (encoder.width, encoder.stride, encoder.n_channels) == (width, 1, 2)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_dilated_encoder_has_a_name(stride):
+    spec = EncoderSpec("dilated", stride)
+    generator = torch.Generator().manual_seed(0)
+    assert isinstance(build_encoder("fei", spec, 1, 30, generator), DilatedEncoder)
+    embedder = quick(encoder="dilated", max_epochs=0, stride=stride).fit(walks())
+    assert fitted_encoder_spec(_specs.fitted_model(embedder)) == spec
 
 
 def test_initial_weights_are_those_of_the_generator():

@@ -57,6 +57,18 @@ def test_a_free_encoder_is_trained_with_the_head(embedder):
     assert (outcome.weights[name] != embedder.weights_[name]).any()
 
 
+@pytest.mark.parametrize("n_components", [None, 6])
+def test_the_front_is_trained_with_the_head(n_components):
+    params = {"encoder": "dilated", "pooling": "auto", "max_epochs": 0}
+    embedder = quick(**params, n_components=n_components).fit(X)
+    _, outcome = finetuned(embedder, freeze_encoder=False)
+    assert outcome.weights.keys() <= embedder.weights_.keys()
+    trained = "encoder.front.bank.weight"
+    assert (outcome.weights[trained] != embedder.weights_[trained]).any()
+    losses = [record["train_loss"] for record in outcome.history]
+    assert losses[1] < losses[0]
+
+
 @pytest.mark.parametrize("freeze_encoder", [True, False])
 def test_without_epochs_the_first_head_is_kept(embedder, freeze_encoder):
     head, outcome = finetuned(embedder, freeze_encoder=freeze_encoder, max_epochs=0)

@@ -12,6 +12,7 @@ from fei_sklearn._bridge.spec import (
     bias_name,
     chunk_seed,
     encoder_weights,
+    threshold_name,
 )
 
 
@@ -51,8 +52,10 @@ def test_chunks_of_a_stream_have_different_seeds():
 
 def test_encoder_weights_are_found_under_their_own_names():
     state = {"stem.weight": np.zeros(2), "norm": np.ones(3)}
-    weights = {"projector": np.ones(1), bias_name("level"): np.ones(4)} | as_model_weights(state)
-    assert set(weights) == {"projector", "biases.level", "encoder.stem.weight", "encoder.norm"}
+    weights = {"projector": np.ones(1), bias_name("level"): np.ones(4)}
+    weights |= {threshold_name("sum"): np.ones(4)} | as_model_weights(state)
+    others = {"projector", "biases.level", "thresholds.sum"}
+    assert set(weights) == others | {"encoder.stem.weight", "encoder.norm"}
     found = encoder_weights(weights)
     assert list(found) == list(state)
     assert all(found[name] is array for name, array in state.items())

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from quick import quick, walks
 
-from fei_sklearn.readout.spec import LADDER, MOST_FEATURES, VIEWS, FrontSpec, ReadoutSpec, resolve
+from fei_sklearn.readout.spec import (
+    LADDER,
+    MOST_FEATURES,
+    MOST_FRONT_FEATURES,
+    VIEWS,
+    FrontSpec,
+    ReadoutSpec,
+    resolve,
+    resolve_front,
+)
 
 TINY, SMALL, BIG = (tuple(width // n for n in (8, 4, 2, 1)) for width in (128, 256, 1024))
 
@@ -42,6 +51,28 @@ def test_the_numbers_of_features():
     assert LADDER[1].n_features(TINY) == of_blocks and LADDER[2].n_features(TINY) == 3 * 240
     assert auto(TINY, pooling="ppv").n_features(TINY) == 5 * 128
     assert auto(TINY, pooling=None).n_features(TINY) == 128
+
+
+def test_small_is_the_leanest():
+    assert auto(TINY, pooling="small") == LADDER[-1]
+    assert auto((64,), pooling="small") == ReadoutSpec()
+
+
+@pytest.mark.parametrize(
+    ("pooling", "n_encoded", "n_groups"), [("auto", 1, 2), ("auto", 2, 1), ("small", 1, 1)]
+)
+def test_the_front_has_fewer_kernels_for_several_channels(pooling, n_encoded, n_groups):
+    spec = resolve_front(pooling, "auto", n_encoded=n_encoded)
+    assert spec == FrontSpec(("level", "change", "halved", "sum"), n_groups)
+    both = FrontSpec().n_features
+    assert both <= MOST_FRONT_FEATURES < 2 * both
+
+
+def test_views_of_the_front_are_those_given():
+    assert resolve_front("auto", "shape").views == ("shape",)
+    assert resolve_front("auto", ("sum", "level"), n_encoded=2) == FrontSpec(("sum", "level"), 2)
+    with pytest.raises(ValueError, match=r"'halved', 'sum' or a tuple.*'spectrum'"):
+        resolve_front("auto", "spectrum")
 
 
 def test_an_encoder_without_stages_has_its_mean():

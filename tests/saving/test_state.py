@@ -118,6 +118,23 @@ def test_a_configuration_that_does_not_fit_is_refused(change, message, plain):
     assert str(error.value).count(". ") <= 1
 
 
+def test_a_model_of_a_version_with_one_architecture_is_read(plain):
+    config, arrays = to_folder(plain.embedder)
+    del config["fitted"]["architecture_"]
+    for name in ("n_components", "calibration"):
+        del config["params"][name]
+    plain.check(from_folder(FEIEmbedder, config, arrays, encoder=None))
+
+
+@pytest.mark.parametrize("name", ["thresholds.sum", "encoder.front.bank.weight"])
+def test_a_front_without_its_arrays_is_refused(name):
+    embedder = quick(encoder="dilated", max_epochs=0).fit(walks())
+    config, arrays = to_folder(embedder)
+    del arrays[name]
+    with pytest.raises(ValueError, match=UNFIT):
+        from_folder(FEIEmbedder, config, arrays, encoder=None)
+
+
 @pytest.mark.parametrize("name", ["encoder.stem.conv.weight", "offset_"])
 def test_fewer_or_other_arrays_are_refused(name, plain):
     config, arrays = to_folder(plain.embedder)
