@@ -72,6 +72,19 @@ RECIPES = {
             then=_TEMPORAL,
         ),
     ),
+    "default": Recipe(
+        {
+            "encoder": "dilated",
+            "min_timepoints": 128,
+            "batch_size": 64,
+            "min_epoch_steps": 1,
+            "max_epochs": 3,
+            "validation_fraction": None,
+            "n_components": 256,
+            "random_state": 0,
+        },
+        n_series=12_800,
+    ),
 }
 
 
@@ -123,7 +136,8 @@ def pretrain_recipe(
         embedder.fit(panel)
         embedder.set_params(warm_start=True)
         recipe = recipe.then
-    embedder.set_params(warm_start=False)
+    # the axes are stored, and the default readout is the whole
+    embedder.set_params(warm_start=False, n_components=None)
     embedder.offset_ = None
     embedder.scale_ = None
     return embedder

@@ -15,7 +15,7 @@ from fei_sklearn._specs import max_epochs
 pytest.importorskip("sktime")
 from sktime.datasets import load_gunpoint
 
-NAMES = ["fei-small", "fei-tiny"]
+NAMES = ["default", "fei-small", "fei-tiny"]
 
 
 def test_each_has_a_card_and_a_recipe():
@@ -41,6 +41,37 @@ def test_fit_keeps_the_weights_and_takes_the_panels_scaling(name):
         if key.startswith("encoder."):
             np.testing.assert_array_equal(fitted.weights_[key], array)
     np.testing.assert_allclose([fitted.offset_[0], fitted.scale_[0]], [X.mean(), X.std()])
+
+
+def test_without_a_name_it_is_the_default():
+    X = np.random.default_rng(0).normal(size=(12, 60))
+    model = FEIEmbedder.from_pretrained()
+    fitted = FEIEmbedder(pretrained="default").fit(X)
+    for key, array in model.weights_.items():
+        if not key.startswith("biases."):  # those of the body's readout come from the panel
+            np.testing.assert_array_equal(fitted.weights_[key], array)
+    assert fitted.transform(X).shape == (12, 2688)
+    assert fitted.set_params(pooling="small").transform(X).shape == (12, 1344)
+    fitted.set_params(pooling="auto", n_components=256)
+    assert fitted.transform(X).shape == (12, 256)
+
+
+def test_the_default_beats_raw_series():
+    X, y = load_gunpoint(split="train", return_type="numpy3d")
+    X_test, y_test = load_gunpoint(split="test", return_type="numpy3d")
+    head = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 5, 17)))
+    embedder = FEIEmbedder(pretrained="default").fit(X)
+    score = head.fit(embedder.transform(X), y).score(embedder.transform(X_test), y_test)
+    raw = head.fit(X[:, 0], y).score(X_test[:, 0], y_test)
+    assert score > max(0.98, raw)
+
+
+def test_the_default_has_no_features_of_other_series():
+    series = np.random.default_rng(1).normal(size=(3, 1, 90)).cumsum(axis=-1)
+    model = FEIEmbedder.from_pretrained()
+    alone = model.transform(series[:1])
+    np.testing.assert_array_equal(alone, model.transform(series)[:1])
+    np.testing.assert_allclose(alone, model.transform(5.0 + 3.0 * series[:1]), atol=1e-4)
 
 
 def test_it_beats_an_untrained_encoder_under_the_papers_readout():

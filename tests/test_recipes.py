@@ -12,8 +12,14 @@ from fei_sklearn import FEIEmbedder, recipes
 from fei_sklearn.datasets import make_corpus
 from fei_sklearn.recipes import RECIPES, pretrain_recipe
 
+#: Recipes of the checkpoints whose encoder is the paper's.
+PAPER_ENCODERS = ["fei-small", "fei-tiny"]
+
 #: Parameters under which every pretraining of a recipe takes a moment.
 SMALL = {"encoder": 8, "precision": "32-true", "pooling": "mean", "max_epochs": 1}
+
+#: The same for the recipe whose encoder has one size.
+SMALL_DEFAULT = {"precision": "32-true", "max_epochs": 1, "n_components": 4}
 
 #: Series of 512 points; drawn once, since a corpus takes longer than a fit.
 corpus = cache(make_corpus)
@@ -24,7 +30,8 @@ def models():
     """Return the model of each recipe, by name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipes, "make_corpus", corpus)
-        return {name: pretrain_recipe(name, n_series=12, **SMALL) for name in RECIPES}
+        models = {name: pretrain_recipe(name, n_series=12, **SMALL) for name in PAPER_ENCODERS}
+        return models | {"default": pretrain_recipe("default", n_series=12, **SMALL_DEFAULT)}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -32,9 +39,9 @@ def test_parameters_are_those_of_the_embedder(name):
     recipe = RECIPES[name]
     embedder = FEIEmbedder(**recipe.params)
     embedder._validate_params()
-    assert name == f"fei-{embedder.encoder}"
+    assert embedder.encoder == name.removeprefix("fei-").replace("default", "dilated")
     assert embedder.random_state is not None  # else nobody could make the checkpoint again
-    assert embedder.min_timepoints == recipe.n_timepoints
+    assert embedder.min_timepoints in (recipe.n_timepoints, 128)
     assert embedder.precision == "auto"  # bfloat16 is slow on a CPU that has to emulate it
 
 
@@ -69,6 +76,27 @@ def test_a_recipe_equals_its_pretrainings_one_after_the_other(models, name, n_re
         np.testing.assert_array_equal(model.weights_[key], weights, err_msg=key)
 
 
+def test_the_default_has_axes_and_reads_all_features(models, tmp_path):
+    model = models["default"]
+    assert model.n_components is None
+    assert model.weights_["axes.components"].shape == (4, 2688)
+    model.save(tmp_path)
+    X = walks(n_channels=1)
+    assert FEIEmbedder.from_pretrained(tmp_path).transform(X).shape == (20, 2688)
+    short = FEIEmbedder(pretrained=tmp_path, n_components=3).fit(X)
+    assert short.transform(X).shape == (20, 3)
+
+
+def test_the_untrained_twin_differs_by_its_training_alone(models):
+    params = SMALL_DEFAULT | {"max_epochs": 0}
+    twin = pretrain_recipe("default", n_series=12, **params)
+    trained = models["default"]
+    assert twin.n_iter_ == 0
+    assert twin.weights_.keys() == trained.weights_.keys()
+    for name in ("encoder.front.bank.weight", "thresholds.level", "axes.components"):
+        assert not np.array_equal(twin.weights_[name], trained.weights_[name]), name
+
+
 def test_a_fit_from_a_recipe_takes_the_scaling_of_its_own_panel(models, tmp_path):
     model = models["fei-tiny"]
     assert model.offset_ is None
@@ -89,5 +117,5 @@ def test_an_unknown_name_is_refused_with_the_known_names():
     with pytest.raises(ValueError) as error:
         pretrain_recipe("fei-huge")
     assert str(error.value) == (
-        "There is no recipe 'fei-huge': choose from ['fei-small', 'fei-tiny']."
+        "There is no recipe 'fei-huge': choose from ['default', 'fei-small', 'fei-tiny']."
     )
