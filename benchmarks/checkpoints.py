@@ -4,7 +4,7 @@ Every method gives features to the same ridge head, on the archive's own split. 
 folder of ``.npz`` panels with the keys X_train, y_train, X_test, y_test (or any data that
 ``fei_sklearn.datasets.load_dataset`` reads), and sktime with numba for MiniRocket::
 
-    python benchmarks/checkpoints.py DIR --methods fei-small fei-tiny untrained minirocket
+    python benchmarks/checkpoints.py DIR --methods default default+small fei-small minirocket
 
 `--labels 10` keeps at most ten labelled series per class, drawn with the seed. `--most 500` keeps
 at most 500 series of each part, which makes the big sets quick.
@@ -82,7 +82,7 @@ def main() -> None:
     """Print a table of accuracies, set by set, and the means."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
-    parser.add_argument("--methods", nargs="+", default=["fei-small", "untrained", "minirocket"])
+    parser.add_argument("--methods", nargs="+", default=["default", "fei-small", "minirocket"])
     parser.add_argument("--most", type=int)
     parser.add_argument("--labels", type=int)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])

@@ -1,6 +1,6 @@
 """Few labels: checkpoints as they are, beside MiniRocket and TS2Vec, from 1 to 20 labels per class.
 
-    python benchmarks/few_labels.py DIR --methods fei-small fei-tiny minirocket ts2vec
+    python benchmarks/few_labels.py DIR --methods default fei-small minirocket ts2vec
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every method is fitted
 without labels on the training part: checkpoints take scaling and biases from it, MiniRocket takes
@@ -85,7 +85,7 @@ def main() -> None:
     """Print mean accuracies by number of labels per class."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
-    parser.add_argument("--methods", nargs="+", default=["fei-small", "fei-tiny", "minirocket"])
+    parser.add_argument("--methods", nargs="+", default=["default", "fei-small", "minirocket"])
     parser.add_argument("--labels", type=int, nargs="+", default=[1, 5, 10, 20])
     parser.add_argument("--draws", type=int, default=3, help="draws of the labelled series")
     parser.add_argument("--most", type=int, help="series of each part")

@@ -1,0 +1,109 @@
+"""Views of the dilated front end, family by family, beside MiniRocket and the untrained twin.
+
+    python benchmarks/front_views.py DIR --checkpoints default TWIN --most 200 --seeds 0 1
+
+DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. TWIN is a folder that
+``fei-sklearn pretrain --recipe default --set max_epochs=0 --out TWIN`` wrote. The ridge head is the
+same for all. Several seeds draw their own series from each set, and their accuracies are averaged.
+The last rows compare the first checkpoint with each other one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from families import compare
+from heads import ridge_accuracy
+from minirocket import MiniRocket
+from results import append_json, table_head, table_row
+from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
+
+from fei_sklearn import FEIEmbedder
+from fei_sklearn.datasets import load_dataset
+from fei_sklearn.readout.spec import FrontSpec
+
+ALL_VIEWS = ("level", "shape", "change", "halved", "sum")
+
+#: Readouts by title: their views, and the groups of eight kernels of each dilation.
+READOUTS = {
+    "level, change": FrontSpec(("level", "change"), 2),
+    "level, change, halved": FrontSpec(("level", "change", "halved"), 2),
+    "level, change, halved, sum": FrontSpec(("level", "change", "halved", "sum"), 2),
+    "small": FrontSpec(("level", "change", "halved", "sum"), 1),
+    "shape, change, halved, sum": FrontSpec(("shape", "change", "halved", "sum"), 2),
+    "all five": FrontSpec(ALL_VIEWS, 2),
+}
+
+COLUMNS = ("readout", "features", "accuracy", "over sets", "over families", "won", "lost")
+
+Accuracies = dict[str, dict[str, float]]
+
+
+def readout_features(checkpoint: str, spec: FrontSpec, split: Split) -> Split:
+    """Return the features of a readout of a checkpoint."""
+    embedder = FEIEmbedder(pretrained=checkpoint, views=spec.views, n_jobs=1)
+    if spec.n_groups == 1:
+        embedder.set_params(pooling="small")
+    return embed(embedder.fit(split.X_train), split)
+
+
+def measure_set(path: Path, args: argparse.Namespace) -> dict[str, float]:
+    """Return the accuracy of MiniRocket and of every readout of each checkpoint, by title."""
+    dataset = load_dataset(path)
+    accuracies = defaultdict(list)
+    for seed in args.seeds:
+        rng = np.random.default_rng(seed)
+        split = sample_split(dataset, rng, most_train=args.most, most_test=args.most)
+        rocket = MiniRocket(0).fit(split.X_train)
+        accuracies["MiniRocket"].append(ridge_accuracy(embed(rocket, split)))
+        for checkpoint in args.checkpoints:
+            for readout, spec in READOUTS.items():
+                features = readout_features(checkpoint, spec, split)
+                accuracies[f"{checkpoint}: {readout}"].append(ridge_accuracy(features))
+    means = {title: float(np.mean(of_seeds)) for title, of_seeds in accuracies.items()}
+    append_json(args.out, {"set": path.stem} | means)
+    return means
+
+
+def print_comparisons(accuracies: Accuracies, checkpoints: list[str]) -> None:
+    """Print a table against MiniRocket, and one of the first checkpoint against the others."""
+    print(table_head(COLUMNS))
+    for title, accuracy in accuracies.items():
+        _, _, readout = title.partition(": ")
+        n_features = ""
+        if readout:
+            n_features = READOUTS[readout].n_features
+        cells = compare(accuracy, accuracies["MiniRocket"])
+        print(table_row([title, n_features, *cells.values()]))
+    first, *others = checkpoints
+    for other in others:
+        for readout, spec in READOUTS.items():
+            cells = compare(accuracies[f"{first}: {readout}"], accuracies[f"{other}: {readout}"])
+            title = f"{first} minus {other}: {readout}"
+            print(table_row([title, spec.n_features, *cells.values()]))
+
+
+def main() -> None:
+    """Print differences in points, with standard errors."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    add_set_arguments(parser)
+    parser.add_argument("--checkpoints", nargs="+", default=["default"])
+    parser.add_argument("--most", type=int, help="series of each part")
+    parser.add_argument("--longest", type=int, help="time points of the longest sets measured")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--out", type=Path, help="JSON lines, one per set")
+    args = parser.parse_args()
+    accuracies: Accuracies = defaultdict(dict)
+    for path in set_paths(args):
+        if args.longest and load_dataset(path).X_train.shape[-1] > args.longest:
+            continue
+        for title, accuracy in measure_set(path, args).items():
+            accuracies[title][path.stem] = accuracy
+    print_comparisons(accuracies, args.checkpoints)
+
+
+if __name__ == "__main__":
+    main()
