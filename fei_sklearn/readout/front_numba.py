@@ -25,7 +25,14 @@ CLIP = np.float32(8.0)
 
 
 @compiled()
-def write_features(seen, lengths, kernels, dilations, thresholds, features):
+def write_features(
+    seen,
+    lengths,
+    kernels,
+    dilations,
+    thresholds,
+    features,
+):
     """Write the statistics of all kernels over rows of a view.
 
     Parameters
@@ -58,15 +65,22 @@ def write_features(seen, lengths, kernels, dilations, thresholds, features):
             dilation = dilations[index]
             _pad(seen[row], length, n_steps, n_taps // 2 * dilation, padded)
             for first in range(0, n_kernels, KERNELS_PER_GROUP):
+                group = kernels[index, first : first + KERNELS_PER_GROUP]
                 for kernel in range(0, KERNELS_PER_GROUP, 2):
-                    start = first + kernel
-                    pair = kernels[index, start : start + 2]
-                    of_pair = maps[kernel : kernel + 2]
-                    _convolve_pair(padded, n_steps, dilation, pair, of_pair)
+                    pair = slice(kernel, kernel + 2)
+                    _convolve_pair(padded, n_steps, dilation, group[pair], maps[pair])
                 _write_extremes(maps, n_steps, lowest, highest)
                 _hide(maps, lowest, highest, length, n_steps)
                 channel = index * n_kernels + first
-                _write_totals(maps, n_steps, lowest, highest, thresholds, channel, totals)
+                _write_totals(
+                    maps,
+                    n_steps,
+                    lowest,
+                    highest,
+                    thresholds,
+                    channel,
+                    totals,
+                )
         _write_means(totals, np.float32(length), features[row])
 
 
@@ -77,7 +91,13 @@ def _rounded_up(length):
 
 
 @compiled()
-def _pad(series, length, n_steps, margin, padded):
+def _pad(
+    series,
+    length,
+    n_steps,
+    margin,
+    padded,
+):
     """Write a row between two margins of zeros, the second one from the row's end."""
     for step in range(margin):
         padded[step] = np.float32(0.0)
@@ -88,7 +108,13 @@ def _pad(series, length, n_steps, margin, padded):
 
 
 @compiled()
-def _hide(maps, lowest, highest, length, n_steps):
+def _hide(
+    maps,
+    lowest,
+    highest,
+    length,
+    n_steps,
+):
     """Give the steps after the end of a row values that no statistic counts."""
     for step in range(length, n_steps):
         lowest[step] = np.float32(0.0)
@@ -140,20 +166,21 @@ def _convolve_pair(padded, length, dilation, kernels, maps):
         y6 = x6[t]
         y7 = x7[t]
         y8 = x8[t]
-        v = v0 * y0 + v1 * y1
-        v = (v + v2 * y2) + v3 * y3
-        v = (v + v4 * y4) + v5 * y5
-        v = (v + v6 * y6) + v7 * y7
-        first[t] = v + v8 * y8
-        w = w0 * y0 + w1 * y1
-        w = (w + w2 * y2) + w3 * y3
-        w = (w + w4 * y4) + w5 * y5
-        w = (w + w6 * y6) + w7 * y7
-        second[t] = w + w8 * y8
+        v = ((v0 * y0 + v1 * y1) + v2 * y2) + v3 * y3
+        v = ((v + v4 * y4) + v5 * y5) + v6 * y6
+        first[t] = (v + v7 * y7) + v8 * y8
+        w = ((w0 * y0 + w1 * y1) + w2 * y2) + w3 * y3
+        w = ((w + w4 * y4) + w5 * y5) + w6 * y6
+        second[t] = (w + w7 * y7) + w8 * y8
 
 
 @compiled()
-def _write_extremes(maps, length, lowest, highest):
+def _write_extremes(
+    maps,
+    length,
+    lowest,
+    highest,
+):
     """Write the lowest and highest value of a group at each step, outside the flat band."""
     for step in range(length):
         least = -FLAT
@@ -168,7 +195,15 @@ def _write_extremes(maps, length, lowest, highest):
 
 
 @compiled()
-def _write_totals(maps, length, lowest, highest, thresholds, start, totals):
+def _write_totals(
+    maps,
+    length,
+    lowest,
+    highest,
+    thresholds,
+    start,
+    totals,
+):
     """Write the maxima, counts and sums of a group whose first channel is `start`."""
     bits = maps.view(np.int32)
     maxima = totals.view(np.int32)[0]
@@ -194,7 +229,11 @@ def _write_totals(maps, length, lowest, highest, thresholds, start, totals):
 
 
 @compiled()
-def _write_means(totals, n_steps, features):
+def _write_means(
+    totals,
+    n_steps,
+    features,
+):
     """Write the statistics of a row, given maxima, counts and sums."""
     n_roots = 2
     first_root = N_STATISTICS - n_roots
@@ -231,7 +270,16 @@ def _ordered(bits):
 
 
 @compiled(fastmath={"reassoc"})
-def _counts(values, length, lowest, highest, first, second, third, fourth):
+def _counts(
+    values,
+    length,
+    lowest,
+    highest,
+    first,
+    second,
+    third,
+    fourth,
+):
     """Return the steps above four thresholds, the steps won, and the sum of the peaks.
 
     Counts in floats are exact below 2 ** 24 steps, in any order. One pass for all of them takes a
@@ -257,7 +305,13 @@ def _counts(values, length, lowest, highest, first, second, third, fourth):
 
 
 @compiled()
-def write_projections(features, mean, scale, loadings, projections):
+def write_projections(
+    features,
+    mean,
+    scale,
+    loadings,
+    projections,
+):
     """Write the projections of standardised features on principal axes.
 
     Products are added feature by feature, so that a projection does not depend on the rows beside

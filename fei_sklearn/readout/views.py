@@ -58,7 +58,13 @@ def check_lengths(lengths: np.ndarray) -> None:
 
 
 @compiled()
-def _see_rows(values, lengths, view, seen, seen_lengths):
+def _see_rows(
+    values,
+    lengths,
+    view,
+    seen,
+    seen_lengths,
+):
     """Write the view of each row."""
     buffer = np.empty(values.shape[1], dtype=np.float64)
     for row in range(len(values)):
@@ -91,7 +97,11 @@ def _see_rows(values, lengths, view, seen, seen_lengths):
 
 
 @compiled()
-def _standardise(buffer, n_steps, seen):
+def _standardise(
+    buffer,
+    n_steps,
+    seen,
+):
     """Write the first steps of a buffer with mean 0 and standard deviation 1."""
     total = 0.0
     for step in range(n_steps):
