@@ -1,15 +1,16 @@
 """Embeddings of a panel, in tiles of one shape.
 
-A matrix product of another shape may round differently. Every tile therefore has the same number
-of rows, the last one filled up with zeros, and series of unequal length are padded to a length
-that depends on their own length alone: the embedding of a series does not depend on its neighbours.
+A matrix product of another shape may round differently. The shape of a tile therefore depends on
+the length of its series alone: series of unequal length are padded to a grid of lengths, each of
+which has its number of rows, and the last tile of a length is filled up with zeros. The embedding
+of a series does not depend on its neighbours.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,14 +22,19 @@ from torch import Tensor, nn
 
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.maps import has_stages
+from fei_sklearn.encoder.memory import is_out_of_memory
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.readout.front import FrontReadout
 from fei_sklearn.readout.pooling import Readout
 
 __all__ = ["embed"]
 
-#: Rows of a tile, by type of device.
+#: Most rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256}
+
+#: Time points up to which a tile has most rows. Longer series share as many values among fewer
+#: rows: 32 series of 400,000 points at once would take 3.5 GB and ten times as long per series.
+MOST_ROWS_TIMEPOINTS = 4096
 
 #: Rows of the tile of a series that comes alone, as in recursive forecasting. With strides of 2 two
 #: rows were seen to give the same bits as 32; one row, or strides of 1, give others.
@@ -56,7 +62,8 @@ def embed(
     panel : Panel
         Series.
     device : torch.device
-        Device that computes. Where its memory is too small for a tile, the tile's rows are halved.
+        Device that computes. Where its memory is too small for a tile, the tile is computed in
+        slices of half its rows, and so on.
     others : sequence of torch.device, default=()
         Further devices, each with a copy of the readout and a thread that takes the next tile when
         one is done. On `device` itself, such as the CPU, the readout is shared.
@@ -76,13 +83,14 @@ def embed(
     """
     if isinstance(readout, FrontReadout):
         return _embed_front(readout, panel, device, out)
-    n_rows = _rows_per_tile(readout.encoder, panel, device)
+    most_rows = _most_rows(readout.encoder, panel)
+    rows_for = partial(rows_per_tile, device, most_rows=most_rows)
     masked = has_stages(readout.encoder)
-    tiles = _TileQueue(_tiles(panel, n_rows, masked=masked))
+    tiles = _TileQueue(_tiles(panel, rows_for, masked=masked))
     output = _Output(out, len(panel))
-    # the first tile has the most steps: it fixes the output's shape and the rows that fit in memory
-    rows_at_once = _embed_tiles(readout, device, tiles, output, n_rows, most_tiles=1)
-    embed_rest = partial(_embed_tiles, tiles=tiles, output=output, rows_at_once=rows_at_once)
+    # the first tile has the most steps: it fixes the output's shape and the slices that fit
+    n_slices = _embed_tiles(readout, device, tiles, output, n_slices=1, most_tiles=1)
+    embed_rest = partial(_embed_tiles, tiles=tiles, output=output, n_slices=n_slices)
     if not others:
         embed_rest(readout, device)
         return output.embeddings()
@@ -123,15 +131,38 @@ def _readout_on(other: torch.device, readout: Readout, device: torch.device) -> 
     return copy.deepcopy(readout).to(other)
 
 
-def _rows_per_tile(
+def rows_per_tile(
+    device: torch.device,
+    n_timepoints: int,
+    most_rows: int | None = None,
+) -> int:
+    """Return the rows of a tile of series of a padded length, a power of 2.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device that computes.
+    n_timepoints : int
+        Padded length.
+    most_rows : int, default=None
+        Most rows; None is the device's.
+    """
+    most_of_device = TILE_ROWS.get(device.type, 32)
+    most_values = most_of_device * MOST_ROWS_TIMEPOINTS
+    fitting = max(most_values // n_timepoints, 1)
+    n_rows: int = 1 << (fitting.bit_length() - 1)
+    return min(n_rows, most_rows or most_of_device)
+
+
+def _most_rows(
     encoder: nn.Module,
     panel: Panel,
-    device: torch.device,
-) -> int:
+) -> int | None:
+    """Return the most rows of a tile of a panel, None for the device's."""
     is_lone = len(panel) == 1
     if is_lone and isinstance(encoder, FEIEncoder) and encoder.stride == 2:
         return LONE_TILE_ROWS
-    return TILE_ROWS.get(device.type, 32)
+    return None
 
 
 @dataclass(frozen=True)
@@ -213,10 +244,11 @@ def _output_array(
     if out is None:
         return np.full(shape, np.nan, dtype=np.float32)
     is_floating = isinstance(out, np.ndarray) and out.dtype.kind == "f"
-    if not is_floating or out.shape != shape:
+    is_wide = is_floating and out.dtype.itemsize >= 4  # float16 overflows
+    if not is_wide or out.shape != shape:
         dtype = getattr(out, "dtype", type(out).__name__)
         raise ValueError(
-            f"out must be a floating-point array of shape {shape}, got {dtype} of shape "
+            f"out must be an array of float32 or float64 of shape {shape}, got {dtype} of shape "
             f"{np.shape(out)}."
         )
     if len(shape) == 3:
@@ -230,19 +262,19 @@ def _embed_tiles(
     device: torch.device,
     tiles: _TileQueue,
     output: _Output,
-    rows_at_once: int,
+    n_slices: int,
     most_tiles: int | None = None,
 ) -> int:
     """Embed tiles on one device until none is left, or `most_tiles` are done.
 
-    Returns the rows that could be computed at once.
+    Returns the number of slices of a tile that fit in the device's memory one by one.
     """
     try:
         for tile in islice(iter(tiles.take, None), most_tiles):
-            features, rows_at_once = _features(readout, tile, device, rows_at_once)
+            features, n_slices = _features(readout, tile, device, n_slices)
             n_series = len(tile.rows)
             output.put(tile.rows, features[:n_series].numpy())
-        return rows_at_once
+        return n_slices
     except BaseException:
         tiles.stop()
         raise
@@ -252,21 +284,37 @@ def _features(
     readout: Readout,
     tile: _Tile,
     device: torch.device,
-    rows_at_once: int,
+    n_slices: int,
 ) -> tuple[Tensor, int]:
-    """Return the features of a tile, on the CPU, and the rows that could be computed at once."""
+    """Return the features of a tile, on the CPU, and the slices in which they were computed."""
     while True:
+        n_rows = max(len(tile.values) // n_slices, 1)
         try:
-            return _features_in_slices(readout, tile, device, rows_at_once), rows_at_once
-        except torch.cuda.OutOfMemoryError as error:
-            if rows_at_once == 1:
-                raise ValueError(
-                    f"{device} has too little memory for one series of {tile.values.shape[2]} "
-                    "time points: use device='cpu', a smaller encoder, or shorter series."
-                ) from error
+            return _features_in_slices(readout, tile, device, n_rows), n_slices
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if n_rows == 1:
+                raise ValueError(_too_little_memory(tile, device)) from error
         # outside the handler, whose error keeps tensors alive
-        rows_at_once //= 2
-        torch.cuda.empty_cache()
+        n_slices *= 2
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _too_little_memory(
+    tile: _Tile,
+    device: torch.device,
+) -> str:
+    """Return the message for a device that cannot embed a single series."""
+    n_timepoints = tile.values.shape[2]
+    remedy = "a smaller encoder, pooling='mean', or shorter series"
+    if device.type != "cpu":
+        remedy = f"device='cpu', {remedy}"
+    return (
+        f"{device} has too little memory for one series of {n_timepoints} time points: use "
+        f"{remedy}."
+    )
 
 
 def _features_in_slices(
@@ -292,16 +340,18 @@ def _features_in_slices(
 
 def _tiles(
     panel: Panel,
-    n_rows: int,
+    rows_for: Callable[[int], int],
     *,
     masked: bool,
 ) -> Iterator[_Tile]:
     """Yield the tiles of a panel, the longest series first.
 
-    An encoder that is not `masked` receives no lengths, and so series of one length at a time.
+    `rows_for` returns the rows of a tile of a padded length. An encoder that is not `masked`
+    receives no lengths, and so series of one length at a time.
     """
     n_channels = panel.values.shape[1]
     for n_timepoints, members in _rows_by_length(panel, masked):
+        n_rows = rows_for(n_timepoints)
         shape = (n_rows, n_channels, n_timepoints)
         for start in range(0, len(members), n_rows):
             rows = members[start : start + n_rows]

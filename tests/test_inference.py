@@ -10,6 +10,7 @@ import torch
 from quick import assert_close, quick, walks
 from torch import nn
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from fei_sklearn import inference
 from fei_sklearn.cli import main
@@ -329,6 +330,28 @@ def test_embed_on_the_command_line(tmp_path, capsys):
     np.testing.assert_array_equal(*outs)
 
 
+# Types
+
+
+class NoFloat64(TorchFunctionMode):
+    """Refuses what MPS refuses: tensors of float64 as results of any function of torch."""
+
+    def __torch_function__(self, function, types, arguments=(), named=None):
+        result = function(*arguments, **(named or {}))
+        if isinstance(result, torch.Tensor) and result.dtype == torch.float64:
+            raise TypeError(f"{function} gives float64")
+        return result
+
+
+@pytest.mark.parametrize("panel", [walks(9), ragged(9)], ids=["equal", "unequal"])
+@pytest.mark.parametrize("pooling", ["auto", ("mean", "max", "std"), None])
+def test_no_float64_reaches_the_device(panel, pooling):
+    embedder = quick(pooling=pooling, encoder=32, device="cpu").fit(walks(9))
+    expected = embedder.transform(panel)  # batch norm is folded in float64, on the CPU
+    with NoFloat64():
+        np.testing.assert_array_equal(embedder.transform(panel), expected)
+
+
 # Tiles
 
 
@@ -344,6 +367,37 @@ def test_under_a_quarter_of_a_series_is_padding(length):
     (padded,) = inference._padded_length(np.array([length]))
     assert padded >= max(length, 16)
     assert padded < 1.25 * max(length, 16)
+
+
+CPU = torch.device("cpu")
+
+
+def test_a_long_series_has_fewer_rows_beside_it():
+    lengths = [2, 1000, 4096, 4097, 20_000, 50_000, 400_000]
+    assert [inference.rows_per_tile(CPU, n) for n in lengths] == [32, 32, 32, 16, 4, 2, 1]
+    for kind in ("cpu", "cuda", "mps"):
+        for n in lengths:
+            n_rows = inference.rows_per_tile(torch.device(kind), n)
+            assert n_rows == 1 or n_rows * n <= inference.TILE_ROWS[kind] * 4096
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("n_timepoints", [40, 100, 200, 400, 2000])
+def test_a_long_row_is_the_same_in_any_company(stride, n_timepoints, monkeypatch):
+    monkeypatch.setattr(inference, "MOST_ROWS_TIMEPOINTS", 50)  # 32, 16, 8, 4 and 1 rows
+    embedder = fast(stride=stride).fit(noise(20, 2, 30))
+    X = noise(12, 2, n_timepoints)
+    whole = embedder.transform(X)
+    for rows in ([0], [3, 0], [11, 5, 2, 7, 1]):
+        np.testing.assert_array_equal(embedder.transform(X[rows]), whole[rows])
+
+
+def test_rows_of_a_tile_depend_on_its_length_alone(monkeypatch):
+    monkeypatch.setattr(inference, "MOST_ROWS_TIMEPOINTS", 50)
+    embedder = fast().fit(noise(20, 2, 30))
+    long = [noise(2, 190, seed=1), noise(2, 900, seed=2)]
+    alone = embedder.transform(long)
+    np.testing.assert_array_equal(embedder.transform(long + ragged(40))[:2], alone)
 
 
 class StrideOfItsOwn(DilatedConvolutions):

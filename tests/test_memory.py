@@ -198,7 +198,17 @@ def test_an_array_that_does_not_fit_is_a_sentence(out, got):
 # A device with little memory
 
 
-def test_a_tile_too_large_for_the_device_is_halved(monkeypatch):
+NO_MEMORY = [
+    torch.cuda.OutOfMemoryError("CUDA out of memory."),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    MemoryError(),
+]
+
+no_memory = pytest.mark.parametrize("error", NO_MEMORY, ids=["CUDA", "CPU", "NumPy"])
+
+
+@no_memory
+def test_a_tile_too_large_for_the_device_is_halved(error, monkeypatch):
     embedder = quick(pooling="mean").fit(walks())
     expected, tried = embedder.transform(walks(40)), []
     readout = inference.Readout.forward
@@ -206,7 +216,7 @@ def test_a_tile_too_large_for_the_device_is_halved(monkeypatch):
     def small(self, x, *rest):
         tried.append(len(x))
         if len(x) > 5:
-            raise torch.cuda.OutOfMemoryError
+            raise error
         return readout(self, x, *rest)
 
     monkeypatch.setattr(inference.Readout, "forward", small)
@@ -214,20 +224,35 @@ def test_a_tile_too_large_for_the_device_is_halved(monkeypatch):
     assert tried == [32, 16, 8, *[4] * 8, *[4] * 8]  # what failed is not tried again
 
 
-def test_a_series_too_large_for_the_device_is_a_sentence(monkeypatch):
-    embedder = quick(pooling="mean").fit(walks())
-    monkeypatch.setattr(inference.Readout, "forward", out_of_memory)
-    with pytest.raises(ValueError, match=r"too little memory for one series of 30 time points"):
+@no_memory
+def test_a_series_too_large_for_the_device_is_a_sentence(error, monkeypatch):
+    embedder = quick(pooling="mean", device="cpu").fit(walks())
+    monkeypatch.setattr(inference.Readout, "forward", raising(error))
+    message = r"cpu has too little memory for one series of 30 time points: use a smaller encoder"
+    with pytest.raises(ValueError, match=message):
         embedder.transform(walks())
 
 
-def test_a_batch_too_large_for_the_device_is_a_sentence(monkeypatch):
-    monkeypatch.setattr(FEIObjective, "forward", out_of_memory)
+def test_another_error_of_an_encoder_passes(monkeypatch):
+    embedder = quick(pooling="mean").fit(walks())
+    monkeypatch.setattr(inference.Readout, "forward", raising(RuntimeError("shapes differ")))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        embedder.transform(walks())
+
+
+@no_memory
+def test_a_batch_too_large_for_the_device_is_a_sentence(error, monkeypatch):
+    monkeypatch.setattr(FEIObjective, "forward", raising(error))
     with pytest.raises(ValueError, match=r"on batches of 16 series: try batch_size=8"):
         quick(channels="mix", batch_size=16).fit(walks())
     with pytest.raises(ValueError, match=r"on batches of 18 series: try batch_size=9"):
         quick(channels="mix", batch_size=512).fit(walks())
 
 
-def out_of_memory(*arguments, **named):
-    raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+def raising(error):
+    """Return a function that raises an error."""
+
+    def fail(*arguments, **named):
+        raise error
+
+    return fail

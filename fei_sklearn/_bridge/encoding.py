@@ -38,7 +38,7 @@ from fei_sklearn._input.stored import StoredPanel, check_target
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import FrontKernels, has_step_positions
-from fei_sklearn.inference import TILE_ROWS, embed
+from fei_sklearn.inference import embed, rows_per_tile
 from fei_sklearn.readout.pooling import Readout, biases_of_layers
 from fei_sklearn.readout.spec import FrontSpec, ReadoutSpec
 from fei_sklearn.training.prefetch import read_ahead
@@ -303,7 +303,7 @@ def rows_at_once(machine: MachineSpec, shape: tuple[int, ...], chunk_rows: int) 
     twice.
     """
     device = resolve_devices(machine.n_devices, machine.device).own
-    tile_rows = TILE_ROWS.get(device.type, 32)
+    tile_rows = rows_per_tile(device, shape[-1])
     values_per_tile = tile_rows * int(np.prod(shape[1:]))
     n_tiles = max(1, VALUES_AT_ONCE // values_per_tile)
     n_chunks = -(-n_tiles * tile_rows // chunk_rows)

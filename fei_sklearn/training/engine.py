@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
+from fei_sklearn.encoder.memory import is_out_of_memory
 from fei_sklearn.objectives.base import Objective
 from fei_sklearn.training.adamw import AdamW, AnyOptimizer
 from fei_sklearn.training.options import TrainingOptions
@@ -231,11 +232,13 @@ def memory_explained(batch_size: int, n_samples: int) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If CUDA runs out of memory.
+        If the device runs out of memory.
     """
     try:
         yield
-    except torch.cuda.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         size = min(batch_size, n_samples)
         raise ValueError(
             f"The device has too little memory to train on batches of {size} series: try "
