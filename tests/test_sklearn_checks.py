@@ -275,7 +275,6 @@ def test_not_fitted(use, monkeypatch, tmp_path):
         ((2, 30), (2,), "X has 2 dimensions, (20, 2), but FEIEmbedder was fitted on 3"),
         ((2,), (2, 30), "X has 3 dimensions, (20, 2, 30), but FEIEmbedder was fitted on 2"),
         ((30,), (2, 30), "X has 3 dimensions, (20, 2, 30), but FEIEmbedder was fitted on 2"),
-        ((1, 30), (30,), "X has 2 dimensions, (20, 30), but FEIEmbedder was fitted on 3"),
         ((2, 30), (2, 3, 30), "X has 4 dimensions, (20, 2, 3, 30)"),
         ((2, 30), (2, 1), "Found array with 1 feature(s) (shape=(20, 2, 1))"),
     ],

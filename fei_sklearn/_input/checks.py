@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, overload
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from fei_sklearn._input.containers import as_array
 from fei_sklearn._input.preparation import MIN_TIMEPOINTS
-from fei_sklearn._input.stored import StoredPanel, is_stored
+from fei_sklearn._input.stored import StoredPanel, is_stored, sums_may_overflow
+from fei_sklearn._input.targets import plain_targets
+
+#: Types that a panel is converted to.
+FLOATS: list[Any] = [np.float64, np.float32]
 
 
 @overload
@@ -64,33 +70,33 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     TypeError
         If X is sparse or not numeric.
     """
-    stored = None
-    dtype: list[type] | None = [np.float64, np.float32]
+    if not isinstance(y, str) or y != "no_validation":
+        y = plain_targets(y, numeric=y_checks.get("y_numeric", False))
+    given = X
+    X, stored = _array_or_outline(estimator, X, reset)
+    dtype: list[Any] | None = FLOATS
     finite: bool | str = "allow-nan"
-    if is_stored(X):
-        stored = StoredPanel(X)
-        X = stored.outline()
+    if stored is not None:
         # a conversion or a look at the values would make the outline as large as the panel
         dtype = None
         finite = False
-    else:
-        X = as_array(X, series_are_1d=not reset and _is_univariate_3d(estimator))
-    if not reset:
-        _check_dimensions(estimator, X)
-    checked = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        dtype=dtype,
-        ensure_all_finite=finite,
-        allow_nd=True,
-        **y_checks,
-    )
+    with sums_may_overflow():
+        checked = validate_data(
+            estimator,
+            X,
+            y,
+            reset=reset,
+            dtype=dtype,
+            ensure_all_finite=finite,
+            allow_nd=True,
+            **y_checks,
+        )
     has_targets = isinstance(checked, tuple)
     values = checked[0] if has_targets else checked
     _check_shape(values.shape)
     if reset:
+        _warn_of_channels_last(values.shape)
+        estimator._list_length = _list_length(given, values.shape)
         estimator.input_ndim_ = values.ndim
     if values.ndim == 2:
         values = values[:, np.newaxis]
@@ -115,11 +121,7 @@ def check_fits(estimator: BaseEstimator, X: Any) -> None:
     ValueError
         If the panel has other dimensions, channels or names.
     """
-    if is_stored(X):
-        outline = StoredPanel(X).outline()
-    else:
-        outline = as_array(X, series_are_1d=_is_univariate_3d(estimator))
-    _check_dimensions(estimator, outline)
+    outline, _ = _array_or_outline(estimator, X, reset=False)
     validate_data(estimator, outline, reset=False, skip_check_array=True)
 
 
@@ -131,9 +133,83 @@ def share_features(validated: BaseEstimator, estimator: BaseEstimator) -> None:
         estimator.feature_names_in_ = validated.feature_names_in_
 
 
-def _is_univariate_3d(estimator: BaseEstimator) -> bool:
-    """Return whether an estimator was fitted on a 3-D panel of one channel."""
-    return bool(estimator.input_ndim_ == 3 and estimator.n_features_in_ == 1)
+def _array_or_outline(
+    estimator: BaseEstimator,
+    X: Any,
+    reset: bool,
+) -> tuple[Any, StoredPanel | None]:
+    """Return a panel as an array, or the outline of a panel that is read in row blocks, and it.
+
+    After `fit` the array has the dimensions of the panel in `fit`, if X can have them.
+    """
+    if not is_stored(X):
+        X = as_array(X, series_are_1d=reset or estimator.input_ndim_ == 3)
+    stored = None
+    if is_stored(X):  # also a list of very unequal lengths
+        stored = StoredPanel(X)
+        X = stored.outline()
+    if not reset:
+        X = _with_channel_axis(estimator, X)
+        _check_dimensions(estimator, X)
+    return X, stored
+
+
+def _with_channel_axis(
+    estimator: BaseEstimator,
+    X: Any,
+) -> Any:
+    """Return a 2-D panel with a channel axis if an estimator was fitted on univariate 3-D ones."""
+    is_univariate_3d = estimator.input_ndim_ == 3 and estimator.n_features_in_ == 1
+    if not is_univariate_3d or _n_dimensions(X) != 2:
+        return X
+    if not isinstance(X, np.ndarray):
+        with sums_may_overflow():
+            X = check_array(
+                X, dtype=FLOATS, ensure_all_finite="allow-nan", estimator=estimator, input_name="X"
+            )
+    length = getattr(estimator, "_list_length", None)
+    if length not in (None, X.shape[1]):
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} was fitted on a list of "
+            f"series of {length} time points: give series of other lengths as a list, too."
+        )
+    return X[:, np.newaxis]
+
+
+def _list_length(
+    X: Any,
+    shape: tuple[int, ...],
+) -> int | None:
+    """Return the one length of a list of series without channel axis, None for other panels.
+
+    An array-like in the form of nested lists is such a list. In `transform`, 2-D arrays must then
+    have its number of columns, as scikit-learn expects.
+    """
+    if not isinstance(X, list | tuple) or len(shape) != 3:
+        return None
+    n_timepoints = shape[2]
+    if all(len(series) == n_timepoints for series in X):
+        return n_timepoints
+    return None
+
+
+def _n_dimensions(X: Any) -> int:
+    """Return the number of dimensions of an array or a frame, 0 of a container without shape."""
+    return len(getattr(X, "shape", ()))
+
+
+def _warn_of_channels_last(shape: tuple[int, ...]) -> None:
+    """Warn if a 3-D panel has more channels than time points."""
+    if len(shape) == 2:
+        return
+    _, n_channels, n_timepoints = shape
+    if n_channels > n_timepoints:
+        warnings.warn(
+            f"X has {n_channels} channels of {n_timepoints} time points, as (n_samples, "
+            "n_channels, n_timepoints): if its channels are last, give "
+            "np.moveaxis(X, 2, 1).",
+            stacklevel=2,
+        )
 
 
 def _check_dimensions(

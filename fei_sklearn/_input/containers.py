@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+
+from fei_sklearn._input.cells import fill_missing, refuse_dates
+from fei_sklearn._input.unequal import UnequalSeries
+
+#: Methods that return the items of a column: those of pandas and polars, and that of Arrow.
+LIST_METHODS = ("to_list", "to_pylist")
+
+#: A list of series is padded at once up to this number of values, or this multiple of its own.
+MIN_PADDED_VALUES = 2**18
+MAX_PADDING = 4
 
 
 def as_array(
@@ -20,7 +31,8 @@ def as_array(
     X : object
         Panel as a user passes it.
     series_are_1d : bool
-        Whether the series of a list may lack their channel axis.
+        Whether a list of series without a channel axis is a univariate 3-D panel also if they are
+        of one length. If not, such a list is a 2-D panel.
 
     Returns
     -------
@@ -35,12 +47,31 @@ def as_array(
     TypeError
         If X is a lazy frame or holds dates.
     """
+    refuse_misread(X)
+    series = _listed(X)
+    if any(_is_series(item) for item in series):
+        return _stack(series, series_are_1d=series_are_1d)
+    return fill_missing(plain_array(X))
+
+
+def refuse_misread(X: Any) -> None:
+    """Raise for containers that NumPy would misread: groups, most frames, and dates.
+
+    Parameters
+    ----------
+    X : object
+        Panel as a user passes it.
+
+    Raises
+    ------
+    ValueError
+        If X is a group of arrays or a frame whose rows are not series.
+    TypeError
+        If X is a lazy frame or holds dates or durations.
+    """
     _refuse_groups(X)
     _refuse_frames(X)
-    _refuse_dates(X)
-    if _is_list_of_series(X):
-        return _stack(X, series_are_1d=series_are_1d)
-    return plain_array(X)
+    refuse_dates(X, "X")
 
 
 def plain_array(X: Any) -> Any:
@@ -51,7 +82,7 @@ def plain_array(X: Any) -> Any:
             return tensor.numpy()
         except TypeError:  # NumPy lacks bfloat16
             return tensor.float().numpy()
-    if isinstance(X, np.ma.MaskedArray):
+    if isinstance(X, np.ma.MaskedArray) and X.dtype.kind in "biufO":
         return np.ma.filled(X.astype(np.float64), np.nan)
     return X
 
@@ -68,28 +99,47 @@ def _refuse_frames(X: Any) -> None:
     """Raise for frames that are lazy, and for frames whose rows are not series."""
     if hasattr(X, "collect") and hasattr(X, "collect_schema"):
         raise TypeError("X is a lazy frame: give X.collect().")
+    if hasattr(X, "compute") and hasattr(X, "npartitions") and not hasattr(X, "chunks"):
+        raise TypeError(
+            "X is a dask frame: give X.compute(), or X.to_dask_array(lengths=True), which is read "
+            "block by block."
+        )
+    _refuse_levels(X)
+    if hasattr(X, "columns") and _has_nested_cells(X):
+        _refuse_nested_frame(X)
+
+
+def _refuse_levels(X: Any) -> None:
+    """Raise for frames and columns whose index or columns have several levels."""
     if _n_levels(X, "index") > 1:
+        frame = "X"
+        if not hasattr(X, "columns"):
+            frame = "X.to_frame()"
         raise ValueError(
-            "X is a frame with a MultiIndex, whose rows are time points, not series: convert it "
-            "to a 3-D array, for example with sktime.datatypes.convert_to(X, 'numpy3D')."
+            "X is a frame with a MultiIndex, whose rows may be time points or whole series. Where "
+            "each row is a whole series, as after pivot, give X.to_numpy(). Where each row is a "
+            "time point and the first level names the series, give a 3-D array, for example "
+            f"sktime.datatypes.convert_to({frame}, 'numpy3D')."
         )
     if _n_levels(X, "columns") > 1:
         raise ValueError(
             "X is a frame with a MultiIndex of columns, which may be channels as well as time "
             "points: give a 3-D array of shape (n_samples, n_channels, n_timepoints)."
         )
-    if hasattr(X, "columns") and _has_nested_cells(X):
-        raise ValueError(
-            "X is a frame with a series in each cell: convert it to a 3-D array, for example with "
-            "sktime.datatypes.convert_to(X, 'numpy3D')."
-        )
 
 
-def _refuse_dates(X: Any) -> None:
-    """Raise for arrays of dates or durations, which NumPy would convert to numbers."""
-    dtype = getattr(X, "dtype", None)
-    if getattr(dtype, "kind", "") in ("m", "M"):
-        raise TypeError(f"X holds dates or durations ({dtype}): give numbers.")
+def _refuse_nested_frame(frame: Any) -> NoReturn:
+    """Raise for a frame with a series in each cell, with the conversion that fits its kind."""
+    rows = "X.rows()"
+    alternative = ""
+    if hasattr(frame, "iloc"):
+        rows = "X.to_numpy()"
+        if all(hasattr(cell, "iloc") for cell in frame.iloc[0]):
+            alternative = ", or sktime.datatypes.convert_to(X, 'numpy3D')"
+    raise ValueError(
+        "X is a frame with a series in each cell: give a list of arrays, one per row, "
+        f"[np.stack(row) for row in {rows}]{alternative}."
+    )
 
 
 def _n_levels(
@@ -111,31 +161,41 @@ def _has_nested_cells(frame: Any) -> bool:
     return any(dtype.is_nested() for dtype in dtypes if hasattr(dtype, "is_nested"))
 
 
-def _is_list_of_series(X: Any) -> bool:
-    """Return whether X is a list, a tuple or an array of objects, each of which is a series."""
+def _listed(X: Any) -> Sequence[Any]:
+    """Return the items of a list or a column of objects; nothing of any other container."""
     if isinstance(X, np.ndarray):
-        is_list = X.dtype == object and X.ndim == 1
-    else:
-        is_list = isinstance(X, list | tuple)
-    return is_list and len(X) > 0 and _is_series(X[0])
+        if X.dtype == object and X.ndim == 1:
+            return list(X)
+        return []
+    if isinstance(X, list | tuple):
+        return X
+    is_frame = hasattr(X, "columns") or hasattr(X, "column_names")
+    if is_frame or len(getattr(X, "shape", (0,))) != 1:
+        return []
+    for name in LIST_METHODS:
+        if hasattr(X, name):
+            items: list[Any] = getattr(X, name)()
+            return items
+    return []
 
 
 def _is_series(item: Any) -> bool:
-    return hasattr(item, "__len__") and not isinstance(item, str | bytes | dict)
+    is_sized = hasattr(item, "__len__") and not isinstance(item, str | bytes | dict)
+    return is_sized and getattr(item, "shape", None) != ()
 
 
 def _stack(
     X: Sequence[Any],
     *,
     series_are_1d: bool,
-) -> np.ndarray:
+) -> np.ndarray | UnequalSeries:
     """Return the array of a list of series, padded with NaN if their lengths are unequal."""
-    if hasattr(X[0], "columns"):
+    if any(hasattr(item, "columns") for item in X):
         raise ValueError(
             "X is a list of frames, whose rows would be taken for channels: give a list of arrays "
             "of shape (n_channels, n_timepoints_i), such as [frame.to_numpy().T for frame in X]."
         )
-    series = [np.asarray(plain_array(item)) for item in X]
+    series = [_one_series(item) for item in X]
     if any(np.iscomplexobj(item) for item in series):
         raise ValueError("Complex data not supported: X has complex series; give X.real, X.imag.")
     shapes = {item.shape for item in series}
@@ -147,8 +207,18 @@ def _stack(
     return stacked
 
 
-def _pad(series: list[np.ndarray]) -> np.ndarray:
-    """Return series of unequal length as (n_samples, n_channels, longest), NaN at the ends."""
+def _one_series(item: Any) -> np.ndarray:
+    """Return one series of a list as an array."""
+    series = np.asarray(plain_array(item))
+    refuse_dates(series, "X")
+    return np.asarray(fill_missing(series))
+
+
+def _pad(series: list[np.ndarray]) -> np.ndarray | UnequalSeries:
+    """Return series of unequal length as (n_samples, n_channels, longest), NaN at the ends.
+
+    Where most of the array would be padding, only the parts that are read are made.
+    """
     dimensions = {item.ndim for item in series}
     n_channels = {len(np.atleast_2d(item)) for item in series}
     if dimensions not in ({1}, {2}) or len(n_channels) > 1:
@@ -158,9 +228,9 @@ def _pad(series: list[np.ndarray]) -> np.ndarray:
             f"{shapes[:5]}: give arrays of shape (n_channels, n_timepoints_i) with the same "
             "n_channels."
         )
-    longest = max(item.shape[-1] for item in series)
-    shape = (len(series), *n_channels, longest)
-    padded = np.full(shape, np.nan)
-    for row, item in zip(padded, series, strict=True):
-        row[:, : item.shape[-1]] = item
-    return padded
+    unequal = UnequalSeries(series)
+    n_values = sum(item.size for item in series)
+    most_at_once = max(MIN_PADDED_VALUES, MAX_PADDING * n_values)
+    if math.prod(unequal.shape) > most_at_once:
+        return unequal
+    return unequal[:]

@@ -9,6 +9,10 @@ import numpy as np
 
 from fei_sklearn._input.stored import StoredPanel, row_blocks
 
+#: Differences are taken of halves: the range of float64 is twice its largest number. Halving is
+#: exact but for subnormal numbers.
+HALF = 0.5
+
 
 @dataclass(frozen=True)
 class Scaler:
@@ -58,15 +62,20 @@ class Scaler:
         if self.offset is None or self.scale is None:
             return _standardize_series(values)
         # centred before float32, in which an offset of 1e8 would swallow the signal
-        centred = values.astype(np.float64) - self.offset[:, np.newaxis]
-        scaled: np.ndarray = centred / self.scale[:, np.newaxis]
+        half_offset = HALF * self.offset[:, np.newaxis]
+        half_scale = HALF * self.scale[:, np.newaxis]
+        scaled = values.astype(np.float64)
+        scaled *= HALF
+        scaled -= half_offset
+        with np.errstate(over="ignore"):  # `preparation` refuses what is too large
+            scaled /= half_scale
         return scaled
 
 
 class _ChannelStatistics:
     """Mean and standard deviation of each channel of a panel, computed in one pass.
 
-    Values are measured from the first value of their channel, in units of the largest distance
+    Halves of values are measured from the first of their channel, in units of the largest distance
     from it, as in `_standardize_series`. The unit grows while the panel is read.
 
     Parameters
@@ -85,6 +94,7 @@ class _ChannelStatistics:
 
     def update(self, values: np.ndarray) -> None:
         """Include more values, an array of shape (n_channels, n_values) in float64."""
+        values = HALF * values
         present = ~np.isnan(values)
         is_new = np.isnan(self._first)  # channels without any value so far
         first = _first_value(values, present)
@@ -98,14 +108,14 @@ class _ChannelStatistics:
         """Return the mean of each channel, 0 for channels without any value."""
         unit = _nonzero(self._unit)
         mean: np.ndarray = np.nan_to_num(self._first) + unit * self._mean
-        return mean.ravel()
+        return mean.ravel() / HALF
 
     def std(self) -> np.ndarray:
         """Return the standard deviation of each channel, in place of 0 the unit."""
         unit = _nonzero(self._unit)
         variance = self._squares / np.maximum(self._n_values, 1)
         std: np.ndarray = unit * _nonzero(np.sqrt(variance))
-        return std.ravel()
+        return std.ravel() / HALF
 
     def _enlarge_unit(self, largest: np.ndarray) -> None:
         """Convert the statistics to a unit of at least the largest distance."""
@@ -152,6 +162,7 @@ def _standardize_series(values: np.ndarray) -> np.ndarray:
     largest distance from it: a constant series has no deviation at all, and no square overflows.
     """
     values = values.astype(np.float64)
+    values *= HALF
     present = ~np.isnan(values)
     n_values = np.maximum(_count(present), 1)
     # in place from here on: an array of a block's size less at the peak

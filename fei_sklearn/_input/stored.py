@@ -20,6 +20,9 @@ from sklearn.utils import assert_all_finite
 MAX_BLOCK_ROWS = 1024
 MAX_BLOCK_VALUES = 2**18
 
+#: Fewest bytes per value of an array that embeddings are written into: float16 overflows.
+MIN_OUTPUT_BYTES = 4
+
 #: Rows, and their series.
 RowBlocks = Iterator[tuple[slice, np.ndarray]]
 
@@ -242,7 +245,7 @@ class StoredPanel:
         """Return the rows of a slice, or of an array of rows if the source is a memory map."""
         try:
             _check_file(self.source)
-            values = np.asarray(self.source[key])
+            values = _in_memory(self.source[key])
         except MemoryError:
             raise
         except Exception as error:  # each library raises types of its own
@@ -250,7 +253,8 @@ class StoredPanel:
             if isinstance(key, slice):
                 place = f" at rows {key.start} to {key.stop}"
             raise ValueError(self._unreadable(place, error)) from error
-        assert_all_finite(values, allow_nan=True, input_name="X")
+        with sums_may_overflow():
+            assert_all_finite(values, allow_nan=True, input_name="X")
         return values.reshape(n_rows, *self.shape[1:])
 
     def _unreadable(
@@ -264,6 +268,24 @@ class StoredPanel:
             f"X, a {self._type_name}, cannot be read{place} ({type(error).__name__}: {lines[0]}): "
             "its file is closed or damaged; open it, and keep it open, or write it anew."
         )
+
+
+def sums_may_overflow() -> np.errstate:
+    """Return a context in which scikit-learn may sum values up to float64's largest.
+
+    Its check for infinities sums the values first, and looks at them only if the sum overflows.
+    """
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _in_memory(rows: Any) -> np.ndarray:
+    """Return rows of a source as an array, NaN where they are masked."""
+    if hasattr(rows, "compute"):  # dask computes masked arrays, whose mask __array__ drops
+        rows = rows.compute()
+    if isinstance(rows, np.ma.MaskedArray):
+        numbers: np.ndarray = np.ma.filled(rows.astype(np.float64), np.nan)
+        return numbers
+    return np.asarray(rows)
 
 
 def rows_per_block(shape: tuple[int, ...]) -> int:
@@ -323,7 +345,7 @@ def check_target(
         if hasattr(type(out), "dtype"):
             dtype = np.dtype(out.dtype)
             found_type = dtype
-            is_float = dtype.kind == "f"
+            is_float = dtype.kind == "f" and dtype.itemsize >= MIN_OUTPUT_BYTES
     except Exception as error:  # each library raises types of its own
         raise ValueError(
             f"out, a {type(out).__name__}, cannot be written to ({type(error).__name__}): its file "
@@ -331,8 +353,8 @@ def check_target(
         ) from error
     if not hasattr(type(out), "__setitem__") or found_shape != shape or not is_float:
         raise ValueError(
-            f"out must be a floating-point array of shape {shape}, got {found_type} of shape "
-            f"{found_shape}."
+            f"out must be an array of float32 or float64 of shape {shape}, got {found_type} of "
+            f"shape {found_shape}."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fei_sklearn._input.containers import plain_array
+from fei_sklearn._input.containers import plain_array, refuse_misread
 from fei_sklearn._input.stored import StoredPanel, is_stored, row_blocks
 
 
@@ -44,7 +44,7 @@ def sliding_windows(
         panel = StoredPanel(X)
         shape = panel.source_shape
     else:
-        panel = np.asarray(plain_array(X))
+        panel = _equal_series(X)
         shape = panel.shape
     n_timepoints = 0
     if len(shape) in (2, 3):
@@ -60,6 +60,18 @@ def sliding_windows(
     windows = _windows_by_series(panel, shape[1:], window_length, starts)
     ends = starts + window_length - 1
     return windows, ends
+
+
+def _equal_series(X: Any) -> np.ndarray:
+    """Return series of one length as an array."""
+    refuse_misread(X)
+    try:
+        return np.asarray(plain_array(X))
+    except ValueError as error:
+        raise ValueError(
+            "X has series of unequal length, whose numbers of windows differ: give the series of "
+            "each length by themselves."
+        ) from error
 
 
 def _windows_by_series(

@@ -83,3 +83,22 @@ def test_channel_scaling_keeps_what_series_scaling_takes_away():
 def test_scaling_is_numpys(X, scaling):
     scaled = Scaler.fit(X, scaling).apply(X)
     np.testing.assert_allclose(scaled, expected_scaling(X, scaling), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scaling", ["series", "channel"])
+@pytest.mark.parametrize("largest", [1.7e308, np.finfo(float).max])
+def test_the_whole_range_of_float64_is_scaled(scaling, largest):
+    X = largest * np.sign(noise(9, 2, 30))
+    scaled = Scaler.fit(X, scaling).apply(X)
+    expected = expected_scaling(np.sign(X), scaling)
+    np.testing.assert_allclose(scaled, expected, rtol=1e-9, atol=1e-9)
+    embeddings = fast(scaling=scaling).fit(X).transform(X)
+    np.testing.assert_allclose(
+        embeddings, fast(scaling=scaling).fit_transform(np.sign(X)), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_what_is_too_large_beside_the_training_panel_is_refused():
+    embedder = fast(scaling="channel").fit(1e-3 * noise(9, 2, 30))
+    with pytest.raises(ValueError, match="after scaling"):
+        embedder.transform(1.7e308 * np.sign(noise(9, 2, 30)))

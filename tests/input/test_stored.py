@@ -13,7 +13,7 @@ import zarr
 from quick import CONFIGURATIONS, quick, walks
 from sklearn.exceptions import NotFittedError
 
-from fei_sklearn import FEIClassifier
+from fei_sklearn import FEIClassifier, inference
 from fei_sklearn._bridge import encoding, pretraining
 from fei_sklearn._input import stored
 from fei_sklearn._input.stored import StoredPanel, is_stored, row_blocks
@@ -60,7 +60,7 @@ def small_parts(monkeypatch):
     """Parts that are smaller than the panels of these tests."""
     monkeypatch.setattr(stored, "MAX_BLOCK_ROWS", 8)
     monkeypatch.setattr(encoding, "VALUES_AT_ONCE", 1)
-    monkeypatch.setitem(encoding.TILE_ROWS, "cpu", 8)
+    monkeypatch.setitem(inference.TILE_ROWS, "cpu", 8)
 
 
 class Noting:
@@ -417,3 +417,30 @@ def test_values(value, message):
 def test_a_dask_array_of_unknown_shape():
     X = in_dask(walks(), 20)
     assert refused(X[X[:, 0, 0] > 0]).endswith("call X.compute_chunk_sizes() first.")
+
+
+@pytest.mark.parametrize("dtype", [float, int])
+def test_what_is_masked_in_a_stored_panel_is_missing(dtype, tmp_path):
+    X = np.round(100 * walks()).astype(dtype)
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[3, 0, 5:8] = True
+    mask[6, :, 20:] = True
+    missing = np.where(mask, np.nan, X)
+    np.save(tmp_path / "X.npy", np.where(mask, 999, X).astype(dtype))
+    on_disk = np.ma.array(np.load(tmp_path / "X.npy", mmap_mode="r"), mask=mask)
+    in_parts = dask.array.ma.masked_array(in_dask(np.where(mask, 999, X), 5, 15), mask=mask)
+    expected = quick().fit(missing).transform(missing)
+    for panel in (on_disk, in_parts):
+        np.testing.assert_array_equal(quick().fit(panel).transform(panel), expected)
+
+
+def test_out_of_float16_is_refused(tmp_path):
+    embedder = quick().fit(walks())
+    for out in (
+        np.zeros((20, 32), np.float16),
+        in_zarr(np.zeros((20, 32), np.float16), tmp_path, chunks=(5, 32)),
+    ):
+        with pytest.raises(
+            ValueError, match=r"out must be an array of float32 or float64.*float16"
+        ):
+            embedder.transform(walks(), out=out)

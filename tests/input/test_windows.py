@@ -81,3 +81,12 @@ def test_windows_of_a_memory_map_are_those_of_its_array(tmp_path):
 def test_a_step_that_does_not_move_is_refused(step):
     with pytest.raises(ValueError, match=rf"step at least 1, got {step}"):
         sliding_windows(X, 40, step)
+
+
+def test_series_that_have_no_windows_are_refused_in_a_sentence():
+    embedder = quick().fit(walks(9, 1, 12))
+    with pytest.raises(ValueError, match="series of unequal length"):
+        embedder.transform_sliding([np.ones(30), np.ones(20)], window_length=12)
+    dates = np.arange(60).astype("datetime64[D]").reshape(2, 30)
+    with pytest.raises(TypeError, match="dates or durations"):
+        embedder.transform_sliding(dates, window_length=12)

@@ -1,0 +1,88 @@
+"""Conversion of what users pass as y."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fei_sklearn._input.cells import first_missing, refuse_dates
+from fei_sklearn._input.containers import plain_array
+
+
+def plain_targets(
+    y: Any,
+    *,
+    numeric: bool,
+) -> Any:
+    """Convert tensors, and raise for targets that scikit-learn would misread.
+
+    Parameters
+    ----------
+    y : object
+        Targets as a user passes them.
+    numeric : bool
+        Whether y holds numbers, not labels.
+
+    Returns
+    -------
+    object
+        Targets for scikit-learn to validate.
+
+    Raises
+    ------
+    ValueError
+        If y is a string, or some of it is masked or missing.
+    TypeError
+        If y is numeric and holds dates or durations.
+    """
+    if isinstance(y, str | bytes):
+        raise ValueError(f"y is the string {y!r}: give an array of one target per series.")
+    if isinstance(y, np.ma.MaskedArray):
+        _refuse_masked(y)
+        return y.data
+    y = plain_array(y)
+    if numeric:
+        refuse_dates(y, "y")
+    if _may_hold_objects(y):
+        _refuse_cells(y, numeric)
+    return y
+
+
+def _refuse_cells(
+    y: Any,
+    numeric: bool,
+) -> None:
+    """Raise if a target is missing, or if one that should be numeric is a date."""
+    cells = np.asarray(y, dtype=object)
+    if cells.ndim != 1:
+        return
+    if numeric:
+        refuse_dates(cells, "y")
+    position = first_missing(cells)
+    if position is not None:
+        raise ValueError(
+            f"Input y contains NaN: y[{position}] is {cells[position]!r}. Leave out the series "
+            "without a target."
+        )
+
+
+def _refuse_masked(y: np.ma.MaskedArray) -> None:
+    """Raise if some targets are masked: what is under the mask would be fitted."""
+    mask = np.ma.getmaskarray(y)
+    n_masked = np.count_nonzero(mask)
+    if n_masked > 0:
+        raise ValueError(
+            f"y is a masked array of which {n_masked} targets are masked: leave out their series, "
+            "for example with X[~y.mask] and y[~y.mask]."
+        )
+
+
+def _may_hold_objects(y: Any) -> bool:
+    """Return whether targets are in a list, or in a column of objects or of nullable numbers."""
+    if isinstance(y, list | tuple):
+        return True
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, np.dtype):
+        return dtype.kind == "O"
+    return dtype is not None
