@@ -13,7 +13,9 @@ Loop = Callable[..., Any]
 def compiled(**options: Any) -> Callable[[Loop], Loop]:
     """Return a decorator that compiles a loop when it is first called.
 
-    The loop runs without Python's global lock, so that threads share the rows of a panel.
+    The loop runs without Python's global lock, so that threads share the rows of a panel. Numba
+    compiles it anew when its own file has changed, but not when a constant of another module has:
+    touch the file then.
 
     Parameters
     ----------
