@@ -31,7 +31,8 @@ from fei_sklearn._fitting import (
     twin,
     with_callbacks,
 )
-from fei_sklearn._input.checks import check_panel
+from fei_sklearn._input.checks import check_count, check_integer, check_panel
+from fei_sklearn._input.preparation import MIN_TIMEPOINTS
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.windows import sliding_windows
 from fei_sklearn._saving.mixin import SavingMixin
@@ -42,6 +43,18 @@ from fei_sklearn.readout.spec import FRONT_VIEWS, LAYERS, STATISTICS
 
 #: Relative deviation of the embeddings below which `fit` warns of collapse.
 COLLAPSE_DEVIATION = 1e-4
+
+
+#: Largest width of an encoder. Its widest layer then takes 12 GB, and a mistyped number is refused.
+LARGEST_WIDTH = 2**15
+
+
+class Number(Interval):
+    """Range of a numeric parameter, to which True and False do not belong."""
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is a number in the range."""
+        return not isinstance(val, bool | np.bool_) and super().is_satisfied_by(val)
 
 
 class CollapseWarning(UserWarning):
@@ -243,38 +256,38 @@ default="auto"
     _parameter_constraints = {
         "encoder": [
             StrOptions({"tiny", "small", "norm", "big", "dilated"}),
-            Interval(Integral, 8, None, closed="left"),
+            Number(Integral, 8, LARGEST_WIDTH, closed="both"),
             callable,
         ],
         "objective": [StrOptions(set(OBJECTIVES))],
-        "mask_ratio": [Interval(Real, 0, 1, closed="left"), tuple, list],
+        "mask_ratio": [Number(Real, 0, 1, closed="left"), tuple, list],
         "mask_kind": [StrOptions({"discrete", "continuous", "temporal"})],
-        "n_targets": [Interval(Integral, 1, None, closed="left")],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "stride": [Interval(Integral, 1, 2, closed="both")],
+        "n_targets": [Number(Integral, 1, None, closed="left")],
+        "momentum": [Number(Real, 0, 1, closed="both")],
+        "stride": [Number(Integral, 1, 2, closed="both")],
         "channels": [StrOptions({"mix", "independent"})],
         "scaling": [StrOptions({"series", "channel"}), None],
-        "min_timepoints": [Interval(Integral, 2, None, closed="left"), None],
+        "min_timepoints": [Number(Integral, 2, None, closed="left"), None],
         "pooling": [StrOptions({"auto", "small", *STATISTICS}), tuple, list, None],
         "layers": [StrOptions({"auto", *LAYERS})],
         "views": [StrOptions({"auto", *FRONT_VIEWS}), tuple, list],
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "n_components": [Number(Integral, 1, None, closed="left"), None],
         "calibration": [StrOptions({"fixed", "panel"})],
-        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "min_epoch_steps": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "lr_decay": [StrOptions({"cosine"}), Interval(Real, 0, 1, closed="right")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "max_epochs": [StrOptions({"auto"}), Number(Integral, 0, None, closed="left")],
+        "min_epoch_steps": [Number(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Number(Integral, 1, None, closed="left")],
+        "learning_rate": [Number(Real, 0, None, closed="neither")],
+        "lr_decay": [StrOptions({"cosine"}), Number(Real, 0, 1, closed="right")],
+        "validation_fraction": [Number(Real, 0, 1, closed="left"), None],
+        "n_iter_no_change": [Number(Integral, 1, None, closed="left"), None],
         "warm_start": ["boolean"],
         "pretrained": [str, os.PathLike, None],
         "device": [str],
-        "n_devices": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_devices": [StrOptions({"auto"}), Number(Integral, 1, None, closed="left")],
         "precision": [
             StrOptions({"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}),
         ],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Number(Integral, None, None, closed="neither"), None],
         "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -569,15 +582,7 @@ default="auto"
         """
         check_is_fitted(self)
         _check_container(self)
-        return self._embed(X, out)
-
-    def _embed(self, X, out=None, owner=None):
-        """Return embeddings as an array, whatever container scikit-learn is set to return."""
-        fitted = twin(self)
-        values = fitted._values(X)
-        from fei_sklearn._bridge.encoding import embed_values
-
-        return embed_values(_specs.encoding_spec(fitted, owner or self), values, out)
+        return _embed(self, X, out)
 
     def transform_chunks(self, X, *, n_rows=None):
         """Embed series block by block, for embeddings that may be larger than memory.
@@ -603,8 +608,8 @@ default="auto"
         ValueError
             As in `transform`; for bad values of a block, when its turn comes.
         """
-        if n_rows is not None and n_rows < 1:
-            raise ValueError(f"n_rows must be at least 1, got {n_rows}.")
+        if n_rows is not None:
+            check_count("n_rows", n_rows, 1)
         fitted = twin(self)
         values = fitted._values(X)
         from fei_sklearn._bridge.encoding import embed_blocks
@@ -648,9 +653,11 @@ default="auto"
             If the window is longer than the series or shorter than 2, or the step is below 1.
         """
         check_is_fitted(self)
+        check_integer("window_length", window_length)
+        check_integer("step", step)
         windows, ends = sliding_windows(X, window_length, step)
         fitted = twin(self)
-        embeddings = [fitted._embed(of_series, owner=self) for of_series in windows]
+        embeddings = [_embed(fitted, of_series, owner=self) for of_series in windows]
         return np.stack(embeddings), ends
 
     def step_positions(self, n_timepoints):
@@ -671,12 +678,16 @@ default="auto"
         ------
         NotFittedError
             If `fit` was not called.
+        TypeError
+            If `n_timepoints` is not an integer.
         ValueError
-            If the encoder is a user's own without a method ``step_positions``.
+            If `n_timepoints` is below 2, or the encoder is a user's own without a method
+            ``step_positions``.
         """
         check_is_fitted(self)
         from fei_sklearn._bridge.encoding import step_positions
 
+        check_count("n_timepoints", n_timepoints, MIN_TIMEPOINTS)
         fitted = twin(self)
         stretched = max(n_timepoints, fitted.min_timepoints_ or 0)
         positions = step_positions(_specs.fitted_model(fitted), stretched)
@@ -739,8 +750,17 @@ def plain_embeddings(transformer, X):
     if isinstance(transformer, FrozenEstimator):
         return plain_embeddings(transformer.estimator, X)
     if isinstance(transformer, FEIEmbedder):
-        return transformer._embed(X)
+        return _embed(transformer, X)
     return np.asarray(transformer.transform(X))
+
+
+def _embed(embedder, X, out=None, owner=None):
+    """Return embeddings as an array, whatever container scikit-learn is set to return."""
+    fitted = twin(embedder)
+    values = fitted._values(X)
+    from fei_sklearn._bridge.encoding import embed_values
+
+    return embed_values(_specs.encoding_spec(fitted, owner or embedder), values, out)
 
 
 def _check_container(embedder):

@@ -17,19 +17,21 @@ from sklearn.base import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fei_sklearn import _specs
 from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn._bridge.spec import FinetuningSpec, MachineSpec, OptimisationSpec
-from fei_sklearn._embedder import FEIEmbedder
+from fei_sklearn._embedder import FEIEmbedder, Number
 from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers, twin
 from fei_sklearn._input.checks import check_fits, check_panel, share_features
 from fei_sklearn._saving.fine_tuned import tuner_from_folder, tuner_to_folder
 from fei_sklearn._saving.mixin import SavingMixin
 
 # The methods that compute import torch, with modules of fei_sklearn._bridge.
+
+#: Embeddings that are converted to float64 at once.
+ROWS_AT_ONCE = 256
 
 #: Minimum number of series that validate; where fewer would, all series train.
 MIN_VALIDATION = 8
@@ -55,8 +57,8 @@ class FineTuner(
         "embedder": [FEIEmbedder, FrozenEstimator, str, os.PathLike, None],
         "freeze_encoder": ["boolean"],
         "warm_head": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Number(Integral, 1, None, closed="left")],
+        "max_epochs": [Number(Integral, 0, None, closed="left")],
         **{
             name: FEIEmbedder._parameter_constraints[name]
             for name in (
@@ -273,7 +275,12 @@ class FineTuner(
 
     def _outputs(self, X):
         """Return the outputs of the head, in float64."""
-        return self._embed(X).astype(np.float64) @ self.coef_.T + self.intercept_
+        embeddings = self._embed(X)
+        outputs = np.empty((len(embeddings), len(self.intercept_)))
+        for start in range(0, len(embeddings), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            outputs[rows] = embeddings[rows].astype(np.float64) @ self.coef_.T + self.intercept_
+        return outputs
 
     def transform(self, X):
         """Return fine-tuned embeddings.

@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from quick import assert_close, python_path, quick, run_python
+from quick import assert_close, python_path, quick, run_python, walks
 from sklearn.exceptions import NotFittedError
 from snapshots import nothing_changes, snapshot
 from torch import nn
@@ -544,3 +544,43 @@ class TestCuda:
         run_python(code, tmp_path, CUDA_VISIBLE_DEVICES="")
         loaded = np.load(tmp_path / "out.npy")
         np.testing.assert_allclose(loaded, embedder.transform(X), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("stride", "n_targets", "momentum", "max_epochs", "min_epoch_steps", "batch_size"),
+        *("learning_rate", "lr_decay", "n_iter_no_change", "n_devices", "n_jobs"),
+    ],
+)
+@pytest.mark.parametrize("value", [True, np.True_])
+def test_booleans_are_no_numbers(name, value):
+    with pytest.raises(ValueError, match=rf"'{name}' parameter.*True"):
+        quick(**{name: value}).fit(walks())
+
+
+def test_the_width_of_an_encoder_is_bounded():
+    with pytest.raises(ValueError, match=r"'encoder' parameter.*2147483648"):
+        quick(encoder=2**31).fit(walks())
+
+
+@pytest.mark.parametrize("bad", ["a", 2.5, None, True])
+def test_counts_are_integers(bad):
+    embedder = quick(max_epochs=0).fit(walks())
+    for call in (
+        lambda: embedder.transform_sliding(walks(), window_length=bad),
+        lambda: embedder.transform_sliding(walks(), window_length=10, step=bad),
+        lambda: embedder.step_positions(bad),
+    ):
+        with pytest.raises(TypeError, match=f"must be an integer, got {bad!r}"):
+            call()
+    if bad is not None:
+        with pytest.raises(TypeError, match="n_rows must be an integer"):
+            embedder.transform_chunks(walks(), n_rows=bad)
+
+
+@pytest.mark.parametrize("n_timepoints", [1, 0, -3])
+def test_positions_of_series_that_are_too_short_are_refused(n_timepoints):
+    embedder = quick(max_epochs=0, pooling=None).fit(walks())
+    with pytest.raises(ValueError, match=f"n_timepoints must be at least 2, got {n_timepoints}"):
+        embedder.step_positions(n_timepoints)

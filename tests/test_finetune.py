@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -361,3 +362,34 @@ def test_weights_are_routed(weights):
     (calibrated,) = routed.calibrated_classifiers_
     expected = classifier().fit(X, LABELS, sample_weight=weights)
     np.testing.assert_array_equal(calibrated.estimator.coef_, expected.coef_)
+
+
+@pytest.mark.parametrize("name", ["max_epochs", "batch_size", "learning_rate", "n_jobs"])
+def test_booleans_are_no_numbers(name, frozen):
+    with pytest.raises(ValueError, match=rf"'{name}' parameter.*True"):
+        classifier(frozen, **{name: True}).fit(X, LABELS)
+
+
+def test_outputs_of_many_series_are_computed_in_blocks(frozen, monkeypatch):
+    model = regressor(frozen).fit(X, FREQUENCY)
+    expected = model.predict(X)
+    monkeypatch.setattr(_finetune, "ROWS_AT_ONCE", 7)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("freeze_encoder", [True, False])
+def test_a_fit_takes_at_most_three_times_the_memory_of_its_features(freeze_encoder):
+    rng = np.random.default_rng(0)
+    panel = rng.normal(size=(400, 1, 32)).cumsum(axis=-1)
+    embedder = FrozenEstimator(FEIEmbedder("tiny", max_epochs=0, random_state=0).fit(panel))
+    model = FEIClassifier(embedder, max_epochs=1, freeze_encoder=freeze_encoder, random_state=0)
+    model.fit(panel[:20], np.arange(20) % 2)  # imports what training needs
+    tracemalloc.start()
+    try:
+        model.fit(panel, np.arange(400) % 2)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    n_features = model.coef_.shape[1]
+    assert n_features > 10_000
+    assert peak < 3 * 4 * 400 * n_features

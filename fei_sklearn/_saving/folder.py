@@ -372,6 +372,7 @@ def locate(
         A folder; the name of a bundled checkpoint; or the id "owner/name" of a model on the
         Hugging Face hub, which is downloaded into that library's own cache. A path-like object
         that is not a string, and a string whose owner is a folder here, are paths and never ids.
+        A bundled name wins over a folder of that name, which "./name" names.
     revision : str, default=None
         Branch, tag or commit on the hub; None is the last one. Only an id may have a revision.
 
@@ -393,13 +394,15 @@ def locate(
                 f"hub, got {name!r}: leave revision out for a folder or a bundled checkpoint."
             )
         return _download(name, revision)
+    is_text = isinstance(name_or_path, str)
+    bundled = sorted(folder.name for folder in BUNDLED.glob("*/"))
+    if is_text and name in bundled:
+        return BUNDLED / name
     if name and Path(name).is_dir():
         return Path(name)
-    bundled = sorted(folder.name for folder in BUNDLED.glob("*/"))
     if name in bundled:
         return BUNDLED / name
     owner = name.partition("/")[0]
-    is_text = isinstance(name_or_path, str)
     if is_text and HUB_ID.fullmatch(name) and not Path(owner).is_dir():
         return _download(name)
     raise ValueError(

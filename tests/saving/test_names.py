@@ -33,6 +33,15 @@ def test_a_bundled_checkpoint_goes_by_its_name(plain, tmp_path, monkeypatch):
         FEIEmbedder.from_pretrained("large-walks")
 
 
+def test_a_bundled_name_wins_over_a_folder_of_that_name(plain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain.embedder.save("fei-tiny")
+    bundled = FEIEmbedder.from_pretrained("fei-tiny")
+    assert bundled.stage_widths_ != plain.embedder.stage_widths_
+    for path in ("./fei-tiny", Path("fei-tiny"), tmp_path / "fei-tiny"):
+        plain.check(FEIEmbedder.from_pretrained(path))
+
+
 def test_from_pretrained_takes_a_folder(plain, saved):
     plain.check(FEIEmbedder.from_pretrained(saved))
     plain.check(FEIEmbedder.from_pretrained(str(saved), device="cpu"))
