@@ -45,6 +45,9 @@ from fei_sklearn.readout.spec import FRONT_VIEWS, LAYERS, STATISTICS
 COLLAPSE_DEVIATION = 1e-4
 
 
+#: Parameters that pickles of older versions lack, and their values.
+LATER_PARAMETERS = {"n_components": None, "calibration": "fixed"}
+
 #: Largest width of an encoder. Its widest layer then takes 12 GB, and a mistyped number is refused.
 LARGEST_WIDTH = 2**15
 
@@ -359,6 +362,9 @@ default="auto"
         self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
+
+    def __setstate__(self, state):
+        super().__setstate__(LATER_PARAMETERS | state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
