@@ -240,7 +240,7 @@ def test_another_error_of_an_encoder_passes(monkeypatch):
         embedder.transform(walks())
 
 
-@no_memory
+@pytest.mark.parametrize("error", NO_MEMORY[:2], ids=["CUDA", "CPU"])
 def test_a_batch_too_large_for_the_device_is_a_sentence(error, monkeypatch):
     monkeypatch.setattr(FEIObjective, "forward", raising(error))
     with pytest.raises(ValueError, match=r"on batches of 16 series: try batch_size=8"):

@@ -97,7 +97,7 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
     _check_shape(values.shape)
     if reset:
         _warn_of_channels_last(values.shape)
-        estimator._list_length = _list_length(given, values.shape)
+        _note_list_length(estimator, given, values.shape)
         estimator.input_ndim_ = values.ndim
     if values.ndim == 2:
         values = values[:, np.newaxis]
@@ -198,21 +198,22 @@ def _with_channel_axis(
     return X[:, np.newaxis]
 
 
-def _list_length(
+def _note_list_length(
+    estimator: BaseEstimator,
     X: Any,
     shape: tuple[int, ...],
-) -> int | None:
-    """Return the one length of a list of series without channel axis, None for other panels.
+) -> None:
+    """Store the one length of a list of series without channel axis on the estimator.
 
     An array-like in the form of nested lists is such a list. In `transform`, 2-D arrays must then
     have its number of columns, as scikit-learn expects.
     """
-    if not isinstance(X, list | tuple) or len(shape) != 3:
-        return None
-    n_timepoints = shape[2]
-    if all(len(series) == n_timepoints for series in X):
-        return n_timepoints
-    return None
+    if hasattr(estimator, "_list_length"):
+        del estimator._list_length
+    n_timepoints = shape[-1]
+    is_list = isinstance(X, list | tuple) and len(shape) == 3
+    if is_list and all(len(series) == n_timepoints for series in X):
+        estimator._list_length = n_timepoints
 
 
 def _n_dimensions(X: Any) -> int:

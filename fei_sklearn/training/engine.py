@@ -232,11 +232,11 @@ def memory_explained(batch_size: int, n_samples: int) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If the device runs out of memory.
+        If the device runs out of memory. A MemoryError of NumPy passes.
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
+    except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         size = min(batch_size, n_samples)
