@@ -617,16 +617,10 @@ default="auto"
         if n_rows is not None:
             check_count("n_rows", n_rows, 1)
         fitted = twin(self)
-        values = fitted._values(X)
+        values = _validated(fitted, X)
         from fei_sklearn._bridge.encoding import embed_blocks
 
         return embed_blocks(_specs.encoding_spec(fitted, self), values, n_rows)
-
-    def _values(self, X):
-        """Return validated series, before their scaling."""
-        check_is_fitted(self)
-        self._validate_params()  # the readout may have been set since fit
-        return check_panel(self, X, reset=False)
 
     def transform_sliding(self, X, *, window_length, step=1):
         """Embed the windows that slide over long series.
@@ -738,6 +732,13 @@ default="auto"
         return restore_encoder(_specs.fitted_model(twin(self)))
 
 
+def _validated(embedder, X):
+    """Return the series of X after all checks, before their scaling."""
+    check_is_fitted(embedder)
+    embedder._validate_params()  # the readout may have been set since fit
+    return check_panel(embedder, X, reset=False)
+
+
 def plain_embeddings(transformer, X):
     """Return what a fitted transformer computes as an array, whatever container is configured.
 
@@ -763,7 +764,7 @@ def plain_embeddings(transformer, X):
 def _embed(embedder, X, out=None, owner=None):
     """Return embeddings as an array, whatever container scikit-learn is set to return."""
     fitted = twin(embedder)
-    values = fitted._values(X)
+    values = _validated(fitted, X)
     from fei_sklearn._bridge.encoding import embed_values
 
     return embed_values(_specs.encoding_spec(fitted, owner or embedder), values, out)

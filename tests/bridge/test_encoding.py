@@ -14,6 +14,7 @@ from fei_sklearn import _specs
 from fei_sklearn._bridge import encoding
 from fei_sklearn._bridge.encoding import embed_blocks, embed_values, restore_encoder, rows_at_once
 from fei_sklearn._bridge.spec import MachineSpec
+from fei_sklearn._input.checks import check_panel
 from fei_sklearn._input.stored import StoredPanel
 from fei_sklearn.encoder.resnet import FEIEncoder
 
@@ -121,7 +122,7 @@ def test_the_encoder_is_dropped_with_its_owner():
 
 def test_blocks_are_those_of_the_whole(fitted):
     spec = _specs.encoding_spec(fitted)
-    values = fitted._values(X)
+    values = check_panel(fitted, X, reset=False)
     expected = embed_values(spec, values)
     assert expected.shape == (20, spec.n_features)
     rows, blocks = zip(*embed_blocks(spec, values, n_rows=7), strict=True)

@@ -10,6 +10,7 @@ from torch import nn
 
 from fei_sklearn import _specs
 from fei_sklearn._bridge.encoding import build_readout
+from fei_sklearn._input.checks import check_panel
 from fei_sklearn.encoder.folding import FoldedConv1d, fold_batch_norm
 from fei_sklearn.encoder.layers import MaskedBatchNorm1d
 from fei_sklearn.encoder.resnet import FEIEncoder
@@ -132,7 +133,7 @@ def test_folding_keeps_the_embeddings_of_every_objective(objective):
 
 def compare(embedder, X):
     encoding = _specs.encoding_spec(embedder)
-    panel = encoding.input.panel(embedder._values(X))
+    panel = encoding.input.panel(check_panel(embedder, X, reset=False))
     encoder = embedder.encoder_
     assert any(isinstance(module, MaskedBatchNorm1d) for module in encoder.modules())
     readout = build_readout(encoding.model, encoding.readout, encoder)
