@@ -6,7 +6,8 @@ The form is chosen on folds ordered in time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -33,6 +34,13 @@ N_FOLDS = 5
 
 #: Penalties of the regression on exogenous variables.
 EXOGENOUS_ALPHAS = np.logspace(-3, 3, 13)
+
+#: Features whose inner products are computed at once, which bounds the memory in float64.
+COLUMNS_AT_ONCE = 1024
+
+#: Share of the largest variance below which a principal component is rounding error. The smallest
+#: penalty is a billion times larger.
+NEGLIGIBLE = 1e-13
 
 #: Training and test windows of a fold.
 Fold = tuple[np.ndarray, np.ndarray]
@@ -73,6 +81,21 @@ class WindowTable:
         series = self.windows[:, 0]
         std = series.std(axis=-1, keepdims=True)
         return np.maximum(std, self.floor)
+
+    @cached_property
+    def embedding_block(self) -> _EmbeddingBlock:
+        """Standardized embeddings, computed once for all designs."""
+        return _EmbeddingBlock.of(self.embeddings)
+
+    def rotated(self) -> WindowTable:
+        """Return a table with at most as many features as windows, of the same inner products.
+
+        Ridge regression depends on the embeddings by their inner products alone.
+        """
+        n_windows, n_features = self.embeddings.shape
+        if n_features <= n_windows:
+            return self
+        return replace(self, embeddings=_principal_components(self.embeddings))
 
     def take(self, rows: np.ndarray) -> WindowTable:
         """Return a table of some of the windows."""
@@ -157,7 +180,7 @@ class RidgeHead:
     slope : ndarray of shape (n_exogenous,)
         Coefficients of exogenous differences.
     standardizations : list of (ndarray, float)
-        Mean and factor of the lags, and of the embeddings.
+        Mean and factor of the lags, and of the embeddings if they have a weight.
     coefficients : ndarray of shape (n_alphas, n_features, n_steps)
         Coefficients for every penalty.
     alpha : float
@@ -179,6 +202,7 @@ class RidgeHead:
         self,
         table: WindowTable,
         future: np.ndarray,
+        rotated: WindowTable | None = None,
     ) -> RidgeHead:
         """Fit the coefficients for every penalty.
 
@@ -188,6 +212,8 @@ class RidgeHead:
             n windows.
         future : ndarray of shape (n, 1 + n_exogenous, n_steps)
             Values of the series and of its exogenous variables at the steps to forecast.
+        rotated : WindowTable or None, default=None
+            Result of ``table.rotated()``, if it is at hand.
 
         Returns
         -------
@@ -201,17 +227,26 @@ class RidgeHead:
         self.slope = _exogenous_slope(differences)
         target = _without_exogenous(differences, self.slope) / table.scale
         lags = self._lags(table)
-        self.standardizations = [
-            _standardization(lags, weight=1.0),
-            _standardization(table.embeddings, weight=self.design.embedding_weight),
-        ]
-        features = self._features(table, lags)
+        mean, factor = _standardization(lags)
+        self.standardizations = [(mean, factor)]
+        standardized_lags = (lags - mean) * factor
         # no intercept: one would carry the drift of the past on, which costs more than it gains
-        left, singular, right = np.linalg.svd(features, full_matrices=False)
-        penalties = ALPHAS[:, np.newaxis] * len(target)
-        shrinkage = singular / (singular**2 + penalties)
-        projected = left.T @ target
-        self.coefficients = right.T @ (shrinkage[:, :, np.newaxis] * projected)
+        penalties = ALPHAS * len(target)
+        weight = self.design.embedding_weight
+        if weight == 0:
+            self.coefficients = _ridge(standardized_lags, target, penalties)
+            return self
+        rotated = rotated or table.rotated()
+        block = rotated.embedding_block
+        embedding_mean = table.embeddings.mean(axis=0, dtype=np.float64)
+        self.standardizations.append((embedding_mean, weight * block.factor))
+        if table.embeddings.shape[1] + lags.shape[1] <= len(target):
+            features = np.hstack([standardized_lags, weight * block.values])
+            self.coefficients = _ridge(features, target, penalties)
+        else:
+            dual = block.dual_coefficients(standardized_lags, weight, target, penalties)
+            features = self._features(table, lags)
+            self.coefficients = features.T @ dual
         return self
 
     def forecasts(
@@ -279,9 +314,81 @@ class RidgeHead:
         """Return standardized lags and embeddings side by side."""
         groups = (lags, table.embeddings)
         standardized = []
-        for values, (mean, factor) in zip(groups, self.standardizations, strict=True):
+        # a head of lags alone standardizes no embeddings
+        for values, (mean, factor) in zip(groups, self.standardizations, strict=False):
             standardized.append((values - mean) * factor)
         return np.hstack(standardized)
+
+
+@dataclass(frozen=True)
+class _EmbeddingBlock:
+    """Embeddings of windows, standardized to a total variance of 1.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, n_features)
+        Standardized embeddings.
+    factor : float
+        Factor of the standardization.
+    """
+
+    values: np.ndarray
+    factor: float
+
+    @classmethod
+    def of(cls, embeddings: np.ndarray) -> _EmbeddingBlock:
+        """Standardize embeddings."""
+        embeddings = embeddings.astype(np.float64)
+        mean, factor = _standardization(embeddings)
+        return cls((embeddings - mean) * factor, factor)
+
+    @cached_property
+    def spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues and eigenvectors of the inner products of windows."""
+        return np.linalg.eigh(self.values @ self.values.T)
+
+    def dual_coefficients(
+        self,
+        lags: np.ndarray,
+        weight: float,
+        target: np.ndarray,
+        penalties: np.ndarray,
+    ) -> np.ndarray:
+        """Return ridge coefficients of windows, for more features than windows.
+
+        The inverse is that of the embeddings' inner products and a penalty, updated for the lags
+        by the Woodbury identity. So one decomposition serves all designs and penalties.
+
+        Parameters
+        ----------
+        lags : ndarray of shape (n, n_lags)
+            Standardized lags.
+        weight : float
+            Weight of the embeddings.
+        target : ndarray of shape (n, n_steps)
+            Targets.
+        penalties : ndarray of shape (n_alphas,)
+            Penalties.
+
+        Returns
+        -------
+        ndarray of shape (n_alphas, n, n_steps)
+            Coefficients of the windows, whose features they combine.
+        """
+        eigenvalues, eigenvectors = self.spectrum
+        products = weight**2 * np.maximum(eigenvalues, 0.0)
+        rotated_lags = eigenvectors.T @ lags
+        rotated_target = eigenvectors.T @ target
+        identity = np.eye(lags.shape[1])
+        coefficients = []
+        for penalty in penalties:
+            inverse = 1 / (products + penalty)[:, np.newaxis]
+            scaled_lags = inverse * rotated_lags
+            scaled_target = inverse * rotated_target
+            inner = identity + rotated_lags.T @ scaled_lags
+            of_lags = np.linalg.solve(inner, rotated_lags.T @ scaled_target)
+            coefficients.append(scaled_target - scaled_lags @ of_lags)
+        return eigenvectors @ np.stack(coefficients)
 
 
 @dataclass(frozen=True)
@@ -326,11 +433,18 @@ class HeadSearch:
         folds = list(time_folds(len(future), horizon))
         if not folds:
             return _fit_without_folds(designs[-1], table, future)
-        candidates = [_evaluate(design, folds, table, future) for design in designs]
+        rotated = table
+        if any(design.embedding_weight for design in designs):
+            rotated = table.rotated()
+        residuals = _residuals(designs, folds, rotated, future)
+        candidates = [
+            _best_penalty(design, of_design)
+            for design, of_design in zip(designs, residuals, strict=True)
+        ]
         best = min(candidates, key=lambda candidate: candidate.error)
         tested = np.concatenate([test for _, test in folds])
         relative = best.residuals / table.take(tested).scale
-        head = RidgeHead(best.design).fit(table, future)
+        head = RidgeHead(best.design).fit(table, future, rotated)
         return head.choose(best.alpha, relative)
 
     def designs(self, length: int) -> list[HeadDesign]:
@@ -354,9 +468,19 @@ class HeadSearch:
             allowed = list(DIFFERENCES)
             if self.sp == 1:  # a season of one time point makes no other differences
                 allowed = ["none", "first"]
-        needed = {"seasonal": self.sp + 1, "both": self.sp + 2}
-        fitting = [name for name in allowed if needed.get(name, 0) <= length]
-        return fitting or ["first"]
+        return [name for name in allowed if window_needed(name, self.sp) <= length]
+
+
+def window_needed(
+    difference: str,
+    sp: int,
+) -> int:
+    """Return the shortest length of windows in which a kind of difference fits."""
+    if difference == "seasonal":
+        return sp + 1
+    if difference == "both":
+        return sp + 2
+    return 1
 
 
 def time_folds(
@@ -390,14 +514,11 @@ def time_folds(
         yield train, test
 
 
-def _evaluate(
+def _best_penalty(
     design: HeadDesign,
-    folds: list[Fold],
-    table: WindowTable,
-    future: np.ndarray,
+    residuals: np.ndarray,
 ) -> _Candidate:
     """Return a design with the penalty of the least absolute error on the folds."""
-    residuals = _residuals(design, folds, table, future)
     handicap = 1 + MARGIN * design.embedding_weight
     errors = np.abs(residuals).mean(axis=(1, 2)) * handicap
     best = int(errors.argmin())
@@ -410,20 +531,25 @@ def _evaluate(
 
 
 def _residuals(
-    design: HeadDesign,
+    designs: list[HeadDesign],
     folds: list[Fold],
     table: WindowTable,
     future: np.ndarray,
-) -> np.ndarray:
-    """Return out-of-fold residuals for every penalty, of shape (n_alphas, n_tested, n_steps)."""
+) -> list[np.ndarray]:
+    """Return out-of-fold residuals of each design, of shape (n_alphas, n_tested, n_steps)."""
     has_exogenous = future.shape[1] > 1
-    residuals = []
+    residuals: list[list[np.ndarray]] = [[] for _ in designs]
     for train, test in folds:
-        head = RidgeHead(design).fit(table.take(train), future[train])
-        exogenous = future[test, 1:] if has_exogenous else None
-        forecasts = head.forecasts(table.take(test), exogenous)
-        residuals.append(future[test, 0] - forecasts)
-    return np.concatenate(residuals, axis=1)
+        training = table.take(train)  # designs share the decomposition of its embeddings
+        tested = table.take(test)
+        exogenous = None
+        if has_exogenous:
+            exogenous = future[test, 1:]
+        for design, of_design in zip(designs, residuals, strict=True):
+            head = RidgeHead(design).fit(training, future[train], training)
+            forecasts = head.forecasts(tested, exogenous)
+            of_design.append(future[test, 0] - forecasts)
+    return [np.concatenate(of_design, axis=1) for of_design in residuals]
 
 
 def _fit_without_folds(
@@ -438,16 +564,38 @@ def _fit_without_folds(
     return head.choose(ALPHAS[-1], residuals)
 
 
-def _standardization(
-    values: np.ndarray,
-    weight: float,
-) -> tuple[np.ndarray, float]:
-    """Return the mean and the factor that give features a total variance of weight squared."""
+def _ridge(
+    features: np.ndarray,
+    target: np.ndarray,
+    penalties: np.ndarray,
+) -> np.ndarray:
+    """Return ridge coefficients of shape (n_alphas, n_features, n_steps), without intercept."""
+    left, singular, right = np.linalg.svd(features, full_matrices=False)
+    shrinkage = singular / (singular**2 + penalties[:, np.newaxis])
+    projected = left.T @ target
+    return right.T @ (shrinkage[:, :, np.newaxis] * projected)
+
+
+def _principal_components(embeddings: np.ndarray) -> np.ndarray:
+    """Return the principal components of n embeddings, at most n of them."""
+    n_windows, n_features = embeddings.shape
+    products = np.zeros((n_windows, n_windows))
+    for start in range(0, n_features, COLUMNS_AT_ONCE):
+        columns = embeddings[:, start : start + COLUMNS_AT_ONCE].astype(np.float64)
+        columns -= columns.mean(axis=0)
+        products += columns @ columns.T
+    eigenvalues, eigenvectors = np.linalg.eigh(products)
+    is_signal = eigenvalues > NEGLIGIBLE * eigenvalues[-1]
+    return eigenvectors[:, is_signal] * np.sqrt(eigenvalues[is_signal])
+
+
+def _standardization(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the mean, and the factor that gives features a total variance of 1."""
     mean = values.mean(axis=0)
     variances = ((values - mean) ** 2).mean(axis=0)
     std = np.sqrt(variances.sum())
     if std > 0:
-        return mean, weight / std
+        return mean, 1 / std
     return mean, 0.0
 
 

@@ -43,6 +43,61 @@ def stack_each_series(
     return stacked
 
 
+def check_observations(
+    y: pd.Series | None,
+    X: pd.DataFrame | None,
+) -> None:
+    """Raise if values are infinite, or if X lacks a time point of y."""
+    if y is not None:
+        _check_finite(y.to_frame("y"), "y")
+    if X is not None:
+        _check_finite(X, "X")
+    if y is None or X is None:
+        return
+    missing = y.index.difference(X.index)
+    if len(missing) > 0:
+        raise ValueError(
+            f"X lacks {len(missing)} of the {len(y)} time points of y, such as {missing[0]}: give "
+            "the exogenous variables at all of them."
+        )
+
+
+def _check_finite(frame: pd.DataFrame, container: str) -> None:
+    """Raise if a frame holds a value that is infinite or missing."""
+    values = frame.to_numpy(dtype=np.float64)
+    rows, columns = np.nonzero(~np.isfinite(values))
+    if len(rows) == 0:
+        return
+    when = frame.index[rows[0]]
+    value = values[rows[0], columns[0]]
+    place = f"at {when}"
+    if container == "X":
+        place = f"in column {frame.columns[columns[0]]!r} at {when}"
+    raise ValueError(f"{container} holds {value} {place}: replace it by a finite value.")
+
+
+def refuse_gaps(index: pd.Index) -> None:
+    """Raise if periods or whole numbers, sorted, lack a time point between others.
+
+    Dates may differ by design, as business days and month ends do.
+    """
+    if isinstance(index, pd.PeriodIndex):
+        times = index.asi8
+    elif isinstance(index.dtype, np.dtype) and index.dtype.kind in "iu":
+        times = index.to_numpy()
+    else:
+        return
+    distances = np.diff(times)
+    if len(distances) == 0 or distances.min() == distances.max():
+        return
+    usual = distances.min()
+    gap = int(np.flatnonzero(distances > usual)[0])
+    raise ValueError(
+        f"y has no value between {index[gap]} and {index[gap + 1]}, though its other time points "
+        "are closer: give the values between, for instance by y.reindex(...).interpolate()."
+    )
+
+
 def append_observations(old, new):
     """Return old and new observations in order; a new one replaces an old one of its time."""
     is_replaced = old.index.isin(new.index)
@@ -111,10 +166,40 @@ def relative_windows(windows: np.ndarray) -> np.ndarray:
     return (windows - windows[..., -1:]) / scale
 
 
-def thin(panel: np.ndarray) -> np.ndarray:
-    """Return at most `MAX_WINDOWS` rows of a panel, at equal distances."""
-    step = -(-len(panel) // MAX_WINDOWS)
-    return panel[::step]
+def thinned_windows(
+    series: list[np.ndarray],
+    length: int,
+    n_rows_per_window: int = 1,
+) -> np.ndarray:
+    """Return windows at equal distances, few enough for `MAX_WINDOWS` rows of a panel.
+
+    Only the returned windows are copied: all windows of a series need `length` times its memory.
+
+    Parameters
+    ----------
+    series : list of ndarray of shape (n_channels, n_timepoints_i)
+        Series of at least `length` time points.
+    length : int
+        Time points of a window.
+    n_rows_per_window : int, default=1
+        Rows of the panel that a window becomes.
+
+    Returns
+    -------
+    ndarray of shape (n_windows, n_channels, length)
+        Windows.
+    """
+    views = [sliding_windows(values, length) for values in series]
+    n_windows = sum(map(len, views))
+    most = max(MAX_WINDOWS // n_rows_per_window, 1)
+    step = -(-n_windows // most)
+    chosen = []
+    n_before = 0
+    for view in views:
+        first = -n_before % step
+        chosen.append(view[first::step])
+        n_before += len(view)
+    return np.concatenate(chosen)
 
 
 def preferred_length(sp: int) -> int:

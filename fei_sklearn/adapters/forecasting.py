@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -13,6 +15,7 @@ from sktime.forecasting.base import BaseForecaster
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn.adapters._names import positions_by_name, refuse_repeated
 from fei_sklearn.adapters._ridge_head import (
     DIFFERENCES,
     EMBEDDING_WEIGHTS,
@@ -20,20 +23,24 @@ from fei_sklearn.adapters._ridge_head import (
     HeadSearch,
     RidgeHead,
     WindowTable,
+    window_needed,
 )
 from fei_sklearn.adapters._windows import (
     MAX_WINDOWS,
     MIN_WINDOW_LENGTH,
     append_observations,
+    check_observations,
     check_window_length,
     exogenous_values,
     fitting_length,
+    longest_window,
     preferred_length,
+    refuse_gaps,
     relative_windows,
     sliding_windows,
     stack_channels,
     stack_each_series,
-    thin,
+    thinned_windows,
 )
 
 __all__ = ["FEIForecaster"]
@@ -58,10 +65,11 @@ class FEIForecaster(BaseForecaster):
 
     Parameters
     ----------
-    embedder : FEIEmbedder, FrozenEstimator or None, default=None
+    embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
         Embedder of windows. A clone is pretrained on the windows of the series. A fitted embedder
-        in scikit-learn's ``FrozenEstimator`` is used without pretraining. None stands for encoder
-        "tiny" with the paper's readout.
+        in scikit-learn's ``FrozenEstimator`` is used without pretraining. A string or a path is the
+        `pretrained` of an embedder with default parameters, such as "fei-tiny". None stands for
+        encoder "tiny" with the paper's readout.
     window_length : int or "auto", default="auto"
         Time points of a window. "auto" stands for two seasons and at least 12 points. In a short
         series windows are shorter, so that half of them have known targets.
@@ -70,7 +78,7 @@ class FEIForecaster(BaseForecaster):
     difference : {"auto", "none", "first", "seasonal", "both"}, default="auto"
         Value that is subtracted from a step: the window's mean, its last value, the last value of
         the same season, or that value moved by the change over the last season. With "auto" the
-        folds choose.
+        folds choose among those that fit in a window. A named one may make the windows longer.
     lags : int or "auto", default="auto"
         Number of latest values of the (differenced) window beside the embedding; 0 for none, "auto"
         for all.
@@ -93,7 +101,8 @@ class FEIForecaster(BaseForecaster):
     Notes
     -----
     Exogenous variables are channels of the windows. `predict` also needs their values at the steps
-    to forecast, which enter by a linear regression of differences on differences.
+    to forecast, which enter by a linear regression of differences on differences. Columns of X are
+    matched by name: `fit`, `update` and `predict` need the same ones, in any order.
 
     Examples
     --------
@@ -149,44 +158,83 @@ class FEIForecaster(BaseForecaster):
     #: Weights of the embeddings that the folds choose from; benchmarks override them.
     _embedding_weights = EMBEDDING_WEIGHTS
 
+    def _check_X_y(self, X=None, y=None, **kwargs):  # noqa: N802
+        # sktime calls this before it stores y and X and moves the cutoff
+        X, y = super()._check_X_y(X=X, y=y, **kwargs)
+        is_one_series = isinstance(y, pd.Series | None) and isinstance(X, pd.DataFrame | None)
+        if not is_one_series:
+            return X, y
+        if X is not None:
+            refuse_repeated(list(X.columns), "X")
+        if self.is_fitted and not self._is_vectorized:
+            X = self._as_in_fit(X, is_update=y is not None)
+        check_observations(y, X)
+        if y is not None:
+            index = y.index
+            if self.is_fitted and not self._is_vectorized:
+                index = index.union(self._cur_y.index)
+            refuse_gaps(index)
+        return X, y
+
+    def _as_in_fit(self, X, *, is_update):
+        """Return X with the columns of `fit`, or raise if it is not of the kind seen there."""
+        fitted = self._cur_X
+        if fitted is None:
+            if X is None:
+                return None
+            raise ValueError(
+                f"X has the columns {list(X.columns)}, but the forecaster was fitted without X: "
+                "leave X out, or fit with it."
+            )
+        if X is not None:
+            return X.iloc[:, positions_by_name(fitted.columns, X.columns)]
+        if is_update:
+            raise ValueError(
+                "X is missing, but the forecaster was fitted with X: give update the columns "
+                f"{list(fitted.columns)} at the time points of y."
+            )
+        return None  # predict names the time points that it needs
+
     def _pretrain(self, y, X=None, fh=None):
         self._check_parameters()
         series = stack_each_series(y, X)
         longest = max(values.shape[1] for values in series)
         length = self.window_length
         if length == "auto":
-            length = preferred_length(self.sp)
+            length = max(preferred_length(self.sp), self._window_needed())
         length = max(min(length, longest), MIN_WINDOW_LENGTH)
-        panels = [
-            self._relative_panel(sliding_windows(values, length))
-            for values in series
-            if values.shape[1] >= length
-        ]
-        panel = thin(np.concatenate(panels))
-        self.pretrained_embedder_ = self._new_embedder().fit(panel, None)
+        long_enough = [values for values in series if values.shape[1] >= length]
+        self.pretrained_embedder_ = self._pretrained_on(long_enough, length)
         self.pretrained_window_length_ = length
         return self
 
+    def _pretrained_on(self, series, length):
+        """Return an embedder that is fitted on windows of series."""
+        embedder = self._new_embedder()
+        n_rows_per_window = 1
+        if not self._mixes_channels():
+            n_rows_per_window = len(series[0])
+        windows = thinned_windows(series, length, n_rows_per_window)
+        return embedder.fit(self._relative_panel(windows), None)
+
     def _fit(self, y, X, fh):
         self._check_parameters()
-        self._cur_y = y
-        self._cur_X = X
         steps = _relative_steps(fh, self.cutoff)
         self.window_length_ = self._fitting_length(len(y), steps.max())
+        series = stack_channels(y, X)
         embedder = vars(self).get("pretrained_embedder_")
         if embedder is None:
-            windows = sliding_windows(stack_channels(y, X), self.window_length_)
-            panel = thin(self._relative_panel(windows))
-            embedder = self._new_embedder().fit(panel, None)
+            self._check_channels(len(series))
+            embedder = self._pretrained_on([series], self.window_length_)
+        self._cur_y = y
+        self._cur_X = X
         self.embedder_ = embedder
         self._set_head(self._fit_head(steps))
         return self
 
     def _update(self, y, X=None, update_params=True):
         self._cur_y = append_observations(self._cur_y, y)
-        if X is None or self._cur_X is None:
-            self._cur_X = None
-        else:
+        if X is not None:
             self._cur_X = append_observations(self._cur_X, X)
         if update_params:
             self._set_head(self._fit_head(self._head.steps))
@@ -238,24 +286,76 @@ class FEIForecaster(BaseForecaster):
                 f"difference must be 'auto' or one of {list(DIFFERENCES)}, got {self.difference!r}."
             )
 
+    def _window_needed(self):
+        """Return the shortest length of windows in which a named difference fits."""
+        return window_needed(self.difference, self.sp)
+
     def _fitting_length(self, n_timepoints, horizon):
         """Return the length of the windows of a series."""
-        if self.window_length != "auto":
-            check_window_length(self.window_length, n_timepoints, horizon)
-            return self.window_length
-        pretrained = vars(self).get("pretrained_window_length_")
-        preferred = pretrained or preferred_length(self.sp)
-        return fitting_length(preferred, n_timepoints, horizon)
+        length = self.window_length
+        needed = self._window_needed()
+        if length != "auto":
+            check_window_length(length, n_timepoints, horizon)
+        else:
+            pretrained = vars(self).get("pretrained_window_length_")
+            preferred = pretrained or preferred_length(self.sp)
+            length = fitting_length(preferred, n_timepoints, horizon)
+            length = max(length, min(needed, longest_window(n_timepoints, horizon)))
+        if length < needed:
+            raise ValueError(
+                f"difference={self.difference!r} with sp={self.sp} needs windows of at least "
+                f"{needed} time points, but they have {length}: give a longer y or window_length, "
+                'a smaller sp, or difference="auto".'
+            )
+        return length
 
     def _new_embedder(self):
         """Return an unfitted clone of the embedder, with the forecaster's random state."""
-        if self.embedder is None:
+        given = self.embedder
+        if isinstance(given, str | os.PathLike):
+            embedder = FEIEmbedder(pretrained=given)
+        elif given is None:
             embedder = FEIEmbedder("tiny", pooling="mean")
+        elif not hasattr(given, "transform"):
+            raise TypeError(
+                "embedder must be an FEIEmbedder, a FrozenEstimator of one, the name or folder of "
+                f"a model, or None, got {given!r}."
+            )
         else:
-            embedder = clone(self.embedder)
-        if self.random_state is not None and not isinstance(embedder, FrozenEstimator):
+            embedder = clone(given)
+        if isinstance(embedder, FrozenEstimator):
+            return embedder
+        if hasattr(given, "weights_"):
+            warnings.warn(
+                "The embedder is fitted already and is pretrained anew on windows of y: wrap it in "
+                "sklearn.frozen.FrozenEstimator to use its weights.",
+                stacklevel=5,
+            )
+        if self.random_state is not None:
             embedder.set_params(random_state=self.random_state)
         return embedder
+
+    def _mixes_channels(self):
+        """Return whether the embedder encodes all channels at once."""
+        embedder = getattr(self.embedder, "estimator", self.embedder)
+        return getattr(embedder, "channels", "independent") == "mix"
+
+    def _check_channels(self, n_channels):
+        """Raise if a frozen embedder was fitted on another number of channels."""
+        fitted = getattr(self.embedder, "estimator", None)
+        n_fitted = getattr(fitted, "n_channels_in_", None)
+        if fitted is None or n_fitted is None:
+            return
+        n_encoded = 1
+        if self._mixes_channels():
+            n_encoded = n_channels
+        if n_fitted == n_encoded:
+            return
+        raise ValueError(
+            f"embedder was fitted on {n_fitted} channels, but its panel of windows has "
+            f"{n_encoded} (y and {n_channels - 1} exogenous variables, channels="
+            f"{fitted.channels!r}): fit it on panels of {n_encoded}."
+        )
 
     def _relative_panel(self, windows):
         """Return windows of shape (n, n_channels, length) as a panel for the embedder.
@@ -264,15 +364,14 @@ class FEIForecaster(BaseForecaster):
         weights serve any number of channels.
         """
         windows = relative_windows(windows)
-        embedder = getattr(self.embedder, "estimator", self.embedder)
-        if getattr(embedder, "channels", "independent") == "mix":
+        if self._mixes_channels():
             return windows
         return windows.reshape(-1, 1, windows.shape[2])
 
     def _embed(self, windows):
         panel = self._relative_panel(windows)
         embeddings = plain_embeddings(self.embedder_, panel)
-        return embeddings.reshape(len(windows), -1).astype(np.float64)
+        return embeddings.reshape(len(windows), -1)
 
     def _fit_head(self, steps):
         length = self.window_length_

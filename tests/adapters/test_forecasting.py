@@ -116,6 +116,132 @@ def test_seasons_longer_than_the_window_are_left_out():
     assert forecaster.difference_ in ("first", "none")
 
 
+def test_windows_are_long_enough_for_a_named_difference():
+    forecaster = FEIForecaster(UNTRAINED, sp=12, difference="both").fit(series(20), fh=[1, 2])
+    assert forecaster.difference_ == "both"
+    assert forecaster.window_length_ == 14
+    sentence = "difference='seasonal' with sp=12 needs windows of at least 13 .* but they have "
+    for params, n in [({}, 14), ({"window_length": 6}, 60)]:
+        forecaster = FEIForecaster(UNTRAINED, sp=12, difference="seasonal", **params)
+        with pytest.raises(ValueError, match=sentence):
+            forecaster.fit(series(n), fh=[1, 2])
+
+
+# Exogenous variables by name
+
+
+@pytest.fixture
+def exogenous():
+    """A series, and two exogenous variables that it depends on."""
+    X = pd.concat({"u": series(seed=1), "v": series(seed=2)}, axis=1)
+    return series() + 3 * X["u"] - X["v"], X
+
+
+@pytest.mark.parametrize("embedder", [UNTRAINED, quick(channels="mix")], ids=["each", "mix"])
+def test_exogenous_variables_are_taken_by_name(exogenous, embedder):
+    y, X = exogenous
+    swapped = X[["v", "u"]]
+    forecaster = FEIForecaster(embedder, random_state=0).fit(y[:-8], X[:-8], fh=[1, 2, 3, 4])
+    forecaster.update(y[-8:-4], X[-8:-4])
+    expected = forecaster.predict(X=X[-4:])
+    interval = forecaster.predict_interval(X=X[-4:])
+    pd.testing.assert_series_equal(forecaster.predict(X=swapped[-4:]), expected)
+    pd.testing.assert_frame_equal(forecaster.predict_interval(X=swapped[-4:]), interval)
+    other = FEIForecaster(embedder, random_state=0).fit(y[:-8], X[:-8], fh=[1, 2, 3, 4])
+    other.update(y[-8:-4], swapped[-8:-4])
+    pd.testing.assert_series_equal(other.predict(X=swapped[-4:]), expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (lambda X: X.rename(columns={"v": "w"}), r"X lacks \['v'\], .* and has \['w'\]"),
+        (lambda X: X[["u"]], r"X lacks \['v'\]"),
+        (lambda X: X.assign(w=1.0), r"X has \['w'\]"),
+    ],
+    ids=["renamed", "one less", "one more"],
+)
+def test_other_exogenous_variables_are_named(exogenous, given, sentence):
+    y, X = exogenous
+    forecaster = FEIForecaster(UNTRAINED).fit(y[:-8], X[:-8], fh=[1, 2])
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        forecaster.predict(X=given(X))
+    for update_params in (True, False):
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            forecaster.update(y[-8:-4], given(X[-8:-4]), update_params=update_params)
+
+
+def test_an_update_needs_the_exogenous_variables_and_is_left_undone_without(exogenous):
+    y, X = exogenous
+    forecaster = FEIForecaster(UNTRAINED).fit(y[:-8], X[:-8], fh=[1, 2])
+    before = forecaster.predict(X=X)
+    with pytest.raises(ValueError, match=r"^X is missing, .* give update the columns \['u', 'v'\]"):
+        forecaster.update(y[-8:-4])
+    with pytest.raises(ValueError, match=r"not contained .* extra indices"):
+        forecaster.update(y[-8:-4], X[-8:-6])
+    pd.testing.assert_series_equal(forecaster.predict(X=X), before)
+    forecaster.update(y[-8:-4], X[-8:-4])
+    fresh = FEIForecaster(UNTRAINED, window_length=forecaster.window_length_)
+    fresh.fit(y[:-4], X[:-4], fh=[1, 2])
+    np.testing.assert_allclose(forecaster.predict(X=X), fresh.predict(X=X))
+
+
+def test_exogenous_variables_that_fit_did_not_see_are_refused(exogenous):
+    y, X = exogenous
+    forecaster = FEIForecaster(UNTRAINED).fit(y[:-8], fh=[1, 2])
+    sentence = r"^X has the columns \['u', 'v'\], but the forecaster was fitted without X"
+    with pytest.raises(ValueError, match=sentence):
+        forecaster.predict(X=X)
+    with pytest.raises(ValueError, match=sentence):
+        forecaster.update(y[-8:-4], X[-8:-4])
+
+
+def test_infinite_values_and_gaps_are_refused_before_anything_is_stored(exogenous):
+    y, X = exogenous
+    infinite = X.copy()
+    infinite.iloc[-3, 1] = np.inf
+    forecaster = FEIForecaster(UNTRAINED)
+    with pytest.raises(ValueError, match=r"^X holds inf in column 'v' at 2004-10"):
+        forecaster.fit(y, infinite, fh=[1])
+    with pytest.raises(ValueError, match=r"^y holds inf at 2004-10"):
+        forecaster.fit(infinite["v"], fh=[1])
+    with pytest.raises(ValueError, match=r"^y has no value between 2000-10 and 2001-04"):
+        forecaster.fit(y.drop(y.index[10:15]), fh=[1])
+    forecaster.fit(y[:-8], X[:-8], fh=[1, 2, 6])
+    before = forecaster.predict(X=X)
+    with pytest.raises(ValueError, match=r"^X holds inf in column 'v'"):
+        forecaster.predict(X=infinite)
+    with pytest.raises(ValueError, match=r"^y has no value between 2004-04 and 2004-09"):
+        forecaster.update(y[-4:], X[-4:])
+    pd.testing.assert_series_equal(forecaster.predict(X=X), before)
+
+
+# Embedders
+
+
+def test_a_fitted_embedder_is_trained_anew_with_a_warning():
+    with pytest.warns(UserWarning, match="fitted already and is pretrained anew"):
+        FEIForecaster(quick().fit(walks(n_channels=1))).fit(series(), fh=[1])
+
+
+def test_the_name_of_a_checkpoint_is_an_embedder():
+    forecaster = FEIForecaster("fei-tiny", random_state=0).fit(series(), fh=[1])
+    expected = FEIEmbedder.from_pretrained("fei-tiny").weights_
+    weights = forecaster.embedder_.weights_
+    assert set(weights) >= set(expected)
+    assert forecaster.clone().embedder == "fei-tiny"
+    with pytest.raises(TypeError, match=r"^embedder must be an FEIEmbedder, .* got 3\."):
+        FEIForecaster(3).fit(series(), fh=[1])
+
+
+def test_a_frozen_embedder_of_other_channels_is_refused(exogenous):
+    y, X = exogenous
+    for channels, n_fitted in [("mix", 2), ("independent", 3)]:
+        fitted = quick(max_epochs=0, channels=channels).fit(walks(n_channels=n_fitted))
+        with pytest.raises(ValueError, match=f"^embedder was fitted on {n_fitted} channels, but"):
+            FEIForecaster(FrozenEstimator(fitted)).fit(y, X, fh=[1])
+
+
 @pytest.mark.parametrize(
     ("params", "n", "message"),
     [

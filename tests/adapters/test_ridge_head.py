@@ -72,6 +72,72 @@ def test_a_head_is_ridge_regression():
         np.testing.assert_allclose(forecast, expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("n_lags", [0, None])
+def test_more_features_than_windows_give_the_same_ridge_regression(weight, n_lags):
+    if weight == 0 and n_lags == 0:
+        pytest.skip("no features")
+    windows = walks(40, 1, 12)
+    future = windows[:, :, -1:] + walks(40, 1, 3, seed=1)
+    embeddings = 5 + walks(40, 1, 300, seed=2)[:, 0]
+    table = WindowTable(windows, embeddings, np.array([1, 2, 3]), 0.1)
+    head = RidgeHead(HeadDesign("first", 1, n_lags, weight)).fit(table, future)
+    scale = windows[:, 0].std(axis=1, keepdims=True)
+    lags = (windows[:, 0, :-1] - windows[:, 0, -1:]) / scale
+    features = []
+    if n_lags is None:
+        features.append(standardized(lags))
+    features.append(weight * standardized(embeddings))
+    target = (future[:, 0] - windows[:, 0, -1:]) / scale
+    for alpha, forecast in zip(ALPHAS, head.forecasts(table, None), strict=True):
+        ridge = Ridge(alpha * len(target), fit_intercept=False, solver="svd")
+        ridge.fit(np.hstack(features), target)
+        expected = windows[:, 0, -1:] + scale * ridge.predict(np.hstack(features))
+        np.testing.assert_allclose(forecast, expected, rtol=1e-6, atol=1e-8)
+
+
+def standardized(values):
+    """Return features centred and with a total variance of 1."""
+    centred = values - values.mean(axis=0)
+    return centred / np.sqrt((centred**2).mean(axis=0).sum())
+
+
+def test_embeddings_are_decomposed_once_per_fold(monkeypatch):
+    """One embedding of the default readout has 14,496 features, and there are eight designs."""
+    decomposed = []
+    eigh = np.linalg.eigh
+
+    def counted(products):
+        decomposed.append(len(products))
+        return eigh(products)
+
+    monkeypatch.setattr(np.linalg, "eigh", counted)
+    windows = walks(60, 1, 12)
+    table = WindowTable(windows, walks(60, 1, 500, seed=2)[:, 0], np.array([1]), 0.1)
+    future = windows[:, :, -1:] + walks(60, 1, 1, seed=1)
+    HeadSearch(sp=4, difference="auto", lags="auto").fit(table, future)
+    n_folds = len(list(time_folds(60, 1)))
+    assert decomposed[0] == 60  # the rotation of all windows
+    assert len(decomposed) <= 1 + n_folds + 1
+    decomposed.clear()
+    lags_alone = HeadSearch(sp=4, difference="auto", lags="auto", embedding_weights=(0.0,))
+    head = lags_alone.fit(table, future)
+    assert not decomposed
+    assert len(head.standardizations) == 1
+
+
+def test_a_head_of_lags_alone_that_was_pickled_with_embeddings_forecasts():
+    windows = walks(40, 1, 12)
+    future = windows[:, :, -1:] + walks(40, 1, 3, seed=1)
+    table = WindowTable(windows, walks(40, 1, 5, seed=2)[:, 0], np.array([1, 2, 3]), 0.1)
+    head = RidgeHead(HeadDesign("first", 1, None, 0.0)).fit(table, future)
+    expected = head.forecasts(table, None)
+    head.standardizations.append((table.embeddings.mean(axis=0), 0.0))
+    no_coefficients = np.zeros((len(ALPHAS), 5, 3))
+    head.coefficients = np.concatenate([head.coefficients, no_coefficients], axis=1)
+    np.testing.assert_allclose(head.forecasts(table, None), expected)
+
+
 def test_state_of_a_head_pickled_under_its_former_names():
     head = forecasting._Head.__new__(forecasting._Head)
     former = {"recipe": 1, "blocks": 2, "spread": 3, "freedom": 4, "slope": 5}

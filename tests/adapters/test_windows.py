@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,15 @@ import pytest
 from fei_sklearn.adapters import _windows
 from fei_sklearn.adapters._windows import (
     append_observations,
+    check_observations,
     check_window_length,
     fitting_length,
     longest_window,
+    refuse_gaps,
     relative_windows,
     sliding_windows,
     stack_each_series,
-    thin,
+    thinned_windows,
 )
 
 MONTHS = pd.period_range("2000-01", periods=5, freq="M")
@@ -32,10 +36,23 @@ def test_windows_are_relative_to_their_last_value_in_units_of_their_deviation():
     assert relative_windows(windows).tolist() == [[[-2.0, 0.0], [0.0, 0.0]]]
 
 
-def test_thinned_panels_keep_every_nth_row(monkeypatch):
+def test_windows_are_thinned_over_all_series(monkeypatch):
     monkeypatch.setattr(_windows, "MAX_WINDOWS", 4)
-    assert thin(np.arange(9)).tolist() == [0, 3, 6]
-    assert thin(np.arange(4)).tolist() == [0, 1, 2, 3]
+    series = [np.arange(6.0)[np.newaxis], 10 + np.arange(5.0)[np.newaxis]]
+    # 5 and 4 windows, of which every third is taken, counted on from one series to the next
+    assert thinned_windows(series, 2)[:, 0, 0].tolist() == [0, 3, 11]
+    assert thinned_windows(series[:1], 2, n_rows_per_window=2)[:, 0, 0].tolist() == [0, 3]
+    assert thinned_windows(series[1:], 2)[:, 0, 0].tolist() == [10, 11, 12, 13]
+
+
+def test_windows_are_thinned_before_they_are_copied():
+    series = np.zeros((1, 60_000))
+    tracemalloc.start()
+    panel = thinned_windows([series], 500)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(panel) <= _windows.MAX_WINDOWS
+    assert peak < 1.1 * panel.nbytes
 
 
 @pytest.mark.parametrize(
@@ -68,3 +85,39 @@ def test_a_new_observation_replaces_the_old_one_of_its_time():
     new = pd.Series([5.0, 4.0], index=MONTHS[[3, 2]])
     appended = append_observations(old, new)
     pd.testing.assert_series_equal(appended, pd.Series([1.0, 2.0, 4.0, 5.0], index=MONTHS[:4]))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("y", "y holds inf at 2000-03: replace it"),
+        ("X", "X holds nan in column 'x' at 2000-03: replace it"),
+        ("index", "X lacks 1 of the 5 time points of y, such as 2000-05: give"),
+    ],
+)
+def test_observations_that_a_head_cannot_use_are_named(change, sentence):
+    y = pd.Series(np.arange(5.0), index=MONTHS)
+    X = y.to_frame("x")
+    if change == "y":
+        y = y.where(y != 2, np.inf)
+    elif change == "X":
+        X = X.where(X != 2)
+    else:
+        X = X.iloc[:-1]
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        check_observations(y, X)
+
+
+def test_gaps_are_refused_where_the_next_time_point_is_known():
+    with pytest.raises(ValueError, match=r"^y has no value between 2000-02 and 2000-05, though"):
+        refuse_gaps(MONTHS[[0, 1, 4]])
+    with pytest.raises(ValueError, match=r"^y has no value between 3 and 9, though"):
+        refuse_gaps(pd.Index([1, 3, 9]))
+    for index in (
+        MONTHS[[0, 2, 4]],
+        MONTHS[:1],
+        pd.RangeIndex(5),
+        pd.date_range("2000", periods=3),
+    ):
+        refuse_gaps(index)
+    refuse_gaps(pd.bdate_range("2000-01-01", periods=9))
