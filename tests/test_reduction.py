@@ -55,7 +55,7 @@ def test_a_search_over_mask_ratios():
     y = load_airline()[:72]
     search = ForecastingGridSearchCV(
         reduced("recursive"),
-        cv=ExpandingWindowSplitter(fh=HORIZON, initial_window=66, step_length=6),
+        cv=ExpandingWindowSplitter(fh=HORIZON, initial_window=60, step_length=6),
         param_grid={"estimator__feiembedder__mask_ratio": [0.3, 0.7]},
     )
     search.fit(y, fh=HORIZON)

@@ -30,9 +30,9 @@ class FEICollectionTransformer(BaseCollectionTransformer):
     Parameters
     ----------
     encoder, objective, mask_ratio, mask_kind, n_targets, momentum, stride, channels, scaling, \
-min_timepoints, pooling, layers, views, max_epochs, min_epoch_steps, batch_size, learning_rate, \
-lr_decay, validation_fraction, n_iter_no_change, warm_start, pretrained, device, n_devices, \
-precision, checkpoint_dir, random_state, verbose
+min_timepoints, pooling, layers, views, n_components, calibration, max_epochs, min_epoch_steps, \
+batch_size, learning_rate, lr_decay, validation_fraction, n_iter_no_change, warm_start, \
+pretrained, device, n_devices, precision, checkpoint_dir, random_state, verbose
         As in :class:`fei_sklearn.FEIEmbedder`.
 
     Attributes

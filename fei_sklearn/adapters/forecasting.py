@@ -100,6 +100,9 @@ class FEIForecaster(BaseForecaster):
 
     Notes
     -----
+    Methods: sktime's base class calls eight of the private ones; the others are steps of fitting
+    and forecasting that share the fitted attributes.
+
     Exogenous variables are channels of the windows. `predict` also needs their values at the steps
     to forecast, which enter by a linear regression of differences on differences. Columns of X are
     matched by name: `fit`, `update` and `predict` need the same ones, in any order.

@@ -115,7 +115,8 @@ def test_layers_of_the_user_are_copied_as_they_are():
     assert torch.equal(fold_batch_norm(encoder)(x), encoder(x))
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+# the front is read by compiled loops, which take its batch norm as it is
+@pytest.mark.parametrize("name", sorted(CONFIGURATIONS.keys() - {"front"}))
 @pytest.mark.parametrize("ragged", [False, True])
 def test_transform_is_that_of_the_unfolded_encoder(name, ragged):
     X = walks(20, 2, 40)
