@@ -141,7 +141,8 @@ default="auto"
     n_components : int or None, default=None
         Length of a short embedding: the features of the encoder "dilated" are projected on that
         many principal axes, those of the model in `pretrained` or else those of the panel in `fit`.
-        Heads on such embeddings do best without a StandardScaler. None projects nothing.
+        Heads on such embeddings do best without a StandardScaler. None projects nothing. Other
+        encoders have no such axes: `fit` warns that the parameter has no effect on them.
     calibration : {"fixed", "panel"}, default="fixed"
         Panel of the statistics that a pretrained model is calibrated by. With "fixed" they are
         those of its pretraining, and with "panel" `fit` takes batch norm's scale, the thresholds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from fei_sklearn._bridge.spec import (
     EncoderSpec,
     EncodingSpec,
@@ -118,6 +120,12 @@ def check_readout(embedder, start=None):
         The embedder.
     start : FEIEmbedder, default=None
         The fitted embedder to start from.
+
+    Warns
+    -----
+    UserWarning
+        If `n_components` has no effect. It is no error, since scikit-learn's estimator checks set
+        it on every estimator that has it.
     """
     has_front = embedder.encoder == DILATED
     mixes_channels = embedder.channels == "mix"
@@ -130,6 +138,12 @@ def check_readout(embedder, start=None):
             "use channels='independent'."
         )
     _readout(embedder, stage_widths=(1,), n_encoded=1, has_front=has_front)
+    if embedder.n_components is not None and not has_front:
+        warnings.warn(
+            f"n_components={embedder.n_components} has no effect on an encoder without a front "
+            "end: use encoder='dilated' or pretrained='default' for short embeddings.",
+            stacklevel=4,
+        )
 
 
 def _has_front(embedder):
@@ -164,10 +178,10 @@ def _readout(embedder, stage_widths, n_encoded, has_front):
             return resolve_front(embedder.pooling, embedder.views, n_encoded=n_encoded)
         _check_reads_all_of_front(embedder)
         return FrontSpec()
-    if embedder.n_components is not None:
+    if has_front and embedder.n_components is not None:
         raise ValueError(
-            f"n_components={embedder.n_components} needs the readout of a front end: use "
-            "encoder='dilated' or pretrained='default', with pooling='auto' and layers='auto'."
+            f"n_components={embedder.n_components} needs the readout of the front end: use "
+            "pooling='auto' and layers='auto'."
         )
     spec = resolve(
         embedder.pooling,

@@ -75,7 +75,6 @@ def front(tmp_path_factory):
     ("params", "message"),
     [
         ({"encoder": "dilated", "channels": "mix"}, "reads one channel at a time.*independent"),
-        ({"n_components": 3}, "n_components=3 needs the readout of a front end"),
         ({"encoder": "dilated", "n_components": 3, "pooling": "mean"}, "n_components=3 needs"),
         ({"encoder": "dilated", "n_components": 3, "pooling": "small"}, "pooling='small'"),
         ({"encoder": "dilated", "n_components": 3, "views": "sum"}, "views='sum'"),
@@ -87,6 +86,12 @@ def front(tmp_path_factory):
 def test_readouts_that_an_encoder_does_not_have_are_refused(params, message):
     with pytest.raises(ValueError, match=message):
         _specs.check_readout(FEIEmbedder(**params))
+
+
+def test_an_encoder_without_a_front_has_no_short_embeddings():
+    with pytest.warns(UserWarning, match="n_components=3 has no effect on an encoder without"):
+        embedder = quick(n_components=3, max_epochs=0).fit(walks(n_channels=1))
+    assert embedder.transform(walks(n_channels=1)).shape == (20, 16)
 
 
 @pytest.mark.parametrize(("calibration", "is_kept"), [("fixed", True), ("panel", False)])
