@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from quick import python_path
 from result_records import record
 
 from fei_sklearn.evaluation import read_results, results
@@ -71,7 +72,8 @@ def test_several_processes_write_to_one_file(tmp_path):
         "    ResultsFile(sys.argv[1]).add(record(seed=seed))"
     )
     commands = [[sys.executable, "-c", code, str(path), str(first)] for first in (0, 200, 400)]
-    writers = [subprocess.Popen(command) for command in commands]
+    environment = os.environ | {"PYTHONPATH": python_path()}
+    writers = [subprocess.Popen(command, env=environment) for command in commands]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert sorted(found["seed"] for found in read_results(path)) == list(range(600))
 
