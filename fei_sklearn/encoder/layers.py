@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.batch_statistics import batch_is_shared, batch_norm
+from fei_sklearn.encoder.batch_statistics import batch_is_shared, batch_norm
 
 #: Channels from which on matrix products are faster than oneDNN's convolutions: input channels for
 #: the forward pass and the gradient of the series, output channels for the gradient of the weights.

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.batch_statistics import variance
+from fei_sklearn.encoder.batch_statistics import variance
 from fei_sklearn.masking import (
     MaskKind,
     MaskRatio,

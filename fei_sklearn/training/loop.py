@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fei_sklearn.batch_statistics import shared_batch
+from fei_sklearn._deprecation import renamed_argument
 from fei_sklearn.data import Batch, Panel
+from fei_sklearn.encoder.batch_statistics import shared_batch
 from fei_sklearn.objectives.base import Losses, Objective
 from fei_sklearn.training.batches import (
     batches_on,
@@ -57,6 +58,7 @@ class TrainingResult:
     moments: dict[str, Tensor]
 
 
+@renamed_argument("checkpoints", "run_folder", removed_in="0.2")
 def train(
     objective: Objective,
     panel: Panel,

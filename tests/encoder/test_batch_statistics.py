@@ -12,8 +12,8 @@ from tensors import noise
 from torch import Tensor
 from torch.nn import functional as F
 
-from fei_sklearn import batch_statistics
-from fei_sklearn.batch_statistics import (
+from fei_sklearn.encoder import batch_statistics
+from fei_sklearn.encoder.batch_statistics import (
     batch_is_shared,
     batch_norm,
     combined_statistics,
