@@ -23,9 +23,13 @@ test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
-	@echo "==> checking style, types and import layers"
+	@echo "==> checking style, spelling, configuration, types and import layers"
 	$(python) -m ruff check
 	$(python) -m ruff format --check
+	$(VENV)/bin/codespell
+	$(VENV)/bin/validate-pyproject pyproject.toml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(python) .ci/check_release.py
 	$(python) .ci/density.py
 	$(python) -m mypy
 	$(VENV)/bin/lint-imports
