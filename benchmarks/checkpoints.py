@@ -37,7 +37,9 @@ def method(name: str, seed: int):
     name, _, pooling = name.partition("+")
     if name == "minirocket":
         return MiniRocket(seed)
-    params = {"min_timepoints": 512} if name == "untrained" else {"pretrained": name}
+    params: dict[str, object] = {"pretrained": name}
+    if name == "untrained":
+        params = {"encoder": "small", "min_timepoints": 512}
     if pooling:
         params["pooling"] = pooling
     return FEIEmbedder(max_epochs=0, random_state=seed, n_jobs=1, **params)

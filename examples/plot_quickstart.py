@@ -55,7 +55,7 @@ def features(random_state, **options):
     # one thread: several are no faster on sets this small, and far slower on a busy machine
     options = {"n_jobs": 1} | options
     return {
-        "fei-small": FEIEmbedder(pretrained="fei-small", n_jobs=1),
+        "default": FEIEmbedder(pretrained="default", n_jobs=1),
         "from scratch": FEIEmbedder(random_state=random_state, **options),
         "untrained": FEIEmbedder(max_epochs=0, random_state=random_state, **options),
         "raw series": FunctionTransformer(lambda X: X.reshape(len(X), -1)),

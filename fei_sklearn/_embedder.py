@@ -80,11 +80,12 @@ class FEIEmbedder(
 
     Parameters
     ----------
-    encoder : {"tiny", "small", "norm", "big", "dilated"}, int or callable, default="small"
-        Published size, of width 128, 256, 512 or 1024; another width, a multiple of 8; "dilated",
-        a bank of dilated convolutions whose maps are the readout, and a thin residual body behind
-        it; or a callable from the number of channels to a torch module, which maps (n_samples,
-        n_channels, n_timepoints) to (n_samples, width, n_steps).
+    encoder : {"dilated", "tiny", "small", "norm", "big"}, int or callable, default="dilated"
+        "dilated" is a bank of dilated convolutions whose maps are the readout, and a thin residual
+        body behind it. The others are the paper's residual network: a published size, of width 128,
+        256, 512 or 1024, or another width, a multiple of 8. A callable from the number of channels
+        returns a torch module, which maps (n_samples, n_channels, n_timepoints) to (n_samples,
+        width, n_steps).
     objective : str, default="fei"
         Method of pretraining: FEI; FEI without one of its components, such as
         "fei-no-mask-prompt"; or a method that it is compared with, such as "ts2vec".
@@ -103,7 +104,8 @@ class FEIEmbedder(
         Stride of the encoder's stages.
     channels : {"independent", "mix"}, default="independent"
         "independent" embeds each channel with one univariate encoder and concatenates the
-        embeddings; with "mix" the encoder's first convolution mixes the channels.
+        embeddings; with "mix" the encoder's first convolution mixes the channels, which the encoder
+        "dilated" cannot.
     scaling : {"channel", "series", None}, default="channel"
         "channel" centres and scales each channel by its mean and standard deviation over the
         training panel, which keeps levels and amplitudes. "series" takes the mean and standard
@@ -114,19 +116,20 @@ class FEIEmbedder(
         series.
     pooling : {"auto", "small", "mean", "max", "std", "ppv"}, tuple of these, or None, \
 default="auto"
-        Statistics over time that `transform` returns. "mean" is the readout of the paper. "ppv" are
-        MiniRocket's proportions of positive values: the shares of the time that a feature is above
-        nine biases, which are its deciles over the training panel. The last stage has five of the
-        biases; in the first two stages three of them also apply to each half of the series. "max",
-        "std" and "ppv" are computed on the sums before a map's last GELU. "auto" takes the mean,
-        the maximum and "ppv" of both blocks of all stages, on three views of a univariate series;
-        for more channels and wider encoders it takes fewer of them, so that there are at most about
-        40,000 features. "small" is the leanest of these. With the encoder "dilated", "auto" reads
-        the maps of the convolutions instead: maxima, shares of the time above four thresholds, and
-        how often and how far a kernel leads its group of eight, on four views, 2,688 features in
-        all. "small" reads one of the two groups of kernels, 1,344 features; so does "auto" for
-        several channels, each of which has its own features. None returns the encoder's map step by
-        step, see `step_positions`.
+        Statistics over time that `transform` returns. With the encoder "dilated", "auto" reads the
+        maps of the convolutions: maxima, shares of the time above four thresholds, and how often
+        and how far a kernel leads its group of eight, on four views, 2,688 features in all. "small"
+        reads one of the two groups of kernels, 1,344 features; so does "auto" for several channels,
+        each of which has its own features. All other readouts are those of the body's maps. "mean"
+        is the readout of the paper. "ppv" are MiniRocket's proportions of positive values: the
+        shares of the time that a feature is above nine biases, which are its deciles over the
+        training panel. The last stage has five of the biases; in the first two stages three of them
+        also apply to each half of the series. "max", "std" and "ppv" are computed on the sums
+        before a map's last GELU. With the paper's encoders, "auto" takes the mean, the maximum and
+        "ppv" of both blocks of all stages, on three views of a univariate series; for more channels
+        and wider encoders it takes fewer of them, so that there are at most about 40,000 features.
+        "small" is the leanest of these. None returns the encoder's map step by step, see
+        `step_positions`.
     layers : {"auto", "last", "all", "blocks"}, default="auto"
         Layers to pool: the last stage of the encoder, as in the paper; all four stages; or both
         blocks of all four stages. "auto" is the last stage, unless pooling is "auto" as well.
@@ -149,9 +152,10 @@ default="auto"
         of the encoder "dilated" and the scaling from its own panel. A fit from scratch, or with
         further training, always takes its own.
     max_epochs : int or "auto", default="auto"
-        Maximum number of epochs. "auto" is 50, and 0 with `pretrained`, because further pretraining
-        on a small panel cost more than it gained, see docs/checkpoints.md. 0 leaves the encoder
-        untrained, with calibrated batch norm, or `pretrained` unchanged.
+        Maximum number of epochs. "auto" is 5 for the encoder "dilated", whose default readout gains
+        nothing from more, and 50 for other encoders, see docs/choices.md. It is 0 with
+        `pretrained`, because further pretraining on a small panel cost more than it gained. 0
+        leaves the encoder untrained, with calibrated batch norm, or `pretrained` unchanged.
     min_epoch_steps : int, default=10
         Minimum number of optimiser steps per epoch: an epoch passes over a small panel several
         times. With 1 an epoch is one pass, as in the paper.
@@ -239,9 +243,9 @@ default="auto"
     >>> from sktime.datasets import load_unit_test
     >>> from fei_sklearn import FEIEmbedder
     >>> X, y = load_unit_test(split="train", return_type="numpy3d")
-    >>> embedder = FEIEmbedder("tiny", max_epochs=2, random_state=0)
+    >>> embedder = FEIEmbedder(max_epochs=2, random_state=0)
     >>> embedder.fit_transform(X).shape
-    (20, 14496)
+    (20, 2688)
     >>> embedder.set_params(pooling="mean").transform(X).shape
     (20, 128)
     """
@@ -299,7 +303,7 @@ default="auto"
 
     def __init__(
         self,
-        encoder="small",
+        encoder="dilated",
         *,
         objective="fei",
         mask_ratio=(0.0, 0.7),

@@ -20,14 +20,19 @@ from fei_sklearn.readout.spec import FrontSpec, resolve, resolve_front
 #: Maximum number of epochs of a pretraining from scratch.
 DEFAULT_EPOCHS = 50
 
+#: The same for the encoder "dilated", whose default readout gains nothing from more epochs.
+DILATED_EPOCHS = 5
+
 
 def max_epochs(embedder):
     """Return the maximum number of epochs, with a number for "auto"."""
     if embedder.max_epochs != "auto":
         return embedder.max_epochs
-    if embedder.pretrained is None:
-        return DEFAULT_EPOCHS
-    return 0
+    if embedder.pretrained is not None:
+        return 0
+    if embedder.encoder == DILATED:
+        return DILATED_EPOCHS
+    return DEFAULT_EPOCHS
 
 
 def pretraining_spec(embedder, seed):
@@ -135,7 +140,7 @@ def check_readout(embedder, start=None):
     if has_front and mixes_channels:
         raise ValueError(
             "The encoder 'dilated' reads one channel at a time, so it cannot have channels='mix': "
-            "use channels='independent'."
+            "use channels='independent', or another encoder, such as encoder='small'."
         )
     _readout(embedder, stage_widths=(1,), n_encoded=1, has_front=has_front)
     if embedder.n_components is not None and not has_front:

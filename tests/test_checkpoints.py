@@ -25,8 +25,7 @@ def test_each_has_a_card_and_a_recipe():
     assert all((BUNDLED / name / "README.md").is_file() for name in NAMES)
 
 
-def test_epochs_are_none_with_a_checkpoint_and_50_without():
-    assert max_epochs(FEIEmbedder()) == 50
+def test_epochs_are_none_with_a_checkpoint():
     assert max_epochs(FEIEmbedder(pretrained="fei-tiny")) == 0
     assert max_epochs(FEIEmbedder(pretrained="fei-tiny", max_epochs=3)) == 3
 

@@ -11,7 +11,14 @@ from fei_sklearn import FEIEmbedder, _specs
 
 @pytest.mark.parametrize(
     ("params", "expected"),
-    [({}, 50), ({"pretrained": "fei-tiny"}, 0), ({"max_epochs": 3, "pretrained": "fei-tiny"}, 3)],
+    [
+        ({}, 5),
+        ({"encoder": "tiny"}, 50),
+        ({"encoder": 64}, 50),
+        ({"encoder": dilated}, 50),
+        ({"pretrained": "fei-tiny"}, 0),
+        ({"max_epochs": 3, "pretrained": "fei-tiny"}, 3),
+    ],
 )
 def test_maximum_number_of_epochs(params, expected):
     assert _specs.max_epochs(FEIEmbedder(**params)) == expected
@@ -74,11 +81,11 @@ def front(tmp_path_factory):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"encoder": "dilated", "channels": "mix"}, "reads one channel at a time.*independent"),
+        ({"encoder": "dilated", "channels": "mix"}, "'independent'.*encoder='small'"),
         ({"encoder": "dilated", "n_components": 3, "pooling": "mean"}, "n_components=3 needs"),
         ({"encoder": "dilated", "n_components": 3, "pooling": "small"}, "pooling='small'"),
         ({"encoder": "dilated", "n_components": 3, "views": "sum"}, "views='sum'"),
-        ({"views": "sum"}, "'level', 'shape', 'change' or.*'sum'"),
+        ({"encoder": "tiny", "views": "sum"}, "'level', 'shape', 'change' or.*'sum'"),
         ({"encoder": "dilated", "pooling": "mean", "views": "sum"}, "'change' or.*'sum'"),
         ({"encoder": "dilated", "views": ("sum", "sum")}, "'halved', 'sum' or"),
     ],

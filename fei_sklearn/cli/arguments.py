@@ -42,7 +42,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 def add_embedder(parser: argparse.ArgumentParser) -> None:
     """Add the parameters of FEIEmbedder."""
     group = parser.add_argument_group("pretraining")
-    group.add_argument("--encoder", help="tiny, small, norm, big, or a width")
+    group.add_argument("--encoder", help="dilated (default), tiny, small, norm, big, or a width")
     group.add_argument("--epochs", type=int, metavar="N", help="largest number of epochs")
     group.add_argument("--batch-size", metavar="N", help="series per step, or auto")
     group.add_argument(

@@ -19,7 +19,7 @@ from fei_sklearn.evaluation.models import (
     model_fingerprint,
 )
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
-from fei_sklearn.evaluation.studies import STUDIES
+from fei_sklearn.evaluation.studies import BASE, STUDIES
 
 
 class Corpus:
@@ -158,7 +158,7 @@ def study_variants(
     corpus : Corpus
         Series to pretrain on.
     params : dict
-        Parameters that all variants share.
+        Parameters that all variants share; :data:`BASE` has others.
     folder : Path or None
         Folder of the pretrained models; None keeps them in memory.
 
@@ -180,6 +180,6 @@ def study_variants(
             raise ValueError(f"The study {study!r} varies {param}: do not set it.")
     variants = []
     for name, change in changes.items():
-        variant_params = {**params, **change}
+        variant_params = BASE | params | change
         variants.append(Variant(study, name, variant_params, corpus, folder))
     return variants

@@ -1,7 +1,7 @@
 """The paper's studies: names, and the parameters of the embedder that their variants change.
 
-Parameters that a variant does not change are those of the run: what was set, or the defaults of
-FEIEmbedder.
+Parameters that a variant does not change are those of the run: what was set, the paper's encoder,
+or the defaults of FEIEmbedder.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from fei_sklearn.objectives import ABLATIONS, PUBLISHED, RIVALS
+
+#: Parameters of every variant, unless others are set. The readout of the default encoder hardly
+#: depends on what the studies vary.
+BASE: dict[str, Any] = {"encoder": "small"}
 
 #: The readout of the paper, under which all methods are compared.
 MEAN = {"pooling": "mean"}

@@ -27,6 +27,15 @@ def study(monkeypatch):
     return {"study": "masking", "pretrain_on": X, "params": NARROW, "head": "ridge"}
 
 
+@pytest.mark.parametrize(("params", "encoder"), [({}, "small"), ({"encoder": 16}, 16)])
+def test_variants_have_the_papers_encoder_unless_another_is_set(params, encoder):
+    corpus = Corpus(sines(16)[0], per_time_index=False)
+    variants = study_variants("masking", corpus, params, None)
+    assert {variant.params["encoder"] for variant in variants} == {encoder}
+    sizes = study_variants("sizes", corpus, {}, None)
+    assert [variant.params["encoder"] for variant in sizes] == ["tiny", "small", "norm", "big"]
+
+
 @pytest.fixture
 def pretrained_seeds(monkeypatch):
     """Random state of each embedder that is pretrained."""

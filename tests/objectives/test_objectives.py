@@ -252,7 +252,7 @@ def test_simmtm_trains_an_encoder_of_the_users_own() -> None:
 
 @pytest.mark.parametrize("name", [name for name in RIVALS if name != "simmtm"])
 def test_an_encoder_of_the_users_own_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"objective='{name}' needs the stages of the package's"):
+    with pytest.raises(ValueError, match=f"objective='{name}' needs the stages of the paper's"):
         brief(name, encoder=dilated).fit(X)
 
 

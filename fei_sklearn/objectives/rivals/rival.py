@@ -69,11 +69,11 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def own_encoder(encoder: nn.Module, method: str) -> FEIEncoder:
-    """Return the encoder, or raise a ValueError if it is not the package's own."""
+    """Return the encoder, or raise a ValueError if it is not the paper's."""
     if not isinstance(encoder, FEIEncoder):
         raise ValueError(
-            f"objective={method!r} needs the stages of the package's own encoder, got "
-            f"{type(encoder).__name__}: give `encoder` as a size or a width."
+            f"objective={method!r} needs the stages of the paper's encoder, got "
+            f"{type(encoder).__name__}: give `encoder` a size or a width, such as encoder='small'."
         )
     return encoder
 

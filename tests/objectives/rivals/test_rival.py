@@ -98,7 +98,7 @@ def test_foreign_encoders_are_refused(name: str) -> None:
     def convolution(n_channels: int, stride: int = 2) -> torch.nn.Module:
         return torch.nn.Conv1d(n_channels, 8, 3)
 
-    message = f"'{name}' needs the stages of the package's own encoder, got Conv1d: give `encoder`"
+    message = f"'{name}' needs the stages of the paper's encoder, got Conv1d: give `encoder`"
     with pytest.raises(ValueError, match=message):
         encoder = rival.build_encoder(convolution, 1, 32, None)
         rival(encoder, width=8, n_channels=1, n_timepoints=32)
