@@ -25,7 +25,8 @@ class FEICollectionTransformer(BaseCollectionTransformer):
     """Embeddings of time series by Frequency-masked Embedding Inference, for aeon.
 
     `fit` pretrains an encoder on a collection, without labels; `transform` returns one row per
-    series. The rows are those of :class:`fei_sklearn.FEIEmbedder` on the same series.
+    series. The rows are those of :class:`fei_sklearn.FEIEmbedder` on the same series. aeon's
+    collections name neither channels nor series, so both are matched by position.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,9 @@ import pandas as pd
 from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
 from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn.adapters._grid import on_grid, ranks_of
 
 __all__ = ["embed_long", "from_long"]
-
-#: Share of missing values above which the times of series have too little in common.
-MAX_MISSING = 0.5
 
 
 def from_long(
@@ -33,7 +31,7 @@ def from_long(
         Column with the names of the series.
     time : str
         Column of numbers, dates or times that orders the rows of a series.
-    columns : str, list of str or None, default=None
+    columns : str, list, array or index of str, or None, default=None
         Columns of values, one per channel; None for all except `id` and `time`.
 
     Returns
@@ -51,7 +49,8 @@ def from_long(
         If `frame` is neither a pandas nor a polars DataFrame.
     ValueError
         If the frame is empty, a column is missing, repeated or not numeric, an id or a time is
-        missing, times cannot be sorted, or there are two rows for an id and a time.
+        missing, times cannot be sorted, there are two rows for an id and a time, or the series
+        share so few times that the panel would be more than 50 times as large as the frame.
 
     Warns
     -----
@@ -81,26 +80,8 @@ def from_long(
     _refuse_duplicates(frame, id, time, series * n_times + ranks)
     values = np.stack([_numbers(frame, column) for column in columns])
 
-    first = np.full(len(names), len(ranks))
-    last = np.zeros(len(names), dtype=int)
-    np.minimum.at(first, series, ranks)
-    np.maximum.at(last, series, ranks)
-    lengths = last - first + 1
-    ends = lengths.cumsum()
-    _warn_if_sparse(ends[-1], len(ranks), id, time)
-
-    # all series one after another, split at their ends below
-    n_timepoints = ends[-1]
-    panel = np.full((len(columns), n_timepoints), np.nan)
-    starts = ends - lengths
-    positions = (starts - first)[series] + ranks
-    panel[:, positions] = values
-    ids = pd.Index(names, name=id)
-    if (lengths == lengths[0]).all():
-        by_channel = panel.reshape(len(columns), len(ids), lengths[0])
-        by_series = by_channel.swapaxes(0, 1)
-        return np.ascontiguousarray(by_series), ids
-    return np.split(panel, ends[:-1], axis=1), ids
+    panel = on_grid(values, series, ranks, len(names), id=id, time=time, stacklevel=2)
+    return panel, pd.Index(names, name=id)
 
 
 def embed_long(
@@ -112,13 +93,21 @@ def embed_long(
     ----------
     embedder : FEIEmbedder
         Embedder that was fitted on the panel of such a frame.
-    frame, id, time, columns
+    frame, id, time
         As in `from_long`.
+    columns : str, list, array or index of str, or None, default=None
+        Columns of values, in the order of the channels in `fit`. The panel in `fit` had no names,
+        so frames with several columns of values need this list.
 
     Returns
     -------
     pandas.DataFrame of shape (n_samples, n_features_out)
         Embeddings, one row per series, indexed by the names of the series.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `from_long`, and if `columns` is None while there are several columns of values.
 
     Examples
     --------
@@ -135,7 +124,14 @@ def embed_long(
     Columns: []
     Index: [north, east]
     """
-    panel, ids = from_long(frame, id=id, time=time, columns=columns)
+    named = _checked_columns(frame, id, time, columns)
+    if columns is None and len(named) > 1:
+        raise ValueError(
+            f"The frame has {len(named)} columns of values, {named}, and the embedder knows its "
+            f"channels by their order alone: give columns={named}, in the order of the channels in "
+            "fit."
+        )
+    panel, ids = from_long(frame, id=id, time=time, columns=named)
     embeddings = plain_embeddings(embedder, panel)
     names = embedder.get_feature_names_out()
     return pd.DataFrame(embeddings, index=ids, columns=names)
@@ -154,15 +150,16 @@ def _checked_columns(
     existing = list(frame.columns)
     if columns is None:
         columns = [name for name in existing if name not in (id, time)]
-    elif not isinstance(columns, list | tuple | pd.Index):
+    elif isinstance(columns, str) or not isinstance(columns, Iterable):
         columns = [columns]
+    columns = list(columns)
     for name in (id, time, *columns):
         _check_column(frame, name, existing)
     if len(frame) == 0:
         raise ValueError("frame is empty: give a row for each series and time point.")
     if len(columns) == 0:
         raise ValueError(f"No column is left for values beside {id!r} and {time!r} in {existing}.")
-    return list(columns)
+    return columns
 
 
 def _check_type(frame: Any) -> None:
@@ -224,15 +221,13 @@ def _ranks(
     try:
         if "str" in types:  # "10" comes before "9"
             raise TypeError
-        order = np.argsort(np.asarray(distinct))
+        ranks = ranks_of(codes, distinct)
     except TypeError:
         raise ValueError(
             f"Column {name!r} cannot be sorted as times, it holds {' and '.join(sorted(types))}: "
             "convert it to numbers, or to dates with pandas.to_datetime or polars' str.to_datetime."
         ) from None
-    ranks = np.empty(len(order), dtype=int)
-    ranks[order] = np.arange(len(order))
-    return ranks[codes]
+    return ranks
 
 
 def _refuse_duplicates(
@@ -271,20 +266,3 @@ def _numbers(
     raise ValueError(
         f"Column {name!r} is not numeric but {dtype}: convert it, or name the others in columns."
     )
-
-
-def _warn_if_sparse(
-    n_values: int,
-    n_rows: int,
-    id: Any,
-    time: Any,
-) -> None:
-    """Warn if most of a panel is missing."""
-    missing = 1 - n_rows / n_values
-    if missing > MAX_MISSING:
-        warnings.warn(
-            f"{missing:.0%} of the panel is missing, as the series share few values of {time!r}: "
-            "round it, or number the rows of each series, as pandas' "
-            f"frame.groupby({id!r}).cumcount() does.",
-            stacklevel=3,
-        )

@@ -14,6 +14,8 @@ from sktime.transformations.base import BaseTransformer
 
 import fei_sklearn
 from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn.adapters._grid import on_grid, ranks_of
+from fei_sklearn.adapters._names import positions_by_name
 from fei_sklearn.adapters._parameters import parameters_of
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ def __getattr__(name):
 _TAGS = {
     "authors": ["fei_sklearn developers"],
     "python_dependencies": ["torch"],
-    # frames keep each series' own length, which a 3-D array cannot
-    "X_inner_mtype": ["df-list", "numpy3D"],
+    # frames keep names, times, and each series' own length, which a 3-D array cannot
+    "X_inner_mtype": ["pd-multiindex", "numpy3D"],
     "capability:multivariate": True,
     "capability:unequal_length": True,
     "capability:missing_values": True,
@@ -74,6 +76,9 @@ class _InScikitLearn(BaseEstimator):
     #: The scikit-learn estimator that does the work.
     _adapted: Any
 
+    #: Names of the channels in `fit`, or None for an array, whose channels have no names.
+    channel_names_: list[Any] | None
+
     #: Attributes that scikit-learn 1.9 sets on the steps of a pipeline before it fits them.
     _KEPT = ("_parent_callback_ctx", "_skl_callbacks")
 
@@ -88,6 +93,19 @@ class _InScikitLearn(BaseEstimator):
 
     def __sklearn_tags__(self):
         return self._adapted().__sklearn_tags__()
+
+    def _fit_panel(self, X):
+        """Return the panel of `fit`, and note the names of its channels."""
+        self.channel_names_ = _channel_names(X)
+        return _panel(X)
+
+    def _aligned_panel(self, X):
+        """Return a panel with the channels in the order that they had in `fit`."""
+        names = _channel_names(X)
+        if names is None or self.channel_names_ is None:
+            return _panel(X)
+        positions = positions_by_name(self.channel_names_, names)
+        return _panel(X.iloc[:, positions])
 
 
 @parameters_of(fei_sklearn.FEIEmbedder, without=_WITHOUT)
@@ -164,11 +182,15 @@ pretrained, device, n_devices, precision, checkpoint_dir, random_state, verbose
             )
         embedder = vars(self).get("embedder_") or fei_sklearn.FEIEmbedder()
         embedder.set_params(**self.get_params(deep=False))
-        self.embedder_ = embedder.fit(_arrays(X))
+        self.embedder_ = embedder.fit(self._fit_panel(X))
         return self
 
     def _transform(self, X, y=None):
-        return pd.DataFrame(plain_embeddings(self.embedder_, _arrays(X)))
+        index = None
+        if isinstance(X, pd.DataFrame):
+            index = _instances(X)
+        embeddings = plain_embeddings(self.embedder_, self._aligned_panel(X))
+        return pd.DataFrame(embeddings, index=index)
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
@@ -186,11 +208,11 @@ class _FineTuned(_InScikitLearn):
             return super()._check_input(X, *args, **kwargs)
 
     def _fit(self, X, y):
-        self.estimator_ = self._adapted(**self.get_params(deep=False)).fit(_arrays(X), y)
+        self.estimator_ = self._adapted(**self.get_params(deep=False)).fit(self._fit_panel(X), y)
         return self
 
     def _predict(self, X):
-        return self.estimator_.predict(_arrays(X))
+        return self.estimator_.predict(self._aligned_panel(X))
 
     @classmethod
     def get_test_params(cls, parameter_set="default"):
@@ -237,7 +259,7 @@ random_state, verbose
     _adapted = fei_sklearn.FEIClassifier
 
     def _predict_proba(self, X):
-        return self.estimator_.predict_proba(_arrays(X))
+        return self.estimator_.predict_proba(self._aligned_panel(X))
 
 
 @parameters_of(fei_sklearn.FEIRegressor, without=_WITHOUT)
@@ -279,11 +301,45 @@ lr_decay, validation_fraction, n_iter_no_change, device, precision, random_state
         return super()._fit(X, y)
 
 
-def _arrays(X):
+def _channel_names(X):
+    """Return the names of a panel's channels, or None where there are none."""
+    if isinstance(X, np.ndarray):
+        return None
+    names = list(X.columns)
+    generated = [f"var_{i}" for i in range(len(names))]  # sktime's, for arrays
+    return None if names == generated else names
+
+
+def _instances(X):
+    """Return the names of a panel's series, in the order of their rows."""
+    return X.index.droplevel(-1).unique()
+
+
+def _level_names(X):
+    """Return the names of the index's levels, and sktime's where they have none."""
+    usual = ("instances", "timepoints")
+    return [
+        own if own is not None else name for own, name in zip(X.index.names, usual, strict=True)
+    ]
+
+
+def _panel(X):
     """Return a panel of one of the inner mtypes as FEIEmbedder accepts it."""
     if isinstance(X, np.ndarray):
         return X
-    return [frame.to_numpy(dtype=np.float64, na_value=np.nan).T for frame in X]
+    id_name, time_name = _level_names(X)
+    series, instances = pd.factorize(X.index.get_level_values(0))
+    codes, times = pd.factorize(X.index.get_level_values(1))
+    values = X.to_numpy(dtype=np.float64, na_value=np.nan).T
+    return on_grid(
+        values,
+        series,
+        ranks_of(codes, times),
+        len(instances),
+        id=id_name,
+        time=time_name,
+        stacklevel=1,
+    )
 
 
 def _check_container(X):
@@ -356,14 +412,23 @@ def _is_flat_frame(X):
 
 @contextmanager
 def _index_errors(X):
-    """Replace sktime's error for an unsorted MultiIndex, which only lists mtypes."""
+    """Replace sktime's errors about a MultiIndex, which are lists of mtypes."""
     try:
         yield
     except TypeError as error:
-        if not _is_long(X) or X.index.is_monotonic_increasing:
+        if not _is_long(X):
+            raise
+        if not X.index.is_monotonic_increasing:
+            raise TypeError(
+                "X has rows that are not in the order of their time points: give X.sort_index()."
+            ) from error
+        times = X.index.levels[-1]
+        if isinstance(times, _TIME_INDEX) or pd.api.types.is_integer_dtype(times):
             raise
         raise TypeError(
-            "X has rows that are not in the order of their time points: give X.sort_index()."
+            f"X has an index of times of type {times.dtype}, which sktime does not accept: give "
+            "whole numbers, dates or periods, or "
+            "fei_sklearn.adapters.frames.from_long(X.reset_index(), id=..., time=...)."
         ) from error
 
 

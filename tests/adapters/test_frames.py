@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 from quick import quick, walks
 
+from fei_sklearn.adapters import _grid
 from fei_sklearn.adapters.frames import embed_long, from_long
 
 KINDS = pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
@@ -133,10 +135,28 @@ def test_own_clocks_are_not_padded():
 def test_clocks_with_nothing_in_common_are_warned_of():
     time = np.random.default_rng(0).uniform(size=60)
     frame = pd.DataFrame({"id": np.repeat([*range(6)], 10), "t": time, "v": 1.0})
-    with pytest.warns(UserWarning, match=r"8\d% of the panel is missing, .* 't': round it, or"):
+    sentence = r"8\d% of the panel is missing, .*: round 't', or .*groupby\('id'\)\.cumcount"
+    with pytest.warns(UserWarning, match=sentence) as caught:
         from_long(frame, id="id", time="t")
+    assert caught[0].filename == __file__
     panel, _ = from_long(frame.assign(t=frame.groupby("id").cumcount()), id="id", time="t")
     assert panel.shape == (6, 1, 10)
+
+
+def test_clocks_with_nothing_in_common_are_refused_before_their_panel_is_allocated(monkeypatch):
+    n_series, n_rows = 400, 30
+    time = np.random.default_rng(0).uniform(size=n_series * n_rows)
+    frame = pd.DataFrame({"id": np.repeat(np.arange(n_series), n_rows), "t": time, "v": 1.0})
+    monkeypatch.setattr(_grid, "SMALL_BYTES", 2**20)
+    tracemalloc.start()
+    sentence = r"would take 3\d MB, 3\d\d times as much as the 12,000 rows: round 't', or number"
+    with pytest.raises(ValueError, match=sentence):
+        from_long(frame, id="id", time="t")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4e6
+    shared = frame.assign(t=frame.groupby("id").cumcount())
+    assert from_long(shared, id="id", time="t")[0].shape == (n_series, 1, n_rows)
 
 
 def test_the_frame_stays_as_it_was():
@@ -151,10 +171,39 @@ def test_embeddings_keep_their_ids(kind):
     X = walks()
     columns, names = long(X)
     embedder = quick().fit(X)
-    embeddings = embed_long(embedder, kind(columns), **NAMES)
+    embeddings = embed_long(embedder, kind(columns), columns=["flow", "heat"], **NAMES)
     assert embeddings.index.to_list() == names
     assert embeddings.index.name == "pump"
     assert embeddings.columns.to_list() == embedder.get_feature_names_out().tolist()
+    np.testing.assert_array_equal(embeddings, embedder.transform(X))
+
+
+@KINDS
+def test_channels_are_named_because_the_embedder_knows_their_order_alone(kind):
+    X = walks()
+    columns, _ = long(X)
+    reordered = kind({name: columns[name] for name in ("heat", "hour", "flow", "pump")})
+    embedder = quick().fit(X)
+    with pytest.raises(ValueError, match=r"2 columns of values, \['heat', 'flow'\], .* give col"):
+        embed_long(embedder, reordered, **NAMES)
+    embeddings = embed_long(embedder, reordered, columns=["flow", "heat"], **NAMES)
+    np.testing.assert_array_equal(embeddings, embedder.transform(X))
+
+
+@KINDS
+@pytest.mark.parametrize("container", [list, tuple, np.array, pd.Index, pd.Series])
+def test_columns_in_any_container(kind, container):
+    X = walks()
+    frame = kind(long(X)[0])
+    panel, _ = from_long(frame, columns=container(["heat", "flow"]), **NAMES)
+    np.testing.assert_array_equal(panel, X[:, ::-1])
+
+
+def test_one_channel_needs_no_name():
+    X = walks(n_channels=1)
+    frame = pd.DataFrame(long(np.repeat(X, 2, axis=1))[0]).drop(columns="heat")
+    embedder = quick().fit(X)
+    embeddings = embed_long(embedder, frame, **NAMES)
     np.testing.assert_array_equal(embeddings, embedder.transform(X))
 
 
@@ -172,6 +221,7 @@ GOOD = {"pump": [1, 1, 2, 2], "hour": [0, 1, 0, 1], "flow": [1.0, 2.0, 3.0, 4.0]
         ({}, {"columns": ["flow", "heat"]}, "no column 'heat' in"),
         ({}, {"time": "pump"}, "id and time are both 'pump': name two"),
         ({}, {"columns": []}, "No column is left for values beside 'pump' and 'hour'"),
+        ({"flow": [DAY] * 4}, {}, "Column 'flow' is not numeric but .*: convert"),
         ({"flow": ["a", "b", "c", "d"]}, {}, "Column 'flow' is not numeric but [sS]tr.*: convert"),
         ({"pump": [1, None, 2, None]}, {}, "Column 'pump' has no value in row 1 and 1 more: fill"),
         ({"hour": [0, 1, 0, None]}, {}, "Column 'hour' has no value in row 3: fill"),

@@ -19,6 +19,7 @@ from sktime.classification.compose import SklearnClassifierPipeline
 from sktime.classification.model_selection import TSCGridSearchCV
 from sktime.datasets import load_japanese_vowels
 from sktime.datatypes import convert_to
+from sktime.transformations.compose import FeatureUnion
 from sktime.transformations.summarize import SummaryTransformer
 from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
 
@@ -199,6 +200,109 @@ def test_a_hierarchy_gives_a_row_for_each_leaf():
         np.testing.assert_array_equal(embeddings.loc[name], transformer().fit_transform(frame))
 
 
+# Names of channels and series, times
+
+
+def named(X, names=("u", "v"), instances=None):
+    """A frame with an index of series and times, in the order that sktime demands."""
+    frame = convert_to(X, "pd-multiindex").set_axis(list(names), axis=1)
+    if instances is None:
+        return frame
+    return frame.rename(index=dict(enumerate(instances)), level=0)
+
+
+def as_nested(frame):
+    return convert_to(frame, "nested_univ")
+
+
+def as_list(frame):
+    return convert_to(frame, "df-list")
+
+
+CONVERSIONS = pytest.mark.parametrize("convert", [pd.DataFrame, as_nested, as_list])
+MODELS = [
+    (lambda: transformer(), "transform"),
+    (lambda: fine_tuned(FEIClassifier), "predict_proba"),
+    (lambda: fine_tuned(FEIRegressor), "predict"),
+]
+
+
+@CONVERSIONS
+@pytest.mark.parametrize(("make", "method"), MODELS)
+def test_channels_are_matched_by_name(make, method, convert):
+    frame = named(walks())
+    model = make().fit(convert(frame), np.arange(20) % 2)
+    apply = getattr(model, method)
+    expected = np.asarray(apply(convert(frame)))
+
+    np.testing.assert_array_equal(apply(convert(frame[["v", "u"]])), expected)
+    np.testing.assert_array_equal(apply(walks()), expected)  # arrays have no names
+    assert not np.array_equal(apply(walks()[:, ::-1]), expected)
+    with pytest.raises(ValueError, match=r"lacks \['v'\].* and has \['w'\].*: give the columns"):
+        apply(convert(frame.rename(columns={"v": "w"})))
+    with pytest.raises(ValueError, match=r"X lacks \['v'\]"):
+        apply(convert(frame[["u"]]))
+    with pytest.raises(ValueError, match=r"X has \['w'\], which fit did not see"):
+        apply(convert(frame.assign(w=0.0)))
+
+
+def test_channels_of_an_array_have_no_names():
+    model = transformer().fit(walks())
+    np.testing.assert_array_equal(model.transform(named(walks())), model.transform(walks()))
+    assert model.fit(named(walks())).channel_names_ == ["u", "v"]
+    assert model.fit(walks()).channel_names_ is None
+
+
+@CONVERSIONS
+def test_series_keep_their_names(convert):
+    names = ["zoe", "amy", "kim", "bob", "eve", "dan"]
+    frame = convert(named(walks(6), instances=names).sort_index())
+    embeddings = transformer().fit(frame).transform(frame)
+    expected = sorted(names)
+    if convert is as_list:  # a list has no names
+        expected = list(range(6))
+    assert embeddings.index.to_list() == expected
+
+
+def test_rows_meet_those_of_another_transformer():
+    frame = named(walks(6), instances="azbycx").sort_index()
+    union = FeatureUnion([("summary", SummaryTransformer()), ("fei", transformer())])
+    both = union.fit_transform(frame)
+    assert both.shape[0] == 6
+    assert not both.isna().any(axis=None)
+    assert both.index.to_list() == sorted("azbycx")
+
+
+@CONVERSIONS
+def test_rows_missing_inside_a_series_are_missing_values(convert):
+    X = walks()
+    frame = named(X)
+    dropped = [(3, time) for time in (4, 5, 11, 12, 20)]
+    X[3][:, [4, 5, 11, 12, 20]] = np.nan
+    fitted = quick().fit(X)
+    gappy = convert(frame.drop(index=dropped))
+    np.testing.assert_array_equal(transformer().fit_transform(gappy), fitted.transform(X))
+
+
+def test_dates_are_a_grid_too():
+    X = walks(6)
+    frame = named(X)
+    days = pd.date_range("2020", periods=X.shape[2], tz="Europe/Berlin")
+    frame.index = frame.index.set_levels(days, level=1)
+    dropped = frame.drop(index=[(0, days[7]), (5, days[1])])
+    X[0, :, 7] = X[5, :, 1] = np.nan
+    np.testing.assert_array_equal(transformer().fit_transform(dropped), quick().fit_transform(X))
+
+
+def test_times_that_series_do_not_share_are_warned_of():
+    frame = named(walks(6))
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.permutation(180).reshape(6, 30), axis=1).ravel()
+    frame.index = pd.MultiIndex.from_arrays([frame.index.get_level_values(0), times])
+    with pytest.warns(UserWarning, match="8.% of the panel is missing, as the series share few"):
+        transformer().fit(frame)
+
+
 # Pipelines and searches
 
 
@@ -287,9 +391,22 @@ PANEL = convert_to(walks(n_channels=1), "pd-multiindex")
         ([], ValueError, "X is an empty list: give at least one series"),
         (pd.DataFrame(), ValueError, "X is an empty DataFrame: give at least one series"),
         (PANEL[::-1], TypeError, "X has rows that are not in the order .* give X.sort_index"),
+        (PANEL.rename(index=float, level=1), TypeError, "X has an index of times of .* float64"),
         (PANEL.iloc[[0, *range(50)]], ValueError, r"X has more than one row for \(0, 0\): keep"),
     ],
-    ids=["4-D", "wide", "long", "polars", "dict", "arrays", "none", "empty", "unsorted", "twice"],
+    ids=[
+        "4-D",
+        "wide",
+        "long",
+        "polars",
+        "dict",
+        "arrays",
+        "none",
+        "empty",
+        "unsorted",
+        "float",
+        "twice",
+    ],
 )
 def test_what_is_no_panel_is_refused_in_a_sentence(X, error, sentence):
     y = np.arange(20) % 2
