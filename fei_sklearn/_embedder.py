@@ -111,9 +111,9 @@ class FEIEmbedder(
         training panel, which keeps levels and amplitudes. "series" takes the mean and standard
         deviation of each series, for panels whose levels and amplitudes mean nothing. None does not
         scale.
-    min_timepoints : int or None, default=None
-        Length to which shorter series are stretched, by linear interpolation. None stretches no
-        series.
+    min_timepoints : int, "auto" or None, default="auto"
+        Length to which shorter series are stretched, by linear interpolation. "auto" is 64 for the
+        encoder "dilated", and None for other encoders. None stretches no series.
     pooling : {"auto", "small", "mean", "max", "std", "ppv"}, tuple of these, or None, \
 default="auto"
         Statistics over time that `transform` returns. With the encoder "dilated", "auto" reads the
@@ -152,7 +152,7 @@ default="auto"
         of the encoder "dilated" and the scaling from its own panel. A fit from scratch, or with
         further training, always takes its own.
     max_epochs : int or "auto", default="auto"
-        Maximum number of epochs. "auto" is 5 for the encoder "dilated", whose default readout gains
+        Maximum number of epochs. "auto" is 3 for the encoder "dilated", whose default readout gains
         nothing from more, and 50 for other encoders, see docs/choices.md. It is 0 with
         `pretrained`, because further pretraining on a small panel cost more than it gained. 0
         leaves the encoder untrained, with calibrated batch norm, or `pretrained` unchanged.
@@ -275,7 +275,7 @@ default="auto"
         "stride": [Number(Integral, 1, 2, closed="both")],
         "channels": [StrOptions({"mix", "independent"})],
         "scaling": [StrOptions({"series", "channel"}), None],
-        "min_timepoints": [Number(Integral, 2, None, closed="left"), None],
+        "min_timepoints": [StrOptions({"auto"}), Number(Integral, 2, None, closed="left"), None],
         "pooling": [StrOptions({"auto", "small", *STATISTICS}), tuple, list, None],
         "layers": [StrOptions({"auto", *LAYERS})],
         "views": [StrOptions({"auto", *FRONT_VIEWS}), tuple, list],
@@ -313,7 +313,7 @@ default="auto"
         stride=2,
         channels="independent",
         scaling="channel",
-        min_timepoints=None,
+        min_timepoints="auto",
         pooling="auto",
         layers="auto",
         views="auto",

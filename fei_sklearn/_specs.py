@@ -21,7 +21,11 @@ from fei_sklearn.readout.spec import FrontSpec, resolve, resolve_front
 DEFAULT_EPOCHS = 50
 
 #: The same for the encoder "dilated", whose default readout gains nothing from more epochs.
-DILATED_EPOCHS = 5
+DILATED_EPOCHS = 3
+
+#: Length to which the encoder "dilated" has shorter series stretched, about the span of its kernels
+#: of dilation 8.
+DILATED_TIMEPOINTS = 64
 
 
 def max_epochs(embedder):
@@ -33,6 +37,15 @@ def max_epochs(embedder):
     if embedder.encoder == DILATED:
         return DILATED_EPOCHS
     return DEFAULT_EPOCHS
+
+
+def min_timepoints(embedder):
+    """Return the length to which shorter series are stretched, with a number or None for "auto"."""
+    if embedder.min_timepoints != "auto":
+        return embedder.min_timepoints
+    if embedder.encoder == DILATED:
+        return DILATED_TIMEPOINTS
+    return None
 
 
 def pretraining_spec(embedder, seed):
@@ -244,7 +257,7 @@ def training_input(embedder, values, start):
     if start is None:
         return InputSpec(
             scaler=Scaler.fit(values, embedder.scaling),
-            min_timepoints=embedder.min_timepoints,
+            min_timepoints=min_timepoints(embedder),
             separate_channels=embedder.channels == "independent",
         )
     n_channels = values.shape[1]

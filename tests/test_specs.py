@@ -12,7 +12,7 @@ from fei_sklearn import FEIEmbedder, _specs
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        ({}, 5),
+        ({}, 3),
         ({"encoder": "tiny"}, 50),
         ({"encoder": 64}, 50),
         ({"encoder": dilated}, 50),
@@ -22,6 +22,21 @@ from fei_sklearn import FEIEmbedder, _specs
 )
 def test_maximum_number_of_epochs(params, expected):
     assert _specs.max_epochs(FEIEmbedder(**params)) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, 64),
+        ({"encoder": "tiny"}, None),
+        ({"min_timepoints": 9}, 9),
+        ({"min_timepoints": None}, None),
+    ],
+)
+def test_length_to_which_short_series_are_stretched(params, expected):
+    embedder = FEIEmbedder(max_epochs=0, random_state=0, **params).fit(walks(n_channels=1))
+    assert embedder.min_timepoints_ == expected
+    assert embedder.reference_length_ == max(walks().shape[2], expected or 0)
 
 
 def test_parameters_of_a_pretraining():

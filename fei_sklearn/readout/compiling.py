@@ -9,13 +9,16 @@ import numba
 
 Loop = Callable[..., Any]
 
+#: Options of a function that Python never calls.
+WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 
 def compiled(**options: Any) -> Callable[[Loop], Loop]:
-    """Return a decorator that compiles a loop when it is first called.
+    """Return a decorator that compiles a loop when Python first calls it.
 
     The loop runs without Python's global lock, so that threads share the rows of a panel. Numba
     compiles it anew when its own file has changed, but not when a constant of another module has:
-    touch the file then.
+    touch the file then. Its functions of :func:`inlined` and :func:`part` belong in its own file.
 
     Parameters
     ----------
@@ -35,3 +38,23 @@ def compiled(**options: Any) -> Callable[[Loop], Loop]:
         return dispatcher
 
     return decorate
+
+
+def inlined(function: Loop) -> Loop:
+    """Make compiled loops copy a function into themselves, which saves its own compilation."""
+    copied: Loop = numba.njit(nogil=True, inline="always")(function)
+    return copied
+
+
+def part(**options: Any) -> Callable[[Loop], Loop]:
+    """Return a decorator of functions with options of their own that compiled loops alone call.
+
+    Nothing is made for calls from Python, and nothing is kept on disk.
+
+    Parameters
+    ----------
+    **options
+        Options of :func:`numba.njit`.
+    """
+    decorator: Callable[[Loop], Loop] = numba.njit(nogil=True, **WITHOUT_WRAPPERS, **options)
+    return decorator

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fei_sklearn.readout.compiling import compiled
+from fei_sklearn.readout.compiling import compiled, part
 from fei_sklearn.readout.spec import FRONT_VIEWS
 
 #: Standard deviation up to which a series counts as constant.
@@ -71,7 +71,9 @@ def _see_rows(
         series = values[row]
         n_steps = lengths[row]
         if view == LEVEL:
-            seen[row, :n_steps] = series[:n_steps]
+            # not slice to slice, whose check of shapes takes 1.6 s to compile
+            for step in range(n_steps):
+                seen[row, step] = series[step]
         elif view == CHANGE:
             n_steps -= 1
             for step in range(n_steps):
@@ -96,7 +98,7 @@ def _see_rows(
         seen_lengths[row] = n_steps
 
 
-@compiled()
+@part()
 def _standardise(
     buffer,
     n_steps,
