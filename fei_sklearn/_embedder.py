@@ -178,10 +178,10 @@ default="auto"
         Whether to start from the weights of the last fit.
     pretrained : str, path-like or None, default=None
         Model to start from: a folder that `save` wrote, the name of a bundled checkpoint, of which
-        "default" is the recommended one, or "owner/name" on the Hugging Face hub. `encoder`,
-        `objective`, `stride`, `channels`, `scaling` and `min_timepoints` are then the model's. Its
-        weights change only if `max_epochs` is a number of epochs; the biases of "ppv" are always
-        those of the panel in `fit`.
+        "default" is the recommended one, or "owner/name" on the Hugging Face hub, with a branch,
+        tag or commit as in "owner/name@v1". `encoder`, `objective`, `stride`, `channels`, `scaling`
+        and `min_timepoints` are then the model's. Its weights change only if `max_epochs` is a
+        number of epochs; the biases of "ppv" are always those of the panel in `fit`.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" or "mps"; "auto" is CUDA where there is one.
     n_devices : int or "auto", default=1

@@ -205,6 +205,7 @@ class FineTuner(
                 stacklevel=5,
             )
         embedder = clone(given)
+        embedder._validate_params()
         if embedder.pooling is None:
             raise ValueError(
                 "pooling=None gives no vector for a head to work on: give the embedder "

@@ -401,3 +401,14 @@ def test_a_fit_takes_at_most_three_times_the_memory_of_its_features(freeze_encod
     n_features = model.coef_.shape[1]
     assert n_features > 10_000
     assert peak < 3 * 4 * 400 * n_features
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_parameters_of_the_embedder_are_checked_before_it_trains(make, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("the embedder was trained")
+
+    monkeypatch.setattr(FEIEmbedder, "_pretrain", refuse)
+    model = make(quick(pooling="median"))
+    with pytest.raises(ValueError, match="'pooling' parameter of FEIEmbedder must be"):
+        model.fit(X, LABELS == "fast")

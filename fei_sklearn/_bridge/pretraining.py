@@ -37,7 +37,7 @@ from fei_sklearn.inference import embed
 from fei_sklearn.objectives import objective_class
 from fei_sklearn.objectives.base import PretrainingObjective
 from fei_sklearn.readout.pooling import Readout, fit_biases
-from fei_sklearn.training.batches import split
+from fei_sklearn.training.batches import rows_to_pad, split
 from fei_sklearn.training.calibration import calibrate
 from fei_sklearn.training.checkpointing import RunFolder
 from fei_sklearn.training.fingerprints import run_fingerprint
@@ -368,7 +368,7 @@ def as_arrays(state: dict[str, torch.Tensor]) -> Weights:
 def _biases(encoder: nn.Module, panel: Panel, device: torch.device) -> Weights:
     """Return the "ppv" biases of each view, on all maps of series from all over the panel."""
     rows = np.unique(np.linspace(0, len(panel) - 1, BIAS_SAMPLE).astype(np.int64))
-    sample = panel.take(rows)
+    sample = panel.take(rows_to_pad(panel, rows))
     biases = fit_biases(encoder, *sample.batch(device))
     return {
         bias_name(view): torch.cat(by_map, dim=1).cpu().numpy() for view, by_map in biases.items()

@@ -370,7 +370,8 @@ def locate(
     ----------
     name_or_path : str or path-like
         A folder; the name of a bundled checkpoint; or the id "owner/name" of a model on the
-        Hugging Face hub, which is downloaded into that library's own cache. A path-like object
+        Hugging Face hub, which is downloaded into that library's own cache. The id may end in
+        "@" and a revision. A path-like object
         that is not a string, and a string whose owner is a folder here, are paths and never ids.
         A bundled name wins over a folder of that name, which "./name" names.
     revision : str, default=None
@@ -403,8 +404,9 @@ def locate(
     if name in bundled:
         return BUNDLED / name
     owner = name.partition("/")[0]
-    if is_text and HUB_ID.fullmatch(name) and not Path(owner).is_dir():
-        return _download(name)
+    repo_id, _, revision_in_name = name.partition("@")
+    if is_text and HUB_ID.fullmatch(repo_id) and not Path(owner).is_dir():
+        return _download(repo_id, revision_in_name or None)
     raise ValueError(
         f"There is no model {name!r}: give a folder that save(path) wrote, the id 'owner/name' of "
         f"a model on the Hugging Face hub, or one of the bundled checkpoints {bundled}."

@@ -24,6 +24,12 @@ MIN_VALIDATED = 64
 #: Largest share of a device's free memory that a panel may take up.
 RESIDENT_SHARE = 0.25
 
+#: Points of a padded batch, per point of the panel, above which a large batch is refused.
+MAX_GROWTH = 16
+
+#: Points of a batch below which padding does no harm: their maps take about one gigabyte.
+SMALL_BATCH = 2**21
+
 #: Function from rows of a panel to their batch.
 ReadBatch = Callable[[np.ndarray], Batch]
 
@@ -128,6 +134,51 @@ def validation_batches(
     largest = max(batch_size, at_least)
     n_validation_batches = _ceil_divide(len(rows), largest)
     yield from np.array_split(rows, n_validation_batches)
+
+
+def check_padding(panel: Panel, batch_size: int) -> None:
+    """Raise if one long series would multiply the memory of a batch of short ones.
+
+    Parameters
+    ----------
+    panel : Panel
+        Series.
+    batch_size : int
+        Series per batch.
+
+    Raises
+    ------
+    ValueError
+        If a batch that is padded to the longest series is many times as large as the whole panel.
+    """
+    n_rows = min(batch_size, len(panel))
+    longest = panel.max_length
+    if _is_padding_harmless(panel, n_rows, longest):
+        return
+    raise ValueError(
+        f"A batch of {n_rows} series is padded to the longest series, of {longest:,} time points, "
+        "and would be many times as large as the whole panel. Cut long series into windows of "
+        "some thousand time points, leave them to transform, or give a smaller batch_size."
+    )
+
+
+def rows_to_pad(panel: Panel, rows: np.ndarray) -> np.ndarray:
+    """Return the rows of a sample, without the longest series if they would multiply its memory."""
+    if panel.lengths is None:
+        return rows
+    by_length = rows[np.argsort(panel.lengths[rows], kind="stable")]
+    while not _is_padding_harmless(panel, len(by_length), int(panel.lengths[by_length[-1]])):
+        by_length = by_length[:-1]
+    return np.sort(by_length)
+
+
+def _is_padding_harmless(panel: Panel, n_rows: int, n_timepoints: int) -> bool:
+    """Return whether a padded batch is small, or not many times as large as its panel."""
+    if panel.lengths is None:
+        return True
+    n_padded = n_rows * n_timepoints
+    growth = n_padded / int(panel.lengths.sum())
+    return growth <= MAX_GROWTH or n_padded <= SMALL_BATCH
 
 
 def batches_on(

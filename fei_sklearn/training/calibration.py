@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.maps import feature_maps
-from fei_sklearn.training.batches import shuffled_batches
+from fei_sklearn.training.batches import check_padding, shuffled_batches
 
 
 @torch.no_grad()
@@ -38,7 +38,13 @@ def calibrate(
         Device of the encoder.
     seed : int
         Seed of the order, which keeps a panel sorted by class from biasing the batches.
+
+    Raises
+    ------
+    ValueError
+        If one long series would multiply the size of a batch.
     """
+    check_padding(panel, batch_size)
     encoder.eval()
     norms = _tracking_norms(encoder)
     if not norms:

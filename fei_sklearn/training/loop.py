@@ -20,6 +20,7 @@ from fei_sklearn.encoder.batch_statistics import shared_batch
 from fei_sklearn.objectives.base import Losses, Objective
 from fei_sklearn.training.batches import (
     batches_on,
+    check_padding,
     n_batches,
     read_in_order,
     shuffled_batches,
@@ -100,9 +101,12 @@ def train(
     Raises
     ------
     ValueError
-        If the loss is no longer finite, a batch is too large for the device's memory, or a state
-        cannot be written or read.
+        If the loss is no longer finite, a batch is too large for the device's memory, one long
+        series would multiply the size of a batch, or a state cannot be written or read.
     """
+    check_padding(panel, options.batch_size)
+    if validation is not None:
+        check_padding(validation, options.batch_size)
     run = Session(
         objective,
         panel,

@@ -83,6 +83,18 @@ def test_a_revision_of_the_hub_is_taken(plain, saved, hub):
     assert hub.snapshot_download.call_args.kwargs["revision"] == "v1"
 
 
+def test_an_id_may_end_in_its_revision(plain, saved, hub, tmp_path, monkeypatch):
+    hub.snapshot_download.return_value = str(saved)
+    plain.check(quick(pretrained="owner/name@v1", max_epochs=0).fit(plain.panel))
+    assert hub.snapshot_download.call_args.args == ("owner/name",)
+    assert hub.snapshot_download.call_args.kwargs["revision"] == "v1"
+    hub.snapshot_download.reset_mock()
+    monkeypatch.chdir(tmp_path)
+    plain.embedder.save("name@v1")
+    plain.check(FEIEmbedder.from_pretrained("name@v1"))
+    hub.snapshot_download.assert_not_called()
+
+
 @pytest.mark.parametrize("name", ["./saved", "/somewhere/saved", "fei-tiny"])
 def test_a_folder_has_no_revision(name, hub):
     with pytest.raises(ValueError, match=r"revision='v1' needs the id 'owner/name'.*leave"):

@@ -13,8 +13,10 @@ from training_runs import CPU
 from fei_sklearn.data import LazySeries, Panel
 from fei_sklearn.training.batches import (
     batches_on,
+    check_padding,
     n_batches,
     read_in_order,
+    rows_to_pad,
     shuffled_batches,
     split,
     validation_batches,
@@ -169,3 +171,36 @@ def test_batches_of_lazy_series_are_read_ahead(is_lazy):
         np.testing.assert_array_equal(batch, values[expected_rows])
     read_here = threading.get_ident() in readers
     assert read_here is not is_lazy
+
+
+@pytest.mark.parametrize("batch_size", [64, 4])
+def test_one_long_series_does_not_multiply_a_batch(batch_size):
+    lengths = np.full(500, 50)
+    lengths[7] = 200_000
+    shape = (500, 1, 200_000)
+    panel = Panel(LazySeries(lambda rows: None, shape), lengths)
+    if batch_size == 4:
+        check_padding(panel, batch_size)
+        return
+    sentence = r"^A batch of 64 series is padded .* of 200,000 time points, .* Cut long"
+    with pytest.raises(ValueError, match=sentence):
+        check_padding(panel, batch_size)
+
+
+def test_a_sample_leaves_out_the_series_that_would_multiply_it():
+    lengths = np.full(500, 50)
+    lengths[[7, 499]] = 200_000
+    panel = Panel(LazySeries(lambda rows: None, (500, 1, 200_000)), lengths)
+    sample = np.array([3, 7, 8, *range(100, 150), 499])
+    np.testing.assert_array_equal(rows_to_pad(panel, sample), [3, 8, *range(100, 150)])
+    few = np.array([3, 7])
+    np.testing.assert_array_equal(rows_to_pad(panel, few), few)
+
+
+@pytest.mark.parametrize("lengths", [None, np.array([1000, 3000, 2000]), np.array([5, 9])])
+def test_usual_lengths_may_be_padded(lengths):
+    n_series = 3 if lengths is None else len(lengths)
+    panel = Panel(np.zeros((n_series, 1, 3000), np.float32), lengths)
+    check_padding(panel, 512)
+    rows = np.arange(n_series)[::-1]
+    np.testing.assert_array_equal(np.sort(rows_to_pad(panel, rows)), np.sort(rows))
