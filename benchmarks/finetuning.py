@@ -1,10 +1,12 @@
 """Fine-tuning from a checkpoint, beside heads on frozen features and fine-tuning from scratch.
 
-    python benchmarks/finetuning.py DIR --checkpoint fei-tiny --sets Wine FacesUCR --most 100
+    python benchmarks/finetuning.py DIR --sets Crop FacesUCR --most 200 --seeds 0 1
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. "lean" is the mean, the
 maximum and the deviation of all stages, which have a gradient; the shares of the default readout
-have none. "from scratch" is the same encoder with random weights. Each seed draws its own series.
+have none. "from scratch" is the same encoder with random weights. "all series" trains for a fixed
+number of epochs, without validation. Each seed draws its own series. The last rows are means, and
+differences to the first way in points, with standard errors over sets.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from families import mean_with_error
 from heads import ridge_classifier
 from results import table_head, table_row
 from sklearn.pipeline import make_pipeline
@@ -26,12 +29,23 @@ LEAN = {"pooling": ("mean", "max", "std"), "layers": "all", "views": "level"}
 
 UNTRAINED = {"max_epochs": 0}
 
+ALL_SERIES = {"validation_fraction": None, "learning_rate": 1e-3, "max_epochs": 15}
+
+#: Encoders from scratch that are like those of the checkpoints.
+UNTRAINED_ENCODERS = {
+    "default": {"encoder": "dilated"},
+    "fei-tiny": {"encoder": "tiny", "min_timepoints": 512},
+    "fei-small": {"encoder": "small", "min_timepoints": 512},
+}
+
 #: Parameters of FEIClassifier, and of its embedder.
 WAYS = {
     "frozen": ({"freeze_encoder": True}, {}),
     "first head": ({"max_epochs": 0}, {}),
     "fine-tuned": ({}, {}),
     "fine-tuned, 2e-5": ({"learning_rate": 2e-5}, {}),
+    "frozen, all series": ({"freeze_encoder": True} | ALL_SERIES, {}),
+    "fine-tuned, all series": (ALL_SERIES, {}),
     "from a head of zeros": ({"warm_head": False}, {}),
     "lean, first head": ({"max_epochs": 0}, LEAN),
     "lean, fine-tuned": ({}, LEAN),
@@ -45,10 +59,9 @@ RIDGE = "frozen, ridge"
 def model(name: str, checkpoint: str, seed: int):
     """Return the unfitted classifier of a way."""
     params, embedder_params = WAYS.get(name, ({}, {}))
+    start = {"pretrained": checkpoint}
     if embedder_params is UNTRAINED:
-        start = {"encoder": checkpoint.removeprefix("fei-"), "min_timepoints": 512}
-    else:
-        start = {"pretrained": checkpoint}
+        start = UNTRAINED_ENCODERS[checkpoint]
     embedder = FEIEmbedder(**start | embedder_params, random_state=seed, n_jobs=1)
     if name == RIDGE:
         return make_pipeline(embedder, ridge_classifier())
@@ -73,7 +86,7 @@ def main() -> None:
     """Print a row per set, means over the seeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_set_arguments(parser)
-    parser.add_argument("--checkpoint", default="fei-tiny")
+    parser.add_argument("--checkpoint", choices=UNTRAINED_ENCODERS, default="default")
     parser.add_argument("--most", type=int, default=100, help="training series")
     parser.add_argument("--test", type=int, default=200, help="test series")
     parser.add_argument("--ways", nargs="+", default=[RIDGE, *WAYS], help=f"of {[RIDGE, *WAYS]}")
@@ -87,8 +100,11 @@ def main() -> None:
         cells = [f"{score:.3f}" for score in scores[-1]]
         seconds = time.perf_counter() - started
         print(table_row([path.stem, *cells, f"{seconds:.0f}"]), flush=True)
-    means = [f"{mean:.3f}" for mean in np.mean(scores, axis=0)]
-    print(f"| mean | {' | '.join(means)} | |")
+    means = [f"{mean:.4f}" for mean in np.mean(scores, axis=0)]
+    print(table_row(["mean", *means, ""]))
+    points = 100 * np.array(scores)
+    gains = [mean_with_error(gain) for gain in (points - points[:, :1]).T]
+    print(table_row(["gain", *gains, ""]))
 
 
 if __name__ == "__main__":

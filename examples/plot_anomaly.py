@@ -50,7 +50,7 @@ def main():
     ends = np.arange(WINDOW - 1, len(series), STEP)
     n_normal = int((ends < NORMAL).sum())
 
-    embedder = FEIEmbedder(pretrained="fei-tiny", n_jobs=1).fit(windows[:n_normal])
+    embedder = FEIEmbedder(pretrained="default", n_jobs=1).fit(windows[:n_normal])
     embeddings, embedded_ends = embedder.transform_sliding(
         series[np.newaxis], window_length=WINDOW, step=STEP
     )
