@@ -34,22 +34,22 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         head back to its start during training.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss.
-    max_epochs : int, default=50
+    max_epochs : int, default=15
         Maximum number of epochs; 0 keeps the first head.
     min_epoch_steps : int, default=1
         Minimum number of optimiser steps per epoch.
     batch_size : int, default=32
         Series per step.
-    learning_rate : float, default=1e-4
+    learning_rate : float, default=1e-3
         Peak learning rate of AdamW, for encoder and head.
     lr_decay : float or "cosine", default="cosine"
         Half a cosine over the run after a short warm-up, or a factor after each epoch.
-    validation_fraction : float or None, default=0.1
-        Share of the series that validate for early stopping. Where fewer than 8 series would
-        validate, all series train to the end.
+    validation_fraction : float or None, default=None
+        Share of the series that validate for early stopping. With None, and where fewer than 8
+        series would validate, all series train to the end.
     n_iter_no_change : int or None, default=10
-        Epochs without improvement after which training stops. The best weights are restored in any
-        case.
+        Epochs without improvement on the series that validate, after which training stops. The best
+        weights are restored in any case.
     device, precision, n_jobs, random_state, verbose
         As in :class:`FEIEmbedder`.
 
@@ -97,12 +97,12 @@ class FEIClassifier(ClassifierMixin, FineTuner):
         freeze_encoder=False,
         warm_head=True,
         class_weight=None,
-        max_epochs=50,
+        max_epochs=15,
         min_epoch_steps=1,
         batch_size=32,
-        learning_rate=1e-4,
+        learning_rate=1e-3,
         lr_decay="cosine",
-        validation_fraction=0.1,
+        validation_fraction=None,
         n_iter_no_change=10,
         device="auto",
         precision="auto",

@@ -126,7 +126,12 @@ def test_the_best_weights_are_kept_and_training_stops_early(frozen):
     panel = np.concatenate([X] * 3)
     y = np.random.default_rng(0).permutation(np.tile(LABELS, 3))
     model = classifier(
-        frozen, freeze_encoder=True, max_epochs=200, learning_rate=0.05, n_iter_no_change=4
+        frozen,
+        freeze_encoder=True,
+        max_epochs=200,
+        learning_rate=0.05,
+        validation_fraction=0.1,
+        n_iter_no_change=4,
     ).fit(panel, y)  # labels by chance: the validation loss can only get worse
     losses = [record["valid_prediction_loss"] for record in model.history_]
     assert model.best_epoch_ == 1 + int(np.argmin(losses))
@@ -175,10 +180,13 @@ def test_in_a_grid_search(make, frozen):
 
 
 def test_validation_is_stratified_and_only_where_it_can_be(frozen):
-    assert "valid_loss" not in classifier(frozen).fit(X, LABELS).history_[0]
+    model = classifier(frozen, validation_fraction=0.1)
+    assert "valid_loss" not in model.fit(X, LABELS).history_[0]
     panel = np.concatenate([X] * 3)
     y = np.concatenate([LABELS] * 3)
-    assert "valid_loss" in classifier(frozen).fit(panel, y).history_[0]
+    assert "valid_loss" in model.fit(panel, y).history_[0]
+    model.set_params(validation_fraction=None)
+    assert "valid_loss" not in model.fit(panel, y).history_[0]
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.8])
@@ -195,7 +203,8 @@ def test_every_class_trains_however_few_it_has(fraction, seed):
 def test_the_first_head_has_not_seen_what_validates(frozen):
     panel = np.concatenate([X] * 3)
     y = np.random.default_rng(0).permutation(np.tile(LABELS, 3))
-    model = classifier(frozen, freeze_encoder=True, max_epochs=1, learning_rate=1e-12).fit(panel, y)
+    model = classifier(frozen, freeze_encoder=True, max_epochs=1, learning_rate=1e-12)
+    model.set_params(validation_fraction=0.1).fit(panel, y)
     encoded = np.searchsorted(model.classes_, y)
     rows, held_out = model._split(encoded, np.random.RandomState(0))
     head = first_head(model.transform(panel)[rows].astype(np.float64), encoded[rows], warm=True)
