@@ -77,8 +77,8 @@ USES = {
     "sktime-regressor": lambda inner: (
         sktime.FEIRegressor(inner, max_epochs=1, random_state=0).fit(X, FREQUENCY).predict(X)
     ),
-    "long-frame": lambda inner: (
-        embed_long(inner.fit(X), LONG, id="id", time="time", columns=["u", "v"])
+    "long-frame": lambda inner: embed_long(
+        inner.fit(X), LONG, id="id", time="time", columns=["u", "v"]
     ),
     "probe": lambda inner: probe(TASK, inner.fit(X), "logistic", 0).predicted == "fast",
     "ridge-probe": lambda inner: probe(TARGETS, inner.fit(X), "ridge", 0).predicted,
