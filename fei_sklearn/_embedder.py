@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -36,6 +35,7 @@ from fei_sklearn._input.preparation import MIN_TIMEPOINTS
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.windows import sliding_windows
 from fei_sklearn._saving.mixin import SavingMixin
+from fei_sklearn._warnings import warn
 from fei_sklearn.objectives import OBJECTIVES
 from fei_sklearn.readout.spec import FRONT_VIEWS, LAYERS, STATISTICS
 
@@ -794,10 +794,9 @@ def _draw_seed(random_state):
 def _warn_of_collapse(outcome):
     """Warn if all training series have nearly the same embedding."""
     if outcome.relative_deviation < COLLAPSE_DEVIATION:
-        warnings.warn(
+        warn(
             "The embeddings of the training series differ by "
             f"{outcome.relative_deviation:.1e} of their size only: pretraining collapsed. Lower "
             "learning_rate or max_epochs, or raise mask_ratio.",
             CollapseWarning,
-            stacklevel=3,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -27,6 +26,7 @@ from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers, twin
 from fei_sklearn._input.checks import check_fits, check_panel, share_features
 from fei_sklearn._saving.fine_tuned import tuner_from_folder, tuner_to_folder
 from fei_sklearn._saving.mixin import SavingMixin
+from fei_sklearn._warnings import warn
 
 # The methods that compute import torch, with modules of fei_sklearn._bridge.
 
@@ -198,11 +198,10 @@ class FineTuner(
         elif not isinstance(given, FEIEmbedder):
             given = FEIEmbedder(pretrained=given)
         elif hasattr(given, "weights_"):
-            warnings.warn(
+            warn(
                 "The embedder is fitted already and is pretrained anew on X, as in any "
                 "meta-estimator: wrap it in sklearn.frozen.FrozenEstimator to start from its "
-                "weights.",
-                stacklevel=5,
+                "weights."
             )
         embedder = clone(given)
         embedder._validate_params()

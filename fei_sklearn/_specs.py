@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 from fei_sklearn._bridge.spec import (
     EncoderSpec,
     EncodingSpec,
@@ -14,6 +12,7 @@ from fei_sklearn._bridge.spec import (
     PretrainingSpec,
 )
 from fei_sklearn._input.scaling import Scaler
+from fei_sklearn._warnings import warn
 from fei_sklearn.encoder.layout import DILATED
 from fei_sklearn.readout.spec import FrontSpec, resolve, resolve_front
 
@@ -157,10 +156,9 @@ def check_readout(embedder, start=None):
         )
     _readout(embedder, stage_widths=(1,), n_encoded=1, has_front=has_front)
     if embedder.n_components is not None and not has_front:
-        warnings.warn(
+        warn(
             f"n_components={embedder.n_components} has no effect on an encoder without a front "
             "end: use encoder='dilated' or pretrained='default' for short embeddings.",
-            stacklevel=4,
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
 import numpy as np
+
+from fei_sklearn._warnings import warn
 
 #: Embeddings that are checked at once.
 ROWS_AT_ONCE = 256
@@ -52,9 +53,8 @@ def warn_of_infinities(embeddings: np.ndarray) -> None:
             rows = rows[:, 0]
         n_bad += int((~np.isfinite(rows).all(axis=1)).sum())
     if n_bad:
-        warnings.warn(
+        warn(
             f"The embeddings of {n_bad} of {len(embeddings)} series hold NaN or infinity: their "
             "values are too extreme for these weights. Compare the series with those in fit.",
             RuntimeWarning,
-            stacklevel=2,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any, overload
 
@@ -15,6 +14,7 @@ from fei_sklearn._input.containers import as_array
 from fei_sklearn._input.preparation import MIN_TIMEPOINTS
 from fei_sklearn._input.stored import StoredPanel, is_stored, sums_may_overflow
 from fei_sklearn._input.targets import plain_targets
+from fei_sklearn._warnings import warn
 
 #: Types that a panel is converted to.
 FLOATS: list[Any] = [np.float64, np.float32]
@@ -227,11 +227,10 @@ def _warn_of_channels_last(shape: tuple[int, ...]) -> None:
         return
     _, n_channels, n_timepoints = shape
     if n_channels > n_timepoints:
-        warnings.warn(
+        warn(
             f"X has {n_channels} channels of {n_timepoints} time points, as (n_samples, "
             "n_channels, n_timepoints): if its channels are last, give "
-            "np.moveaxis(X, 2, 1).",
-            stacklevel=2,
+            "np.moveaxis(X, 2, 1)."
         )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy import ndarray
+
+from fei_sklearn._warnings import warn
 
 #: Share of missing values above which the times of series have too little in common.
 MAX_MISSING = 0.5
@@ -29,7 +29,6 @@ def on_grid(
     *,
     id: object,
     time: object,
-    stacklevel: int,
 ) -> ndarray | list[ndarray]:
     """Put rows on a common grid of times.
 
@@ -48,8 +47,6 @@ def on_grid(
         Number of series, each of which has a row.
     id, time : object
         Names of the columns of ids and times, for messages.
-    stacklevel : int
-        Frames between this function's caller and the line that a warning names.
 
     Returns
     -------
@@ -79,9 +76,8 @@ def on_grid(
     _check_growth(n_cells, n_rows, n_channels, remedy)
     missing = 1 - n_rows / n_cells
     if missing > MAX_MISSING:
-        warnings.warn(
+        warn(
             f"{missing:.0%} of the panel is missing, as the series share few times: {remedy}",
-            stacklevel=stacklevel + 1,
         )
 
     # all series one after another, split at their ends below

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -15,6 +14,7 @@ from sktime.forecasting.base import BaseForecaster
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn._warnings import warn
 from fei_sklearn.adapters._names import positions_by_name, refuse_repeated
 from fei_sklearn.adapters._ridge_head import (
     DIFFERENCES,
@@ -329,10 +329,9 @@ class FEIForecaster(BaseForecaster):
         if isinstance(embedder, FrozenEstimator):
             return embedder
         if hasattr(given, "weights_"):
-            warnings.warn(
+            warn(
                 "The embedder is fitted already and is pretrained anew on windows of y: wrap it in "
                 "sklearn.frozen.FrozenEstimator to use its weights.",
-                stacklevel=5,
             )
         if self.random_state is not None:
             embedder.set_params(random_state=self.random_state)

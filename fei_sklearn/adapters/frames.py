@@ -80,7 +80,7 @@ def from_long(
     _refuse_duplicates(frame, id, time, series * n_times + ranks)
     values = np.stack([_numbers(frame, column) for column in columns])
 
-    panel = on_grid(values, series, ranks, len(names), id=id, time=time, stacklevel=2)
+    panel = on_grid(values, series, ranks, len(names), id=id, time=time)
     return panel, pd.Index(names, name=id)
 
 

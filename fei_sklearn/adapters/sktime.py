@@ -338,7 +338,6 @@ def _panel(X):
         len(instances),
         id=id_name,
         time=time_name,
-        stacklevel=1,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fei_sklearn._deprecation import renamed_argument
+from fei_sklearn._warnings import renamed_argument
 from fei_sklearn.data import Batch, Panel
 from fei_sklearn.encoder.batch_statistics import shared_batch
 from fei_sklearn.objectives.base import Losses, Objective

@@ -8,7 +8,7 @@ import pytest
 from fei_sklearn.adapters import _grid
 from fei_sklearn.adapters._grid import on_grid, ranks_of
 
-NAMES = {"id": "pump", "time": "hour", "stacklevel": 1}
+NAMES = {"id": "pump", "time": "hour"}
 
 
 def by_loop(values, series, ranks, n_series):
