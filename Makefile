@@ -1,4 +1,4 @@
-# make demo, make test, make lint: each makes $(VENV) and installs what it needs, once. From then
+# make demo, make test, make lint, make docs: each makes $(VENV) and installs what it needs, once. From then
 # on none of them calls pip, until setup.cfg or constraints.txt changes.
 
 VENV ?= .venv
@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -m "not slow"
 python := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint
+.PHONY: demo docs lint test
 
 # One thread: idle OpenMP threads spin, which makes a busy small machine many times slower.
 demo: $(VENV)/.installed-demo
@@ -21,6 +21,13 @@ demo: $(VENV)/.installed-demo
 test: $(VENV)/.installed-test
 	@echo "==> running the tests"
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest -n 2 $(PYTEST_ARGS)
+
+# Without its figures, in seconds: make docs SPHINX_ARGS="-D plot_gallery=0"
+docs: $(VENV)/.installed-docs
+	@echo "==> building the documentation"
+	@rm -rf docs/_build docs/generated docs/gallery
+	OMP_NUM_THREADS=1 $(python) -m sphinx -q -W --keep-going -b html $(SPHINX_ARGS) docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 lint: $(VENV)/.installed-dev
 	@echo "==> checking style, spelling, configuration, types and import layers"

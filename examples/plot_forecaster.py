@@ -1,10 +1,9 @@
-"""Forecast a year of airline passengers with FEIForecaster, intervals included.
+"""
+Forecasts with intervals, by FEIForecaster
+==========================================
 
-    python examples/plot_forecaster.py
-    python examples/plot_forecaster.py --picture forecaster.png
-
-`fit` pretrains the encoder on the windows of the series itself. A year later `update` adds the
-observed values and refits the head alone.
+A year of airline passengers, with intervals. ``fit`` pretrains the encoder on the windows of the
+series itself. A year later ``update`` adds the observed values and refits the head alone.
 """
 
 from __future__ import annotations

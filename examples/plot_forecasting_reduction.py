@@ -1,8 +1,8 @@
-"""Forecast by reduction: embeddings of differenced windows, a ridge head, a grid of mask ratios.
+"""
+Forecasts by reduction, and a grid of mask ratios
+=================================================
 
-    python examples/plot_forecasting_reduction.py
-
-`make_reduction` turns windows into rows for scikit-learn's pipeline. Embeddings describe shape
+``make_reduction`` turns windows into rows for scikit-learn's pipeline. Embeddings describe shape
 rather than level, so the series is differenced first. The strategy "multioutput" pretrains once;
 "direct" and "dirrec" would pretrain once per step, and "recursive" embeds one window per step.
 """

@@ -255,7 +255,7 @@ default="auto"
 
     _doc_link_module = "fei_sklearn"
     _doc_link_template = (
-        "https://github.com/fei-sklearn/fei-sklearn/blob/main/docs/api.md#{estimator_name}"
+        "https://fei-sklearn.github.io/fei-sklearn/generated/fei_sklearn.{estimator_name}.html"
     )
 
     #: `out` receives results; it is no metadata that a pipeline would route.

@@ -37,7 +37,8 @@ def sliding_windows(
     Raises
     ------
     ValueError
-        If the window is longer than the series or shorter than 2, or the step is below 1.
+        If X has neither 2 nor 3 dimensions, if the window is longer than the series or shorter than
+        2, or if the step is below 1.
     """
     panel: np.ndarray | StoredPanel
     if is_stored(X):
@@ -46,9 +47,12 @@ def sliding_windows(
     else:
         panel = _equal_series(X)
         shape = panel.shape
-    n_timepoints = 0
-    if len(shape) in (2, 3):
-        n_timepoints = shape[-1]
+    if len(shape) not in (2, 3):
+        raise ValueError(
+            f"X has the shape {shape}, and must have the shape (n_samples, n_timepoints) or "
+            "(n_samples, n_channels, n_timepoints): give X[np.newaxis] if it is one series."
+        )
+    n_timepoints = shape[-1]
     fits = 2 <= window_length <= n_timepoints
     if not fits or step < 1:
         raise ValueError(

@@ -91,8 +91,8 @@ def evaluate(
     data : path-like, default=None
         Folder of the sets.
     sets : sequence of str or Dataset, default=None
-        Names, patterns such as "UCR:*", paths, or loaded sets. None takes all sets of `data` for
-        the task.
+        Names, patterns such as ``"UCR:*"``, paths, or loaded sets. None takes all sets of `data`
+        for the task.
     task : {"classification", "regression"}, default=None
         Leave out the sets of the other task.
     protocol : {"linear", "finetune", "probe"}, default="probe"

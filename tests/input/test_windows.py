@@ -90,3 +90,9 @@ def test_series_that_have_no_windows_are_refused_in_a_sentence():
     dates = np.arange(60).astype("datetime64[D]").reshape(2, 30)
     with pytest.raises(TypeError, match="dates or durations"):
         embedder.transform_sliding(dates, window_length=12)
+
+
+@pytest.mark.parametrize("shape", [(30,), (2, 1, 1, 30)])
+def test_other_dimensions_are_named(shape):
+    with pytest.raises(ValueError, match=r"^X has the shape .* give X\[np\.newaxis\] if it is one"):
+        sliding_windows(np.zeros(shape), 10, 1)
