@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 import fei_sklearn
 
 project = "fei-sklearn"
@@ -17,7 +20,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.linkcode",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -46,6 +48,8 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
+html_sidebars = {"index": [], "method": [], "comparison": []}  # pages without a section
 html_title = "fei-sklearn"
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]
@@ -79,6 +83,15 @@ def _skip_foreign(app, what, name, member, skip, options):
     return True
 
 
+def _visit_math(writer, node):
+    """Write a formula as MathML, which browsers show without a script from elsewhere."""
+    display = "block" if node.tagname == "math_block" else "inline"
+    writer.body.append(convert(node.astext(), display=display))
+    raise SkipNode
+
+
 def setup(app):
-    """Register the filter of members."""
+    """Register the filter of members and the renderer of formulas."""
+    formulas = (_visit_math, None)
+    app.add_html_math_renderer("mathml", formulas, formulas)
     app.connect("autodoc-skip-member", _skip_foreign)
