@@ -40,6 +40,8 @@ def assert_equal(actual, expected):
 
 
 def unpickled(name):
+    if np.lib.NumpyVersion(np.__version__) < "2.0.0":
+        pytest.skip("the pickles were made with NumPy 2, which NumPy 1 does not read")
     return pickle.loads((SAVED / f"{name}.pkl").read_bytes())
 
 

@@ -51,7 +51,7 @@ def as_array(
     series = _listed(X)
     if any(_is_series(item) for item in series):
         return _stack(series, series_are_1d=series_are_1d)
-    return fill_missing(plain_array(X))
+    return fill_missing(_with_readable_names(plain_array(X)))
 
 
 def refuse_misread(X: Any) -> None:
@@ -85,6 +85,18 @@ def plain_array(X: Any) -> Any:
     if isinstance(X, np.ma.MaskedArray) and X.dtype.kind in "biufO":
         return np.ma.filled(X.astype(np.float64), np.nan)
     return X
+
+
+def _with_readable_names(X: Any) -> Any:
+    """Return a polars frame as a pandas frame, whose names all versions of scikit-learn read.
+
+    Before version 1.9 scikit-learn reads names by the interchange protocol, which polars 2 lacks.
+    """
+    if not isinstance(getattr(X, "columns", None), list) or hasattr(X, "__dataframe__"):
+        return X
+    import pandas as pd
+
+    return pd.DataFrame(X.to_numpy(), columns=X.columns)
 
 
 def _refuse_groups(X: Any) -> None:
