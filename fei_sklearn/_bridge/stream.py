@@ -66,7 +66,7 @@ def pretrain_on(
         )
         moments = None
         if state is not None:
-            momentum_state, moments = _split_state(state)
+            momentum_state, moments = split_state(state)
             objective.load_momentum_state(momentum_state)
         result = train(objective, panel, options, watcher=watcher, moments=moments)
         next_state = _join_state(objective.momentum_state(), result.moments)
@@ -74,7 +74,7 @@ def pretrain_on(
         return pretraining.outcome(result.history, result.best_epoch), next_state
 
 
-def _split_state(state: Weights) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def split_state(state: Weights) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Return the weights of the momentum copies, and AdamW's moments."""
     momentum_state = {}
     moments = {}
@@ -90,6 +90,6 @@ def _split_state(state: Weights) -> tuple[dict[str, torch.Tensor], dict[str, tor
 def _join_state(
     momentum_state: dict[str, torch.Tensor], moments: dict[str, torch.Tensor]
 ) -> Weights:
-    """Return the state that :func:`_split_state` splits again."""
+    """Return the state that :func:`split_state` splits again."""
     named_moments = {f"{_MOMENTS}{name}": tensor for name, tensor in moments.items()}
     return as_arrays(named_moments | momentum_state)
