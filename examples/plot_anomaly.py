@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import sktime
@@ -26,47 +27,61 @@ STEP = 4
 #: Time points at the beginning that count as normal.
 NORMAL = 3000
 
+# %%
+# The series
+# ----------
+# The MIT-BIH electrocardiogram has 7500 time points, and labels where its rhythm is abnormal. A
+# window counts as abnormal if it holds an abnormal time point.
 
-def load():
-    """Return the MIT-BIH electrocardiogram, 7500 time points, and where its rhythm is abnormal."""
-    folder = Path(sktime.__file__).parent / "datasets" / "data" / "mitdb"
-    frame = pd.read_csv(folder / "mitdb.csv")
-    return frame["data"].to_numpy(), frame["label"].to_numpy()
+folder = Path(sktime.__file__).parent / "datasets" / "data" / "mitdb"
+frame = pd.read_csv(folder / "mitdb.csv")
+series = frame["data"].to_numpy()
+labels = frame["label"].to_numpy()
+
+windows = np.lib.stride_tricks.sliding_window_view(series, WINDOW)[::STEP]
+label_windows = np.lib.stride_tricks.sliding_window_view(labels, WINDOW)[::STEP]
+ends = np.arange(WINDOW - 1, len(series), STEP)
+n_normal = int((ends < NORMAL).sum())
+abnormal = label_windows.max(axis=1)[n_normal:]
+print(f"{len(abnormal)} windows to score, {abnormal.mean():.1%} of them abnormal")
+
+# %%
+# Scores
+# ------
+# ``transform_sliding`` embeds all windows of the series at once.
+
+embedder = FEIEmbedder(pretrained="default", n_jobs=1).fit(windows[:n_normal])
+embeddings, _ = embedder.transform_sliding(series[np.newaxis], window_length=WINDOW, step=STEP)
 
 
-def score(features, n_normal, n_neighbors=5):
+def score(features):
     """Return the mean distance of each window to its nearest neighbours among the normal ones."""
     scaler = StandardScaler().fit(features[:n_normal])
     scaled = scaler.transform(features)
-    neighbours = NearestNeighbors(n_neighbors=n_neighbors).fit(scaled[:n_normal])
+    neighbours = NearestNeighbors(n_neighbors=5).fit(scaled[:n_normal])
     distances, _ = neighbours.kneighbors(scaled[n_normal:])
     return distances.mean(axis=1)
 
 
-def main():
-    """Print how well both scores rank the abnormal moments."""
-    series, labels = load()
-    windows = np.lib.stride_tricks.sliding_window_view(series, WINDOW)[::STEP]
-    ends = np.arange(WINDOW - 1, len(series), STEP)
-    n_normal = int((ends < NORMAL).sum())
+scores = {"FEI": score(embeddings[0]), "raw windows": score(windows)}
+print(f"{'':<16}{'ROC AUC':>10}{'avg. prec.':>12}")
+for name, of_windows in scores.items():
+    roc_auc = roc_auc_score(abnormal, of_windows)
+    precision = average_precision_score(abnormal, of_windows)
+    print(f"{name:<16}{roc_auc:10.3f}{precision:12.3f}")
 
-    embedder = FEIEmbedder(pretrained="default", n_jobs=1).fit(windows[:n_normal])
-    embeddings, embedded_ends = embedder.transform_sliding(
-        series[np.newaxis], window_length=WINDOW, step=STEP
-    )
-    np.testing.assert_array_equal(embedded_ends, ends)
+# %%
+# The score over time
+# -------------------
 
-    # a moment counts as abnormal if the window behind it holds an abnormal time point
-    label_windows = np.lib.stride_tricks.sliding_window_view(labels, WINDOW)[::STEP]
-    abnormal = label_windows.max(axis=1)[n_normal:]
-    print(f"{len(abnormal)} windows to score, {abnormal.mean():.1%} of them abnormal")
-    print(f"{'':<16}{'ROC AUC':>10}{'avg. prec.':>12}")
-    for name, features in {"FEI": embeddings[0], "raw windows": windows}.items():
-        scores = score(features, n_normal)
-        roc_auc = roc_auc_score(abnormal, scores)
-        precision = average_precision_score(abnormal, scores)
-        print(f"{name:<16}{roc_auc:10.3f}{precision:12.3f}")
-
-
-if __name__ == "__main__":
-    main()
+figure, (above, below) = plt.subplots(2, sharex=True, figsize=(8, 4), layout="constrained")
+above.plot(series[NORMAL:], linewidth=0.6)
+above.set_ylabel("electrocardiogram")
+time = ends[n_normal:] - NORMAL
+below.plot(time, scores["FEI"], label="distance to normal windows")
+top = scores["FEI"].max()
+below.fill_between(time, 0, top * abnormal, alpha=0.2, label="abnormal", step="post")
+below.set_xlabel(f"time point after the first {NORMAL}")
+below.set_ylabel("score")
+below.legend(fontsize="small")
+plt.show()

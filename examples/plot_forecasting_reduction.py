@@ -9,11 +9,9 @@ rather than level, so the series is differenced first. The strategy "multioutput
 
 from __future__ import annotations
 
-import os
 import warnings
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+import matplotlib.pyplot as plt
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -27,48 +25,60 @@ from sktime.transformations.series.difference import Differencer
 
 from fei_sklearn import FEIEmbedder
 
+# a filter does not last: sktime puts its FutureWarnings back on with each forecast
+warnings.showwarning = lambda *_, **__: None
+
 HORIZON = range(1, 13)
 #: Name of the embedder's parameter inside the forecaster.
 MASK_RATIO = "reduce__estimator__feiembedder__mask_ratio"
 
+# %%
+# A forecaster of seasonal differences
+# ------------------------------------
 
-def reduction(random_state=0):
-    """Return a forecaster of seasonal differences by a ridge head on embeddings."""
-    embedder = FEIEmbedder("tiny", pooling="mean", max_epochs=2, random_state=random_state)
-    regressor = make_pipeline(embedder, StandardScaler(), RidgeCV([0.1, 1, 10, 100, 1000]))
-    reduced = make_reduction(
-        regressor, window_length=24, strategy="multioutput", scitype="tabular-regressor"
-    )
-    steps = [("difference", Differencer(12)), ("reduce", reduced)]
-    return TransformedTargetForecaster(steps)
+embedder = FEIEmbedder("tiny", pooling="mean", max_epochs=2, random_state=0)
+regressor = make_pipeline(embedder, StandardScaler(), RidgeCV([0.1, 1, 10, 100, 1000]))
+reduced = make_reduction(
+    regressor, window_length=24, strategy="multioutput", scitype="tabular-regressor"
+)
+forecaster = TransformedTargetForecaster([("difference", Differencer(12)), ("reduce", reduced)])
 
+# %%
+# The search
+# ----------
 
-def main():
-    """Search over mask ratios and print the errors on the last year."""
-    # a filter does not last: sktime puts its FutureWarnings back on with each forecast
-    warnings.showwarning = lambda *_, **__: None
-    y = load_airline()
-    train = y[:-12]
-    test = y[-12:]
-    metric = MeanAbsoluteScaledError(sp=12)
-    folds = ExpandingWindowSplitter(fh=HORIZON, initial_window=96, step_length=12)
-    search = ForecastingGridSearchCV(
-        reduction(),
-        cv=folds,
-        param_grid={MASK_RATIO: [0.3, 0.5, 0.7]},
-        scoring=metric,
-    )
-    search.fit(train, fh=HORIZON)
-    print("Mask ratios, MASE on the last years of the training part:")
-    scores = search.cv_results_[f"mean_test_{type(metric).__name__}"]
-    for params, score in zip(search.cv_results_["params"], scores, strict=True):
-        print(f"  {params[MASK_RATIO]}: {score:.3f}")
-    naive = NaiveForecaster(sp=12).fit(train, fh=HORIZON)
-    print("MASE on the last year:")
-    for name, forecaster in {"reduction": search, "seasonal naive": naive}.items():
-        error = metric(test, forecaster.predict(), y_train=train)
-        print(f"  {name:<16}{error:.3f}")
+y = load_airline()
+train = y[:-12]
+test = y[-12:]
+metric = MeanAbsoluteScaledError(sp=12)
+search = ForecastingGridSearchCV(
+    forecaster,
+    cv=ExpandingWindowSplitter(fh=HORIZON, initial_window=96, step_length=12),
+    param_grid={MASK_RATIO: [0.3, 0.5, 0.7]},
+    scoring=metric,
+)
+search.fit(train, fh=HORIZON)
+print("Mask ratios, MASE on the last years of the training part:")
+scores = search.cv_results_[f"mean_test_{type(metric).__name__}"]
+for params, score in zip(search.cv_results_["params"], scores, strict=True):
+    print(f"  {params[MASK_RATIO]}: {score:.3f}")
 
+naive = NaiveForecaster(sp=12).fit(train, fh=HORIZON)
+forecasts = {"reduction": search.predict(), "seasonal naive": naive.predict()}
+print("MASE on the last year:")
+for name, forecast in forecasts.items():
+    print(f"  {name:<16}{metric(test, forecast, y_train=train):.3f}")
 
-if __name__ == "__main__":
-    main()
+# %%
+# The last year
+# -------------
+
+figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+observed = y[-36:]
+axes.plot(observed.index.to_timestamp(), observed, label="observed")
+for style, (name, forecast) in zip(("--", ":"), forecasts.items(), strict=True):
+    axes.plot(forecast.index.to_timestamp(), forecast, style, label=name)
+axes.set_xlabel("month")
+axes.set_ylabel("passengers, thousands")
+axes.legend()
+plt.show()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-# Idle OpenMP threads spin, which takes seconds on a busy machine; and scikit-learn skips a check
-# without its array API switch.
+# Idle OpenMP threads spin, which takes seconds on a busy machine; scikit-learn skips a check
+# without its array API switch; and matplotlib may find a screen.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["SCIPY_ARRAY_API"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
 
 import torch
 
