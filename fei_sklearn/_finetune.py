@@ -137,11 +137,13 @@ class FineTuner(
             Weights of the series.
         """
         from fei_sklearn._bridge.encoding import embed_values
-        from fei_sklearn._bridge.finetuning import finetune
+        from fei_sklearn._bridge.finetuning import check_batches, finetune
 
         random_state = check_random_state(self.random_state)
         embedder, panel = self._fitted_embedder(X, values, random_state)
         embedder._validate_params()  # the readout may have been set since its fit
+        if not self.freeze_encoder:
+            check_batches(self._optimisation_spec(), panel)
         encoding = _specs.encoding_spec(embedder)
         features = embed_values(encoding, values, panel=panel)
         counted = _counted_rows(y, class_weight, sample_weight)
@@ -216,9 +218,9 @@ class FineTuner(
         panel = embedder._pretrain(X, values)
         return embedder, panel
 
-    def _finetuning_spec(self, class_weight, seed):
-        """Return the fine-tuning that the parameters describe."""
-        optimisation = OptimisationSpec(
+    def _optimisation_spec(self):
+        """Return the optimisation that the parameters describe."""
+        return OptimisationSpec(
             max_epochs=self.max_epochs,
             min_epoch_steps=self.min_epoch_steps,
             batch_size=self.batch_size,
@@ -227,9 +229,12 @@ class FineTuner(
             n_iter_no_change=self.n_iter_no_change,
             precision=self.precision,
         )
+
+    def _finetuning_spec(self, class_weight, seed):
+        """Return the fine-tuning that the parameters describe."""
         return FinetuningSpec(
             freeze_encoder=self.freeze_encoder,
-            optimisation=optimisation,
+            optimisation=self._optimisation_spec(),
             machine=MachineSpec(self.device, n_jobs=self.n_jobs),
             class_weight=class_weight,
             seed=seed,

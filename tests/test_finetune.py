@@ -421,3 +421,18 @@ def test_parameters_of_the_embedder_are_checked_before_it_trains(make, monkeypat
     model = make(quick(pooling="median"))
     with pytest.raises(ValueError, match="'pooling' parameter of FEIEmbedder must be"):
         model.fit(X, LABELS == "fast")
+
+
+def test_padding_is_refused_before_the_series_are_embedded(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("the series were embedded")
+
+    embedder = FrozenEstimator(quick().fit(X))
+    monkeypatch.setattr("fei_sklearn._bridge.encoding.embed_values", refuse)
+    monkeypatch.setattr("fei_sklearn.training.batches.SMALL_BATCH", 100)
+    monkeypatch.setattr("fei_sklearn.training.batches.MAX_GROWTH", 2)
+    lengths = np.full(len(X), 4)
+    lengths[0] = X.shape[2]
+    series = [x[:, :length] for x, length in zip(X, lengths, strict=True)]
+    with pytest.raises(ValueError, match="padded to the longest series, of 32 time points"):
+        classifier(embedder).fit(series, LABELS)

@@ -16,11 +16,18 @@ from fei_sklearn._bridge.encoding import build_readout, restore_encoder
 from fei_sklearn._bridge.first_head import HeadArrays
 from fei_sklearn._bridge.front import trainable_front
 from fei_sklearn._bridge.pretraining import as_arrays, training_options
-from fei_sklearn._bridge.spec import EncodingSpec, FinetuningSpec, Weights, as_model_weights
+from fei_sklearn._bridge.spec import (
+    EncodingSpec,
+    FinetuningSpec,
+    OptimisationSpec,
+    Weights,
+    as_model_weights,
+)
 from fei_sklearn._bridge.torch_state import own_torch_state
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 from fei_sklearn.readout.spec import FrontSpec
+from fei_sklearn.training.batches import check_padding
 from fei_sklearn.training.loop import train
 from fei_sklearn.training.progress import EpochRecord, Watcher
 
@@ -119,6 +126,12 @@ def finetune(
         history=history,
         best_epoch=best_epoch,
     )
+
+
+def check_batches(optimisation: OptimisationSpec, panel: Panel) -> None:
+    """Raise a ValueError if one long series would multiply the size of a batch."""
+    if optimisation.max_epochs:
+        check_padding(panel, optimisation.batch_size_for(len(panel)))
 
 
 def _trainable_readout(encoding: EncodingSpec, encoder: nn.Module) -> nn.Module:
