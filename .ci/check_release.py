@@ -52,4 +52,4 @@ def problems(root, tag=None):
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(problems(ROOT, *sys.argv[1:])))
+    sys.exit("\n".join(problems(ROOT, *sys.argv[1:])) or 0)

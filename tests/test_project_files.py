@@ -59,6 +59,14 @@ def test_versions_that_differ_are_named(released, name, former, new, problem):
     assert any(problem in sentence for sentence in problems(released, "v1.2.0"))
 
 
+def test_the_check_passes_here_and_fails_for_another_tag():
+    command = [sys.executable, str(CI / "check_release.py")]
+    assert subprocess.run(command).returncode == 0
+    done = subprocess.run([*command, "v99.0"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "the tag is v99.0" in done.stderr
+
+
 def run_git(folder, *arguments):
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)

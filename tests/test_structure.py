@@ -24,6 +24,7 @@ MAX_PACKAGES = 13
 #: Packages and modules whose `__all__` the API page lists.
 PUBLIC = (
     "fei_sklearn",
+    "fei_sklearn.adapters.dask",
     "fei_sklearn.adapters.frames",
     "fei_sklearn.adapters.sktime",
     "fei_sklearn.datasets",
