@@ -64,7 +64,7 @@ def embed(embedder: Any, X: dask.array.Array) -> dask.array.Array:
     (20, 2688)
     """
     import dask.array
-    from dask import delayed
+    from dask.delayed import delayed
 
     check_is_fitted(embedder)
     if not isinstance(X, dask.array.Array):
