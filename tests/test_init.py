@@ -97,12 +97,11 @@ def test_repr_shows_what_was_set():
 
 def test_html_repr_links_to_the_documentation():
     html = quick()._repr_html_()
-    address, file, anchor = re.search(
-        r'href="(https://[^"]*)/(docs/[^"#]*)#([^"]*)"', html
-    ).groups()
-    assert address.startswith("https://github.com/fei-sklearn/fei-sklearn/blob/")
-    headings = re.findall(r"^#+ (.*)$", (ROOT / file).read_text(), flags=re.MULTILINE)
-    assert anchor in headings
+    (page,) = re.findall(r'href="https://fei-sklearn\.github\.io/fei-sklearn/([^"]*)\.html"', html)
+    folder, name = page.split("/")
+    reference = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    assert f":toctree: {folder}\n" in reference
+    assert f"   {name.removeprefix('fei_sklearn.')}\n" in reference
     assert "Not fitted" in html
     assert "Fitted" in quick(max_epochs=0).fit(walks())._repr_html_()
 
