@@ -70,6 +70,11 @@ class FEIClassifier(ClassifierMixin, FineTuner):
     best_epoch_ : int
         Epoch, counted from 1, whose weights were kept.
 
+    See Also
+    --------
+    FEIEmbedder : Embeddings without labels, for any head.
+    FEIRegressor : The same for numbers as targets.
+
     References
     ----------
     Fu and Hu, AAAI 2025, section "Experiments": linear evaluation and fine-tuning.

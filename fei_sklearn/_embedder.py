@@ -233,6 +233,12 @@ default="auto"
     stream_state_ : dict of str to ndarray
         After `partial_fit` only: momentum copies and AdamW's moments, which the next chunk needs.
 
+    See Also
+    --------
+    FEIClassifier, FEIRegressor : The encoder and a linear head, fine-tuned end to end.
+    fei_sklearn.adapters.sktime.FEITransformer : The same for sktime's containers and pipelines.
+    fei_sklearn.displays.PretrainingDisplay : A picture of `history_`.
+
     References
     ----------
     E. Fu and Y. Hu, "Frequency-Masked Embedding Inference: A Non-Contrastive Approach for Time

@@ -118,6 +118,11 @@ class FEIRegressor(RegressorMixin, FineTuner):
     best_epoch_ : int
         Epoch, counted from 1, whose weights were kept.
 
+    See Also
+    --------
+    FEIEmbedder : Embeddings without labels, for any head.
+    FEIClassifier : The same for classes.
+
     References
     ----------
     Fu and Hu, AAAI 2025, section "Experiments": linear evaluation and fine-tuning.

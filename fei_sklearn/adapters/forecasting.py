@@ -98,6 +98,11 @@ class FEIForecaster(BaseForecaster):
     embedding_weight_ : float
         Weight of the embeddings beside the lags.
 
+    See Also
+    --------
+    fei_sklearn.FEIEmbedder : The embedder of the windows.
+    fei_sklearn.adapters.sktime.FEITransformer : Embeddings for sktime's pipelines.
+
     Notes
     -----
     Methods: sktime's base class calls eight of the private ones; the others are steps of fitting

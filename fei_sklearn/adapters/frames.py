@@ -57,6 +57,10 @@ def from_long(
     UserWarning
         If the series share so few times that most of the panel is missing.
 
+    See Also
+    --------
+    embed_long : Embeds the series of such a frame.
+
     Examples
     --------
     >>> import pandas as pd
@@ -108,6 +112,10 @@ def embed_long(
     ------
     TypeError, ValueError
         As in `from_long`, and if `columns` is None while there are several columns of values.
+
+    See Also
+    --------
+    from_long : Converts such a frame to the panel that an embedder is fitted on.
 
     Examples
     --------

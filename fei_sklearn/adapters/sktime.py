@@ -243,6 +243,11 @@ random_state, verbose
     estimator_ : fei_sklearn.FEIClassifier
         The fitted classifier.
 
+    See Also
+    --------
+    FEITransformer : Embeddings for sktime's pipelines.
+    fei_sklearn.FEIClassifier : The estimator that does the work.
+
     Examples
     --------
     >>> from sktime.datasets import load_unit_test
@@ -279,6 +284,11 @@ lr_decay, validation_fraction, n_iter_no_change, device, precision, random_state
     ----------
     estimator_ : fei_sklearn.FEIRegressor
         The fitted regressor.
+
+    See Also
+    --------
+    FEITransformer : Embeddings for sktime's pipelines.
+    fei_sklearn.FEIRegressor : The estimator that does the work.
 
     Examples
     --------

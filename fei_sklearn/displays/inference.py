@@ -36,13 +36,13 @@ class InferenceDisplay:
     figure_ : matplotlib Figure
         Figure that contains the axes.
 
-    References
-    ----------
-    Fu and Hu, AAAI 2025, the figure of original, target and inferred embeddings.
-
     See Also
     --------
     MaskingDisplay : The target series themselves.
+
+    References
+    ----------
+    Fu and Hu, AAAI 2025, the figure of original, target and inferred embeddings.
 
     Examples
     --------

@@ -33,13 +33,13 @@ class MaskingDisplay:
     figure_ : matplotlib Figure
         Figure that contains the axes.
 
-    References
-    ----------
-    Fu and Hu, AAAI 2025, figure 1.
-
     See Also
     --------
     fei_sklearn.masking.sample_mask : Draws the masks.
+
+    References
+    ----------
+    Fu and Hu, AAAI 2025, figure 1.
 
     Examples
     --------
