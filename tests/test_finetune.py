@@ -62,7 +62,7 @@ def test_scikit_learns_checks(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        cls(FEIEmbedder(max_epochs=1, min_epoch_steps=1), max_epochs=1)
+        cls(FEIEmbedder(max_epochs=1, min_epoch_steps=1), max_epochs=3)
         for cls in (FEIClassifier, FEIRegressor)
     ],
     expected_failed_checks=lambda estimator: UNEQUAL_WEIGHTS,
