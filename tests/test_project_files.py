@@ -25,7 +25,22 @@ RELEASED = {
     "CHANGELOG.md": "# Changelog\n\n## [1.2.0] - 2030-01-31\n\n## [1.1.0] - 2029-01-01\n",
 }
 
+#: A link of Markdown that leads neither to the web nor to a heading.
+RELATIVE_LINK = re.compile(r"\]\((?!https?:|#)")
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="runs a shell script")
+
+
+def test_the_readme_on_pypi_links_to_files_of_the_tag():
+    absolute = runpy.run_path(str(CI / "pypi_readme.py"))["absolute"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert RELATIVE_LINK.search(readme)
+    shown = absolute(readme, "v1.2.0")
+    assert not RELATIVE_LINK.search(shown)
+    assert "](https://github.com/fei-sklearn/fei-sklearn/blob/v1.2.0/docs/index.md)" in shown
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", shown)
+    assert pictures
+    assert all("raw.githubusercontent.com" in address for address in pictures)
 
 
 def problems(root, tag=None):
