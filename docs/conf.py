@@ -31,6 +31,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # types are in the numpydoc sections
 autodoc_mock_imports = ["aeon"]
 numpydoc_show_class_members = False
@@ -43,6 +44,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": "quickstart",  # `make demo` runs it
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
     "remove_config_comments": True,
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("fei_sklearn",),
@@ -53,7 +55,7 @@ html_math_renderer = "mathml"
 html_sidebars = {"index": [], "method": [], "comparison": []}  # pages without a section
 html_title = "fei-sklearn"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": "https://github.com/fei-sklearn/fei-sklearn",

@@ -19,7 +19,7 @@ from fei_sklearn import FEIEmbedder
 from fei_sklearn.adapters.sktime import FEIForecaster
 
 # a filter does not last: sktime puts its FutureWarnings back on with each forecast
-warnings.showwarning = lambda *_, **__: None
+warnings.formatwarning = lambda *_, **__: ""
 
 HORIZON = range(1, 13)
 y = load_airline()

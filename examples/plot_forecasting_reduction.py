@@ -26,7 +26,7 @@ from sktime.transformations.series.difference import Differencer
 from fei_sklearn import FEIEmbedder
 
 # a filter does not last: sktime puts its FutureWarnings back on with each forecast
-warnings.showwarning = lambda *_, **__: None
+warnings.formatwarning = lambda *_, **__: ""
 
 HORIZON = range(1, 13)
 #: Name of the embedder's parameter inside the forecaster.
