@@ -4,7 +4,7 @@ Similarity search among thousands of series
 
 64 numbers per series and Euclidean distances find series of the same kind. The series are
 generated: four kinds of events at random places, of random width, in noise. A search by raw values
-finds events at the same place instead.
+depends more on the place of an event, and finds its kind less often.
 """
 
 from __future__ import annotations

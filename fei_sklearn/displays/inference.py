@@ -19,8 +19,8 @@ GROUPS = ("series", "target series", "inferred")
 class InferenceDisplay:
     """Embeddings of series, of their target series, and those that FEI infers, in two dimensions.
 
-    Draw series that the encoder was never trained on: where the inferred embeddings lie among those
-    of the target series, the encoder has learnt what removing frequencies does.
+    Draw series that the encoder was never trained on. Inferred embeddings among those of the target
+    series show at least that FEI has learnt the offset that target series share.
 
     Parameters
     ----------
