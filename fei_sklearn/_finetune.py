@@ -141,7 +141,6 @@ class FineTuner(
 
         random_state = check_random_state(self.random_state)
         embedder, panel = self._fitted_embedder(X, values, random_state)
-        embedder._validate_params()  # the readout may have been set since its fit
         if not self.freeze_encoder:
             check_batches(self._optimisation_spec(), panel)
         encoding = _specs.encoding_spec(embedder)
@@ -193,6 +192,7 @@ class FineTuner(
                     f"embedder must wrap a fitted FEIEmbedder, got {given!r}: fit it first."
                 )
             check_fits(fitted, X)
+            fitted._validate_params()  # the readout may have been set since its fit
             panel = _specs.fitted_input(fitted).panel(values)
             return copy.deepcopy(fitted), panel
         if given is None:

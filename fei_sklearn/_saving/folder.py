@@ -371,9 +371,9 @@ def locate(
     name_or_path : str or path-like
         A folder; the name of a bundled checkpoint; or the id "owner/name" of a model on the
         Hugging Face hub, which is downloaded into that library's own cache. The id may end in
-        "@" and a revision. A path-like object
-        that is not a string, and a string whose owner is a folder here, are paths and never ids.
-        A bundled name wins over a folder of that name, which "./name" names.
+        "@" and a revision. A path-like object that is not a string, and a string whose owner is a
+        folder here, are paths and never ids. A bundled name wins over a folder of that name, which
+        "./name" names.
     revision : str, default=None
         Branch, tag or commit on the hub; None is the last one. Only an id may have a revision.
 

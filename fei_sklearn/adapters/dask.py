@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn._input.checks import check_fits
 
 if TYPE_CHECKING:
     import dask.array
@@ -18,9 +19,10 @@ __all__ = ["embed"]
 def embed(embedder: Any, X: dask.array.Array) -> dask.array.Array:
     """Embed a dask array of series, lazily.
 
-    Nothing is computed before the result is. Each block of series is one task, and the model goes
-    to each worker once. An embedding does not depend on its company, so the result equals
-    ``embedder.transform`` on one machine, bit by bit on the same kind of processor.
+    Nothing is computed before the result is. Each block of series is one task, and the model is a
+    task of its own that the blocks share, so that it does not travel with each of them. An
+    embedding does not depend on its company, so the result equals ``embedder.transform`` on one
+    machine, bit by bit on the same kind of processor.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ def embed(embedder: Any, X: dask.array.Array) -> dask.array.Array:
     TypeError
         If `X` is not a dask array.
     ValueError
-        If `X` has another number of dimensions, or if the embedder has ``pooling=None``.
+        If `X` has other dimensions or channels than in `fit`, or if the embedder has
+        ``pooling=None``.
 
     See Also
     --------
@@ -72,10 +75,8 @@ def embed(embedder: Any, X: dask.array.Array) -> dask.array.Array:
             f"X must be a dask array, got {type(X).__name__}: give dask.array.from_array(X), or "
             "call embedder.transform(X)."
         )
-    if X.ndim != embedder.input_ndim_:
-        raise ValueError(
-            f"X has {X.ndim} dimensions, but the embedder was fitted on {embedder.input_ndim_}."
-        )
+    one_series = np.zeros((1, *X.shape[1:]))  # the number of rows may be unknown
+    check_fits(embedder, one_series)
     if embedder.pooling is None:
         raise ValueError(
             "embed returns one row per series, and pooling=None one per step: give the embedder a "

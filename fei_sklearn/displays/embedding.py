@@ -5,66 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_consistent_length
 
-from fei_sklearn.displays._axes import MARKERS, own_axes
-
-METHODS = ("pca", "tsne", "umap")
-
-#: Perplexity of t-SNE for panels that have the series for it.
-PERPLEXITY = 30
-
-
-def in_two_dimensions(
-    embeddings: np.ndarray, method: str = "pca", random_state: int | None = 0
-) -> np.ndarray:
-    """Return embeddings in two dimensions.
-
-    Parameters
-    ----------
-    embeddings : ndarray of shape (n_samples, n_features)
-        Embeddings of at least 3 series, which are standardised first.
-    method : {"pca", "tsne", "umap"}, default="pca"
-        Principal axes, t-SNE, or UMAP, which needs the package umap-learn.
-    random_state : int or None, default=0
-        Seed of t-SNE and UMAP.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, 2)
-        Places of the series.
-
-    Raises
-    ------
-    ValueError
-        If there is no such method, or there are fewer than 3 series.
-    ImportError
-        If the method is "umap" and umap-learn is not installed.
-    """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {list(METHODS)}, got {method!r}.")
-    if len(embeddings) < 3:
-        raise ValueError(f"X has {len(embeddings)} series: give at least 3 for a picture.")
-    standardised = StandardScaler().fit_transform(embeddings)
-    if method == "pca":
-        return PCA(2, random_state=random_state).fit_transform(standardised)
-    if method == "tsne":
-        perplexity = min(PERPLEXITY, (len(embeddings) - 1) / 3)
-        return TSNE(perplexity=perplexity, random_state=random_state).fit_transform(standardised)
-    return _umap()(random_state=random_state).fit_transform(standardised)
-
-
-def _umap() -> Any:
-    try:
-        from umap import UMAP
-    except ImportError:
-        raise ImportError(
-            "method='umap' needs the package umap-learn: pip install umap-learn, or take 'tsne'."
-        ) from None
-    return UMAP
+from fei_sklearn.displays._places import axis_name, in_two_dimensions, scatter
 
 
 class EmbeddingDisplay:
@@ -76,7 +19,7 @@ class EmbeddingDisplay:
         Places of the series.
     labels : ndarray of shape (n_samples,), default=None
         Labels of the series. None draws one group.
-    axis_name : str, default="component"
+    axis_name : str, default="principal axis"
         Name of the axes.
 
     Attributes
@@ -107,7 +50,7 @@ class EmbeddingDisplay:
         places: np.ndarray,
         *,
         labels: np.ndarray | None = None,
-        axis_name: str = "component",
+        axis_name: str = "principal axis",
     ) -> None:
         self.places = places
         self.labels = labels
@@ -156,9 +99,7 @@ class EmbeddingDisplay:
             y = np.asarray(y)
             check_consistent_length(embeddings, y)
         places = in_two_dimensions(embeddings, method, random_state)
-        axis_name = "principal axis" if method == "pca" else f"axis of {method}"
-        display = cls(places, labels=y, axis_name=axis_name)
-        return display.plot(ax=ax)
+        return cls(places, labels=y, axis_name=axis_name(method)).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> EmbeddingDisplay:
         """Draw the embeddings.
@@ -173,17 +114,13 @@ class EmbeddingDisplay:
         EmbeddingDisplay
             This display.
         """
-        self.ax_ = own_axes(ax)
+        groups = [("series", self.places)]
+        if self.labels is not None:
+            groups = [
+                (str(label), self.places[self.labels == label]) for label in np.unique(self.labels)
+            ]
+        self.ax_ = scatter(groups, self.axis_name, ax)
         self.figure_ = self.ax_.figure
-        labels = self.labels
-        if labels is None:
-            labels = np.zeros(len(self.places), dtype=int)
-        for number, label in enumerate(np.unique(labels)):
-            x, y = self.places[labels == label].T
-            marker = MARKERS[number % len(MARKERS)]
-            self.ax_.scatter(x, y, s=18, marker=marker, alpha=0.8, label=str(label))
         if self.labels is not None:
             self.ax_.legend(fontsize="small")
-        self.ax_.set_xlabel(f"first {self.axis_name}")
-        self.ax_.set_ylabel(f"second {self.axis_name}")
         return self

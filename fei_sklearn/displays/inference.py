@@ -9,8 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fei_sklearn import _specs
 from fei_sklearn._input.checks import check_panel
-from fei_sklearn.displays._axes import MARKERS, own_axes
-from fei_sklearn.displays.embedding import in_two_dimensions
+from fei_sklearn.displays._places import axis_name, in_two_dimensions, scatter
 
 #: Groups of points, in the order of their markers.
 GROUPS = ("series", "target series", "inferred")
@@ -126,10 +125,8 @@ class InferenceDisplay:
             random_state,
         )
         joined = np.concatenate(embeddings)
-        places = in_two_dimensions(joined, method, random_state)
-        axis_name = "principal axis" if method == "pca" else f"axis of {method}"
-        display = cls(places.reshape(3, -1, 2), axis_name=axis_name)
-        return display.plot(ax=ax)
+        places = in_two_dimensions(joined, method, random_state).reshape(3, -1, 2)
+        return cls(places, axis_name=axis_name(method)).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> InferenceDisplay:
         """Draw the embeddings.
@@ -144,12 +141,8 @@ class InferenceDisplay:
         InferenceDisplay
             This display.
         """
-        self.ax_ = own_axes(ax)
+        groups = zip(GROUPS, self.places, strict=True)
+        self.ax_ = scatter(groups, self.axis_name, ax)
         self.figure_ = self.ax_.figure
-        for group, places, marker in zip(GROUPS, self.places, MARKERS, strict=False):
-            x, y = places.T
-            self.ax_.scatter(x, y, s=18, marker=marker, alpha=0.7, label=group)
-        self.ax_.set_xlabel(f"first {self.axis_name}")
-        self.ax_.set_ylabel(f"second {self.axis_name}")
         self.ax_.legend(fontsize="small")
         return self

@@ -29,8 +29,7 @@ def relevance_of(
     series : ndarray of shape (n_channels, n_timepoints)
         The series.
     target : object, default=None
-        Class whose output counts. None takes the class that the model predicts, or the only output
-        of a regressor.
+        Class whose output counts. Regressors need none.
     window : int, default=None
         Time points that a window hides, at least 3. None hides a tenth of the series.
 
@@ -42,7 +41,8 @@ def relevance_of(
     Raises
     ------
     ValueError
-        If the window is longer than the series or shorter than 3, or the model has no such class.
+        If the window is longer than the series or shorter than 3, the model has no such class, or
+        it is a regressor of several targets.
     """
     n_timepoints = series.shape[-1]
     if window is None:
@@ -72,10 +72,14 @@ def relevance_of(
 def _outputs(model: Any, panel: np.ndarray, target: Any) -> np.ndarray:
     """Return a model's output for one class, or the output of a regressor."""
     if not hasattr(model, "classes_"):
-        return np.asarray(model.predict(panel), dtype=np.float64).reshape(len(panel))
+        outputs = np.asarray(model.predict(panel), dtype=np.float64)
+        if outputs.size != len(panel):
+            raise ValueError(
+                f"The model has {outputs[0].size} outputs, and relevance is that of one: give a "
+                "model of a single target."
+            )
+        return outputs.ravel()
     classes = list(model.classes_)
-    if target is None:
-        target = model.predict(panel[:1])[0]
     if target not in classes:
         raise ValueError(f"target must be one of the classes {classes}, got {target!r}.")
     column = classes.index(target)
@@ -165,7 +169,7 @@ class RelevanceDisplay:
         ------
         ValueError
             If the series has another shape, the window is longer than the series or shorter than 3,
-            or the model has no such class.
+            the model has no such class, or it is a regressor of several targets.
         """
         values = np.atleast_2d(np.asarray(series, dtype=np.float64))
         if values.ndim != 2:

@@ -158,7 +158,7 @@ def study_variants(
     corpus : Corpus
         Series to pretrain on.
     params : dict
-        Parameters that all variants share; :data:`BASE` has others.
+        Parameters that all variants share. They replace those of :data:`BASE`.
     folder : Path or None
         Folder of the pretrained models; None keeps them in memory.
 

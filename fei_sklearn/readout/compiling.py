@@ -18,7 +18,8 @@ def compiled(**options: Any) -> Callable[[Loop], Loop]:
 
     The loop runs without Python's global lock, so that threads share the rows of a panel. Numba
     compiles it anew when its own file has changed, but not when a constant of another module has:
-    touch the file then. Its functions of :func:`inlined` and :func:`part` belong in its own file.
+    touch the file then. Its functions of :func:`inlined` and :func:`internal` belong in its own
+    file.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def inlined(function: Loop) -> Loop:
     return copied
 
 
-def part(**options: Any) -> Callable[[Loop], Loop]:
+def internal(**options: Any) -> Callable[[Loop], Loop]:
     """Return a decorator of functions with options of their own that compiled loops alone call.
 
     Nothing is made for calls from Python, and nothing is kept on disk.

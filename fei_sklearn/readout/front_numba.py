@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fei_sklearn.encoder.layout import KERNELS_PER_GROUP
-from fei_sklearn.readout.compiling import compiled, inlined, part
+from fei_sklearn.readout.compiling import compiled, inlined, internal
 from fei_sklearn.readout.spec import FLAT_BAND, FRONT_STATISTICS
 
 FLAT = np.float32(FLAT_BAND)
@@ -272,7 +272,7 @@ def _ordered(bits):
     return np.int32(bits ^ flips)
 
 
-@part(fastmath={"reassoc"})
+@internal(fastmath={"reassoc"})
 def _counts(
     values,
     length,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fei_sklearn.readout.compiling import compiled, part
+from fei_sklearn.readout.compiling import compiled, internal
 from fei_sklearn.readout.spec import FRONT_VIEWS
 
 #: Standard deviation up to which a series counts as constant.
@@ -98,7 +98,7 @@ def _see_rows(
         seen_lengths[row] = n_steps
 
 
-@part()
+@internal()
 def _standardise(
     buffer,
     n_steps,

@@ -10,6 +10,7 @@ from quick import quick, walks
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 
+from fei_sklearn import FEIEmbedder
 from fei_sklearn.adapters.dask import embed
 
 
@@ -33,6 +34,13 @@ def test_two_dimensions_and_the_default_readout():
     X = walks(12, 1, 64)[:, 0]
     embedder = quick(encoder="dilated", pooling="small", max_epochs=0).fit(X)
     embeddings = embed(embedder, da.from_array(X, chunks=(5, 16)))
+    np.testing.assert_array_equal(embeddings.compute(), embedder.transform(X))
+
+
+def test_a_univariate_model_takes_two_dimensions_as_well():
+    X = walks(12, 1, 64)
+    embedder = FEIEmbedder.from_pretrained(device="cpu").set_params(n_jobs=1)
+    embeddings = embed(embedder, da.from_array(X[:, 0], chunks=(5, -1)))
     np.testing.assert_array_equal(embeddings.compute(), embedder.transform(X))
 
 
@@ -64,8 +72,10 @@ def test_what_is_wrong_is_named(embedder):
         embed(quick(), da.zeros((4, 2, 30)))
     with pytest.raises(TypeError, match="X must be a dask array, got ndarray: give dask"):
         embed(embedder, walks())
-    with pytest.raises(ValueError, match="X has 2 dimensions, but the embedder was fitted on 3"):
+    with pytest.raises(ValueError, match=r"X has 2 dimensions.* fitted on 3"):
         embed(embedder, da.zeros((4, 30)))
+    with pytest.raises(ValueError, match=r"3 (channels|features)"):
+        embed(embedder, da.zeros((4, 3, 30)))
     steps = quick(pooling=None).fit(walks())
     with pytest.raises(ValueError, match="one row per series, and pooling=None one per step"):
         embed(steps, da.zeros((4, 2, 30)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn.displays import EmbeddingDisplay
-from fei_sklearn.displays.embedding import in_two_dimensions
 
 X, FREQUENCY = oscillations()
 
@@ -67,13 +64,10 @@ def test_pipelines_and_frames(container):
     assert display.ax_ is ax
 
 
-def test_what_is_wrong_is_named(embedder, monkeypatch):
+def test_what_is_wrong_is_named(embedder):
     with pytest.raises(ValueError, match=r"method must be one of .*'tsne'.*got 'mds'"):
         EmbeddingDisplay.from_estimator(embedder, X, method="mds")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         EmbeddingDisplay.from_estimator(embedder, X, FREQUENCY[:-1])
     with pytest.raises(ValueError, match="X has 2 series: give at least 3"):
         EmbeddingDisplay.from_estimator(embedder, X[:2])
-    monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(ImportError, match="needs the package umap-learn"):
-        in_two_dimensions(np.zeros((5, 3)), "umap")

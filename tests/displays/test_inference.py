@@ -41,7 +41,7 @@ def test_three_groups_of_all_channels(embedder):
     assert len(set(markers)) > 1
 
 
-def test_inferences_of_a_trained_model_are_closer_to_the_targets_than_the_series_are():
+def test_inferences_of_a_trained_model_have_the_offset_of_the_targets():
     X = walks(96, 1)
     trained = streamed(X[:64], 20, min_epoch_steps=10, mask_ratio=(0.5, 0.9))
     series, target, inferred = InferenceDisplay.from_estimator(trained, X[64:]).places

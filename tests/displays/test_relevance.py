@@ -82,8 +82,17 @@ def test_a_regressor_and_several_channels(planted):
     assert len(display.axes_[0].lines) == 2
 
 
+class TwoOutputs:
+    """Regressor of two targets."""
+
+    def predict(self, X):
+        return X[:, 0, :2]
+
+
 def test_what_is_wrong_is_named(planted):
     X, y = planted
+    with pytest.raises(ValueError, match="The model has 2 outputs, and relevance is that of one"):
+        RelevanceDisplay.from_estimator(TwoOutputs(), X[0])
     model = make_pipeline(FEIEmbedder(pretrained="default"), RidgeClassifier()).fit(X, y)
     with pytest.raises(ValueError, match=r"window must be from 3 to the 128 time points.*got 129"):
         RelevanceDisplay.from_estimator(model, X[0], window=129)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from fei_sklearn.readout.compiling import compiled, inlined, part
+from fei_sklearn.readout.compiling import compiled, inlined, internal
 
 
 def total(values):
@@ -26,7 +26,7 @@ def halved(value):
     return value / 2
 
 
-@part(fastmath={"reassoc"})
+@internal(fastmath={"reassoc"})
 def squared(value):
     return value * value
 
