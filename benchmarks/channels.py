@@ -13,25 +13,12 @@ from pathlib import Path
 
 import numpy as np
 from heads import ridge_accuracy
+from minirocket import MultivariateMiniRocket
 from results import append_json, table_head, table_row
 from ucr_sets import Split, embed, sample_split
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
-
-
-class MultivariateMiniRocket:
-    """sktime's MiniRocket for several channels. It needs numba."""
-
-    def fit(self, X: np.ndarray) -> MultivariateMiniRocket:
-        from sktime.transformations.panel.rocket import MiniRocketMultivariate
-
-        self.transformer = MiniRocketMultivariate(random_state=0, n_jobs=1)
-        self.transformer.fit(X.astype(np.float64))
-        return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        return self.transformer.transform(X.astype(np.float64)).to_numpy()
 
 
 def method(name: str):

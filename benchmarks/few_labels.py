@@ -5,8 +5,10 @@
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every method is fitted
 without labels on the training part: checkpoints take scaling and biases from it, MiniRocket takes
 its biases, and TS2Vec pretrains. The ridge head is then fitted on the labelled series alone, for
-several draws of them. TS2Vec has the settings of its article, 200 steps of 8 series at 1e-3 and
-maxima over time, on this package's encoder.
+several draws of them. Features are standardised on the labelled series, or on the whole training
+part with ``--panel-scale``. The second table compares each method with the last one. TS2Vec has the
+settings of its article, 200 steps of 8 series at 1e-3 and maxima over time, on this package's
+encoder.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from families import compare
 from heads import ridge_accuracy
 from minirocket import MiniRocket
 from results import append_json, table_head, table_row
+from sklearn.preprocessing import StandardScaler
 from ucr_sets import Split, add_set_arguments, embed, sample, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
@@ -72,6 +76,8 @@ def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> np
     started = time.perf_counter()
     transformer = method(name, len(split.X_train), args.encoder)
     features = embed(transformer.fit(split.X_train), split)
+    if args.panel_scale:
+        features = embed(StandardScaler().fit(features.X_train), features)
     seconds = time.perf_counter() - started
     scores = accuracies(features, args)
     line = {"set": path.stem, "method": name, "seconds": seconds, "labels": args.labels}
@@ -90,10 +96,12 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="draws of the labelled series")
     parser.add_argument("--most", type=int, help="series of each part")
     parser.add_argument("--encoder", default="tiny", help="encoder of ts2vec")
+    parser.add_argument("--panel-scale", action="store_true", help="standardise on all series")
     parser.add_argument("--out", type=Path, help="JSON lines, one per set and method")
     args = parser.parse_args()
     scores: dict[str, list[np.ndarray]] = {name: [] for name in args.methods}
-    for path in set_paths(args):
+    paths = set_paths(args)
+    for path in paths:
         rng = np.random.default_rng(0)
         split = sample_split(load_dataset(path), rng, most_train=args.most, most_test=args.most)
         for name in args.methods:
@@ -106,6 +114,16 @@ def main() -> None:
         deviations = [f"{of_method[i].std(ddof=1):.3f}" for of_method in by_draw]
         cells = [f"{mean} ± {deviation}" for mean, deviation in zip(means, deviations, strict=True)]
         print(table_row([n_labels, *cells]))
+    print(table_head(["labels a class", "method", "accuracy", "over sets", "over families"]))
+    *others, last = args.methods
+    for i, n_labels in enumerate(args.labels):
+        by_set = {
+            name: {path.stem: of_set[i].mean() for path, of_set in zip(paths, of_sets, strict=True)}
+            for name, of_sets in scores.items()
+        }
+        for name in others:
+            accuracy, over_sets, over_families, *_ = compare(by_set[name], by_set[last]).values()
+            print(table_row([n_labels, name, accuracy, over_sets, over_families]))
 
 
 if __name__ == "__main__":

@@ -99,15 +99,12 @@ def main() -> None:
     add_set_arguments(parser)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["untrained", "3 epochs"])
     parser.add_argument("--most", type=int, help="series of each part")
-    parser.add_argument("--longest", type=int, help="time points of the longest sets measured")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()
     accuracy: Figures = defaultdict(dict)
     seconds: Figures = defaultdict(dict)
     for path in set_paths(args):
-        if args.longest and load_dataset(path).X_train.shape[-1] > args.longest:
-            continue
         of_set, seconds_of_set = measure_set(path, args)
         for way, by_seed in of_set.items():
             accuracy[way][path.stem] = np.mean(list(by_seed.values()))

@@ -92,14 +92,11 @@ def main() -> None:
     add_set_arguments(parser)
     parser.add_argument("--checkpoints", nargs="+", default=["default"])
     parser.add_argument("--most", type=int, help="series of each part")
-    parser.add_argument("--longest", type=int, help="time points of the longest sets measured")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()
     accuracies: Accuracies = defaultdict(dict)
     for path in set_paths(args):
-        if args.longest and load_dataset(path).X_train.shape[-1] > args.longest:
-            continue
         for title, accuracy in measure_set(path, args).items():
             accuracies[title][path.stem] = accuracy
     print_comparisons(accuracies, args.checkpoints)

@@ -1,4 +1,4 @@
-"""MiniRocket of sktime as a transformer of panels. It needs numba."""
+"""MiniRocket of sktime as transformers of panels. They need numba."""
 
 from __future__ import annotations
 
@@ -20,3 +20,17 @@ class MiniRocket:
     def transform(self, X: np.ndarray) -> np.ndarray:
         features = self.transformer.transform(X.astype(np.float64))
         return features.to_numpy()
+
+
+class MultivariateMiniRocket:
+    """MiniRocket for panels of several channels."""
+
+    def fit(self, X: np.ndarray) -> MultivariateMiniRocket:
+        from sktime.transformations.panel.rocket import MiniRocketMultivariate
+
+        self.transformer = MiniRocketMultivariate(random_state=0, n_jobs=1)
+        self.transformer.fit(X.astype(np.float64))
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        return self.transformer.transform(X.astype(np.float64)).to_numpy()

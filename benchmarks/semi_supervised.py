@@ -21,16 +21,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from channels import MultivariateMiniRocket
 from families import mean_with_error
 from heads import PENALTIES
-from minirocket import MiniRocket
+from minirocket import MiniRocket, MultivariateMiniRocket
 from results import append_json, table_head, table_row
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from ucr_sets import Split
+from ucr_sets import Split, sample
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
@@ -138,13 +137,13 @@ def standardised(transformer, readout: str, split: Split) -> Split:
 
 def labelled_rows(y: np.ndarray, n_labels: int | None, rng: np.random.Generator) -> np.ndarray:
     """Draw series per class, or of all series if the target is a number; None draws all."""
-    order = rng.permutation(len(y))
+    all_rows = np.arange(len(y))
     if n_labels is None:
-        return order
+        return all_rows
     if np.issubdtype(y.dtype, np.floating):
-        return order[:n_labels]
-    of_classes = [order[y[order] == label][:n_labels] for label in np.unique(y)]
-    return np.concatenate(of_classes)
+        return rng.permutation(all_rows)[:n_labels]
+    rows, _ = sample(all_rows, y, None, rng, per_class=n_labels)
+    return rows
 
 
 def scores_of(features: Split, task: str, args: argparse.Namespace) -> dict[str, list[float]]:

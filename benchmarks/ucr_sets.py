@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fei_sklearn.datasets import Dataset
+from fei_sklearn.datasets import Dataset, load_dataset
 
 
 class Split(NamedTuple):
@@ -27,16 +27,20 @@ class Transformer(Protocol):
 
 
 def add_set_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of the sets and their names to the arguments of a script."""
+    """Add the folder of the sets, their names and their length to the arguments of a script."""
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", help="names; default: all in the folder")
+    parser.add_argument("--longest", type=int, help="time points of the longest sets measured")
 
 
 def set_paths(args: argparse.Namespace) -> list[Path]:
     """Return the files of the sets that the arguments name."""
+    paths = sorted(args.folder.glob("*.npz"))
     if args.sets:
-        return [args.folder / f"{name}.npz" for name in args.sets]
-    return sorted(args.folder.glob("*.npz"))
+        paths = [args.folder / f"{name}.npz" for name in args.sets]
+    if args.longest is None:
+        return paths
+    return [path for path in paths if load_dataset(path).X_train.shape[-1] <= args.longest]
 
 
 def sample(

@@ -82,6 +82,12 @@ print("labels per class".ljust(18) + "".join(f"{n_labels:8}" for n_labels in LAB
 for name, of_sets in accuracy.items():
     print(name.ljust(18) + "".join(f"{mean:8.3f}" for mean in of_sets.mean(axis=0)))
 
+# the standard error over four sets is large: four sets are an illustration, not a proof
+lead = accuracy["FEI, checkpoint"] - accuracy["MiniRocket"]
+error = lead.std(axis=0, ddof=1) / np.sqrt(len(SETS))
+print("FEI - MiniRocket  " + "".join(f"{mean:+8.3f}" for mean in lead.mean(axis=0)))
+print("  standard error  " + "".join(f"{se:8.3f}" for se in error))
+
 # %%
 # Accuracy by number of labels
 # ----------------------------
