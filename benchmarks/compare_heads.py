@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from families import compare
 from heads import PENALTIES, ridge_classifier
-from results import append_json, table_head, table_row
+from results import append_json, by_title, markdown_table
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.metrics import log_loss
@@ -26,6 +26,18 @@ from ucr_sets import add_set_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
+
+COLUMNS = (
+    "head",
+    "accuracy",
+    "over sets",
+    "over families",
+    "won",
+    "lost",
+    "log loss",
+    "seconds",
+    "sets",
+)
 
 
 def logistic(C: float):
@@ -55,8 +67,8 @@ def heads(smallest_class: int) -> dict:
     return found
 
 
-def measure_set(path: Path, args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Return the measures of every head on a set."""
+def measure_set(path: Path, args: argparse.Namespace) -> dict:
+    """Return the record of a set: the measures of every head."""
     split = sample_split(
         load_dataset(path), np.random.default_rng(0), most_train=args.most, most_test=args.most
     )
@@ -72,30 +84,35 @@ def measure_set(path: Path, args: argparse.Namespace) -> dict[str, dict[str, flo
             probability = head.predict_proba(features.X_test)
             of_head["log loss"] = log_loss(features.y_test, probability, labels=head.classes_)
         measures[name] = of_head
-    append_json(args.out, {"set": path.stem} | measures)
-    return measures
+    record = {"set": path.stem} | measures
+    append_json(args.out, record)
+    return record
+
+
+def table(records: list[dict]) -> str:
+    """Return the table of heads: differences to ridge regression in points, log loss, seconds."""
+    measures = by_title(records)
+    ridge = {name: of_set["accuracy"] for name, of_set in measures["ridge"].items()}
+    rows = []
+    for head, by_set in measures.items():
+        accuracy = {name: of_set["accuracy"] for name, of_set in by_set.items()}
+        losses = [of_set["log loss"] for of_set in by_set.values() if "log loss" in of_set]
+        loss = f"{np.mean(losses):.3f}" if losses else ""
+        seconds = np.mean([of_set["seconds"] for of_set in by_set.values()])
+        cells = [*compare(accuracy, ridge).values(), loss, f"{seconds:.2f}", len(by_set)]
+        rows.append([head, *cells])
+    return markdown_table(COLUMNS, rows)
 
 
 def main() -> None:
-    """Print accuracy, differences to ridge regression in points, log loss and seconds."""
+    """Measure every set, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--most", type=int, default=200, help="series of each part")
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # of convergence, for the weakest penalties
-    by_set = {path.stem: measure_set(path, args) for path in set_paths(args)}
-    columns = ("head", "accuracy", "over sets", "over families", "won", "lost")
-    print(table_head([*columns, "log loss", "seconds", "sets"]))
-    for name in heads(2):
-        common = {title: measures for title, measures in by_set.items() if name in measures}
-        accuracy = {title: measures[name]["accuracy"] for title, measures in common.items()}
-        ridge = {title: measures["ridge"]["accuracy"] for title, measures in common.items()}
-        losses = [measures[name].get("log loss", np.nan) for measures in common.values()]
-        seconds = [measures[name]["seconds"] for measures in common.values()]
-        cells = [*compare(accuracy, ridge).values()]
-        cells += [f"{np.mean(losses):.3f}", f"{np.mean(seconds):.2f}", len(common)]
-        print(table_row([name, *cells]))
+    print(table([measure_set(path, args) for path in set_paths(args)]))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,10 @@ class Difference(NamedTuple):
     error: float
 
     def __str__(self) -> str:
-        return f"{self.mean:+.2f} ({self.error:.2f})"
+        mean = f"{self.mean:+.2f}"
+        if np.isnan(self.error):
+            return mean
+        return f"{mean} ({self.error:.2f})"
 
 
 def mean_with_error(values: np.ndarray) -> Difference:

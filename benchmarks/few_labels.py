@@ -6,7 +6,7 @@ DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every 
 without labels on the training part: checkpoints take scaling and biases from it, MiniRocket takes
 its biases, and TS2Vec pretrains. The ridge head is then fitted on the labelled series alone, for
 several draws of them. Features are standardised on the labelled series, or on the whole training
-part with ``--panel-scale``. The second table compares each method with the last one. TS2Vec has the
+part with ``--panel-scale``. The table compares each method with the last one. TS2Vec has the
 settings of its article, 200 steps of 8 series at 1e-3 and maxima over time, on this package's
 encoder.
 """
@@ -17,13 +17,14 @@ import argparse
 import json
 import math
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from families import compare
 from heads import ridge_accuracy
 from minirocket import MiniRocket
-from results import append_json, table_head, table_row
+from results import append_json, markdown_table
 from sklearn.preprocessing import StandardScaler
 from ucr_sets import Split, add_set_arguments, embed, sample, sample_split, set_paths
 
@@ -33,6 +34,8 @@ from fei_sklearn.datasets import load_dataset
 #: TS2Vec's steps and batch (Yue et al., AAAI 2022, for sets of up to 100,000 values).
 TS2VEC_STEPS = 200
 TS2VEC_BATCH = 8
+
+COLUMNS = ("labels per class", "method", "accuracy", "over sets", "over families", "won", "lost")
 
 
 def method(name: str, n_series: int, encoder: str):
@@ -71,8 +74,8 @@ def accuracies(features: Split, args: argparse.Namespace) -> np.ndarray:
     return scores
 
 
-def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> np.ndarray:
-    """Return the accuracies of a method on a set, and print their means."""
+def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> dict:
+    """Return the record of a method on a set: its accuracies, as means over the draws."""
     started = time.perf_counter()
     transformer = method(name, len(split.X_train), args.encoder)
     features = embed(transformer.fit(split.X_train), split)
@@ -80,15 +83,32 @@ def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> np
         features = embed(StandardScaler().fit(features.X_train), features)
     seconds = time.perf_counter() - started
     scores = accuracies(features, args)
-    line = {"set": path.stem, "method": name, "seconds": seconds, "labels": args.labels}
-    line["accuracy"] = scores.mean(axis=1).tolist()
-    print(json.dumps(line), flush=True)
-    append_json(args.out, line)
-    return scores
+    record = {"set": path.stem, "method": name, "seconds": seconds, "labels": args.labels}
+    record["accuracy"] = scores.mean(axis=1).tolist()
+    print(json.dumps(record), flush=True)
+    append_json(args.out, record)
+    return record
+
+
+def table(records: list[dict]) -> str:
+    """Return the table of accuracies by labels per class, against the last method in points."""
+    by_method: dict[str, dict[str, list[float]]] = defaultdict(dict)
+    for record in records:
+        by_method[record["method"]][record["set"]] = record["accuracy"]
+    *_, last = by_method
+    rows = []
+    for i, n_labels in enumerate(records[0]["labels"]):
+        accuracies = {
+            name: {title: of_set[i] for title, of_set in by_set.items()}
+            for name, by_set in by_method.items()
+        }
+        for name, accuracy in accuracies.items():
+            rows.append([n_labels, name, *compare(accuracy, accuracies[last]).values()])
+    return markdown_table(COLUMNS, rows)
 
 
 def main() -> None:
-    """Print mean accuracies by number of labels per class."""
+    """Measure every set, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--methods", nargs="+", default=["default", "fei-small", "minirocket"])
@@ -99,31 +119,12 @@ def main() -> None:
     parser.add_argument("--panel-scale", action="store_true", help="standardise on all series")
     parser.add_argument("--out", type=Path, help="JSON lines, one per set and method")
     args = parser.parse_args()
-    scores: dict[str, list[np.ndarray]] = {name: [] for name in args.methods}
-    paths = set_paths(args)
-    for path in paths:
+    records = []
+    for path in set_paths(args):
         rng = np.random.default_rng(0)
         split = sample_split(load_dataset(path), rng, most_train=args.most, most_test=args.most)
-        for name in args.methods:
-            scores[name].append(measure(name, path, split, args))
-    print(table_head(["labels a class", *args.methods]))
-    by_draw = [np.mean(of_sets, axis=0) for of_sets in scores.values()]
-    for i, n_labels in enumerate(args.labels):
-        # the deviation is that of the mean over the sets from draw to draw
-        means = [f"{of_method[i].mean():.3f}" for of_method in by_draw]
-        deviations = [f"{of_method[i].std(ddof=1):.3f}" for of_method in by_draw]
-        cells = [f"{mean} ± {deviation}" for mean, deviation in zip(means, deviations, strict=True)]
-        print(table_row([n_labels, *cells]))
-    print(table_head(["labels a class", "method", "accuracy", "over sets", "over families"]))
-    *others, last = args.methods
-    for i, n_labels in enumerate(args.labels):
-        by_set = {
-            name: {path.stem: of_set[i].mean() for path, of_set in zip(paths, of_sets, strict=True)}
-            for name, of_sets in scores.items()
-        }
-        for name in others:
-            accuracy, over_sets, over_families, *_ = compare(by_set[name], by_set[last]).values()
-            print(table_row([n_labels, name, accuracy, over_sets, over_families]))
+        records += [measure(name, path, split, args) for name in args.methods]
+    print(table(records))
 
 
 if __name__ == "__main__":

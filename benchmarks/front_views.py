@@ -5,20 +5,21 @@
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. TWIN is a folder that
 ``fei-sklearn pretrain --recipe default --set max_epochs=0 --out TWIN`` wrote. The ridge head is the
 same for all. Several seeds draw their own series from each set, and their accuracies are averaged.
-The last rows compare the first checkpoint with each other one.
+The last columns compare the first checkpoint with each other one.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from families import compare
 from heads import ridge_accuracy
 from minirocket import MiniRocket
-from results import append_json, table_head, table_row
+from results import append_json, by_title, markdown_table
 from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
@@ -39,8 +40,6 @@ READOUTS = {
 
 COLUMNS = ("readout", "features", "accuracy", "over sets", "over families", "won", "lost")
 
-Accuracies = dict[str, dict[str, float]]
-
 
 def readout_features(checkpoint: str, spec: FrontSpec, split: Split) -> Split:
     """Return the features of a readout of a checkpoint."""
@@ -50,8 +49,8 @@ def readout_features(checkpoint: str, spec: FrontSpec, split: Split) -> Split:
     return embed(embedder.fit(split.X_train), split)
 
 
-def measure_set(path: Path, args: argparse.Namespace) -> dict[str, float]:
-    """Return the accuracy of MiniRocket and of every readout of each checkpoint, by title."""
+def measure_set(path: Path, args: argparse.Namespace) -> dict:
+    """Return the record of a set: the accuracies of MiniRocket and of every readout by title."""
     dataset = load_dataset(path)
     accuracies = defaultdict(list)
     for seed in args.seeds:
@@ -64,26 +63,36 @@ def measure_set(path: Path, args: argparse.Namespace) -> dict[str, float]:
                 features = readout_features(checkpoint, spec, split)
                 accuracies[f"{checkpoint}: {readout}"].append(ridge_accuracy(features))
     means = {title: float(np.mean(of_seeds)) for title, of_seeds in accuracies.items()}
-    append_json(args.out, {"set": path.stem} | means)
-    return means
+    record = {"set": path.stem} | means
+    append_json(args.out, record)
+    return record
 
 
-def print_comparisons(accuracies: Accuracies, checkpoints: list[str]) -> None:
-    """Print a table against MiniRocket, and one of the first checkpoint against the others."""
-    print(table_head(COLUMNS))
-    for title, accuracy in accuracies.items():
-        _, _, readout = title.partition(": ")
-        n_features = ""
-        if readout:
-            n_features = READOUTS[readout].n_features
-        cells = compare(accuracy, accuracies["MiniRocket"])
-        print(table_row([title, n_features, *cells.values()]))
-    first, *others = checkpoints
+def checkpoints_of(titles: Iterable[str]) -> list[str]:
+    """Return the checkpoints that titles such as "default: small" name, in their order."""
+    names = [title.partition(": ")[0] for title in titles if ": " in title]
+    return list(dict.fromkeys(names))
+
+
+def table(records: list[dict]) -> str:
+    """Return the table against MiniRocket: the first checkpoint, and what separates the others."""
+    accuracies = by_title(records)
+    rocket = accuracies["MiniRocket"]
+    first, *others = checkpoints_of(accuracies)
+    columns = list(COLUMNS)
     for other in others:
-        for readout, spec in READOUTS.items():
-            cells = compare(accuracies[f"{first}: {readout}"], accuracies[f"{other}: {readout}"])
-            title = f"{first} minus {other}: {readout}"
-            print(table_row([title, spec.n_features, *cells.values()]))
+        columns += [f"{other}, over sets", f"{first} minus {other}"]
+    rows = []
+    for readout, spec in READOUTS.items():
+        accuracy = accuracies[f"{first}: {readout}"]
+        cells = [readout, f"{spec.n_features:,}", *compare(accuracy, rocket).values()]
+        for other in others:
+            of_other = accuracies[f"{other}: {readout}"]
+            cells.append(compare(of_other, rocket)["over sets"])
+            cells.append(compare(accuracy, of_other)["over sets"])
+        rows.append(cells)
+    rows.append(["MiniRocket", "9,996", compare(rocket, rocket)["accuracy"]])
+    return markdown_table(columns, rows)
 
 
 def main() -> None:
@@ -95,11 +104,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()
-    accuracies: Accuracies = defaultdict(dict)
-    for path in set_paths(args):
-        for title, accuracy in measure_set(path, args).items():
-            accuracies[title][path.stem] = accuracy
-    print_comparisons(accuracies, args.checkpoints)
+    print(table([measure_set(path, args) for path in set_paths(args)]))
 
 
 if __name__ == "__main__":

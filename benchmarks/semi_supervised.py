@@ -24,7 +24,7 @@ import numpy as np
 from families import mean_with_error
 from heads import PENALTIES
 from minirocket import MiniRocket, MultivariateMiniRocket
-from results import append_json, table_head, table_row
+from results import append_json, markdown_table, read_json
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from sklearn.pipeline import make_pipeline
@@ -198,13 +198,6 @@ def measure_set(name: str, args: argparse.Namespace, done: set) -> Iterator[dict
             }
 
 
-def read(path: Path) -> list[dict]:
-    """Return the records of a file, none if it does not exist."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def mean_scores(records: list[dict], task: str, readout: str) -> dict[tuple, dict[str, float]]:
     """Return points by set, for each method and number of labels of a task and a readout."""
     means: dict[tuple, dict[str, float]] = defaultdict(dict)
@@ -216,23 +209,24 @@ def mean_scores(records: list[dict], task: str, readout: str) -> dict[tuple, dic
     return means
 
 
-def report(records: list[dict], task: str, readout: str) -> None:
-    """Print means over sets, and differences to the untrained twin with standard errors."""
+def table(records: list[dict], task: str, readout: str) -> str:
+    """Return means over sets, and differences to the untrained twin with standard errors."""
     means = mean_scores(records, task, readout)
-    methods = [method for method in METHODS if (method, "all") in means]
-    print(f"\n{task}, {readout}\n")
-    print(table_head(["labels", "sets", *methods]))
-    for n_labels in LABELS[task]:
-        label = str(n_labels or "all")
-        twin = means["untrained", label]
+    labels = [str(n_labels or "all") for n_labels in LABELS[task]]
+    rows = []
+    for method in METHODS:
+        if (method, "all") not in means:
+            continue
         cells = []
-        for method in methods:
+        for label in labels:
+            twin = means["untrained", label]
             of_method = means[method, label]
             common = sorted(twin.keys() & of_method.keys())
             points = np.array([of_method[name] - twin[name] for name in common])
             mean = np.mean([of_method[name] for name in common])
             cells.append(f"{mean:.1f}, {mean_with_error(points)}")
-        print(table_row([label, len(twin), *cells]))
+        rows.append([method, *cells])
+    return markdown_table(["method", *labels], rows)
 
 
 def main() -> None:
@@ -249,11 +243,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per measurement")
     parser.add_argument("--report", action="store_true", help="print tables of the records")
     args = parser.parse_args()
-    records = read(args.out)
+    records = read_json(args.out)
     if args.report:
         for task in LABELS:
             for readout in READOUTS:
-                report(records, task, readout)
+                print(f"\n{task}, {readout}\n\n{table(records, task, readout)}")
         return
     done = {(record["set"], record["method"], record["readout"]) for record in records}
     with tempfile.TemporaryDirectory() as folder:

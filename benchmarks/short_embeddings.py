@@ -16,7 +16,7 @@ import numpy as np
 from families import compare
 from heads import PENALTIES, ridge_accuracy
 from minirocket import MiniRocket
-from results import append_json, table_head, table_row
+from results import append_json, by_title, markdown_table
 from sklearn.linear_model import RidgeClassifierCV
 from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
 
@@ -33,8 +33,8 @@ def accuracy_on_one_scale(features: Split) -> float:
     return float(head.score(features.X_test / scale, features.y_test))
 
 
-def measure_set(path: Path, args: argparse.Namespace) -> dict[str, float]:
-    """Return the accuracy of MiniRocket and of every short embedding, by title."""
+def measure_set(path: Path, args: argparse.Namespace) -> dict:
+    """Return the record of a set: the accuracies of MiniRocket and of every short embedding."""
     rng = np.random.default_rng(args.seed)
     split = sample_split(load_dataset(path), rng, most_train=args.most, most_test=args.most)
     rocket = MiniRocket(0).fit(split.X_train)
@@ -47,12 +47,21 @@ def measure_set(path: Path, args: argparse.Namespace) -> dict[str, float]:
                 X_train=longest.X_train[:, :n_numbers], X_test=longest.X_test[:, :n_numbers]
             )
             accuracies[f"{checkpoint}: {n_numbers}"] = accuracy_on_one_scale(first)
-    append_json(args.out, {"set": path.stem} | accuracies)
-    return accuracies
+    record = {"set": path.stem} | accuracies
+    append_json(args.out, record)
+    return record
+
+
+def table(records: list[dict]) -> str:
+    """Return the table of differences to MiniRocket in points, with standard errors."""
+    accuracies = by_title(records)
+    rocket = accuracies["MiniRocket"]
+    rows = [[title, *compare(of_title, rocket).values()] for title, of_title in accuracies.items()]
+    return markdown_table(COLUMNS, rows)
 
 
 def main() -> None:
-    """Print differences to MiniRocket in points, with standard errors."""
+    """Measure every set, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--checkpoints", nargs="+", default=["default"])
@@ -61,13 +70,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()
-    by_set = {path.stem: measure_set(path, args) for path in set_paths(args)}
-    titles = next(iter(by_set.values()))
-    by_title = {title: {name: by_set[name][title] for name in by_set} for title in titles}
-    print(table_head(COLUMNS))
-    for title, accuracy in by_title.items():
-        cells = compare(accuracy, by_title["MiniRocket"])
-        print(table_row([title, *cells.values()]))
+    print(table([measure_set(path, args) for path in set_paths(args)]))
 
 
 if __name__ == "__main__":
