@@ -74,7 +74,7 @@ class ReadoutSpec:
         return n_plain
 
 
-#: Readouts that "auto" chooses from, the richest first; see docs/choices.md for the scores.
+#: Readouts that "auto" chooses from, the richest first; docs/benchmarks/body_readout.md has scores.
 LADDER = (
     ReadoutSpec(("mean", "max", "ppv"), "blocks", VIEWS),
     ReadoutSpec(("mean", "max", "ppv"), "all", ("level", "change")),

@@ -1,0 +1,112 @@
+"""Write the tables of README and documentation from the committed records.
+
+    python benchmarks/tables.py
+
+A table stands in a page between ``<!-- table: NAME -->`` and ``<!-- end of table -->``, and NAME is
+a key of `TABLES`. Each benchmark has the function that makes its table from its records. Records
+are lines of JSON in ``docs/results``. A test compares the pages with what this script would write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import compare_heads
+import few_labels
+import front_views
+import semi_supervised
+import short_embeddings
+from families import compare
+from results import by_title, markdown_table, read_json
+
+ROOT = Path(__file__).parent.parent
+RECORDS = ROOT / "docs" / "results"
+
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+#: Ways to use the checkpoint "default": their file of records, title in it, and features.
+WAYS = {
+    "default": ("front_views", "level, change, halved, sum", 2688),
+    '`pooling="small"`': ("front_views", "small", 1344),
+    "`n_components=256`": ("short_embeddings", "256", 256),
+    "`n_components=64`": ("short_embeddings", "64", 64),
+}
+
+
+def read_records(name: str) -> list[dict]:
+    """Return the committed records of a benchmark."""
+    return read_json(RECORDS / f"{name}.jsonl")
+
+
+def summary() -> str:
+    """Return the scores of the checkpoint "default" beside MiniRocket and its untrained twin."""
+    rows = []
+    for way, (benchmark, title, n_features) in WAYS.items():
+        accuracies = by_title(read_records(benchmark))
+        rocket = accuracies["MiniRocket"]
+        trained = compare(accuracies[f"default: {title}"], rocket)
+        untrained = compare(accuracies[f"TWIN: {title}"], rocket)
+        points = [trained["over sets"], untrained["over sets"]]
+        rows.append([way, f"{n_features:,}", trained["accuracy"], *points])
+    accuracy = compare(rocket, rocket)["accuracy"]
+    rows.append(["MiniRocket", "9,996", accuracy, "", ""])
+    columns = ["", "features", "accuracy", "points above MiniRocket", "the same, untrained"]
+    return markdown_table(columns, rows)
+
+
+def from_records(make: Callable[..., str], name: str, *args: str) -> str:
+    """Return what a benchmark's function makes of its committed records."""
+    return make(read_records(name), *args)
+
+
+def of_panels(task: str, readout: str) -> Callable[[], str]:
+    """Return the maker of a table of ``semi_supervised.py``."""
+    return partial(from_records, semi_supervised.table, "semi_supervised", task, readout)
+
+
+#: Makers of tables by the name that pages give.
+TABLES: dict[str, Callable[[], str]] = {
+    "summary": summary,
+    "front_views": partial(from_records, front_views.table, "front_views"),
+    "short_embeddings": partial(from_records, short_embeddings.table, "short_embeddings"),
+    "few_labels": partial(from_records, few_labels.table, "few_labels"),
+    "heads": partial(from_records, compare_heads.table, "heads"),
+    "semi_supervised_default": of_panels("classification", "default"),
+    "semi_supervised_short": of_panels("classification", "64 numbers"),
+    "semi_supervised_paper": of_panels("classification", "paper"),
+    "semi_supervised_regression": of_panels("regression", "default"),
+    "semi_supervised_regression_short": of_panels("regression", "64 numbers"),
+}
+
+
+def pages() -> Iterator[Path]:
+    """Yield the pages that may hold tables."""
+    yield ROOT / "README.md"
+    yield from sorted((ROOT / "docs").rglob("*.md"))
+
+
+def with_tables(text: str) -> str:
+    """Return the text of a page with its tables made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        beginning, name, end = match.groups()
+        return f"{beginning}\n{TABLES[name]()}\n\n{end}"
+
+    return BLOCK.sub(block, text)
+
+
+def main() -> None:
+    """Write every page whose tables differ from the records."""
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        made = with_tables(text)
+        if made != text:
+            page.write_text(made, encoding="utf-8")
+            print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
