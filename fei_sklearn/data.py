@@ -193,16 +193,16 @@ class Panel:
             Series, lengths or None, and targets and weights if there are any.
         """
         values = np.asarray(self.values)
-        series = _tensor(values, device)
+        series = on_device(values, device)
         lengths = None
         if self.lengths is not None:
-            lengths = _tensor(self.lengths, device)
+            lengths = on_device(self.lengths, device)
         if self.targets is None:
             return series, lengths
-        targets = _tensor(self.targets, device)
+        targets = on_device(self.targets, device)
         if self.weights is None:
             return series, lengths, targets
-        weights = _tensor(self.weights, device)
+        weights = on_device(self.weights, device)
         return series, lengths, targets, weights
 
 
@@ -223,7 +223,17 @@ def _indexed(
     return array[rows]
 
 
-def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
+def on_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device, and do not wait for the device.
+
+    Parameters
+    ----------
+    array : ndarray
+        The array, which the caller may change afterwards unless the device is the CPU.
+    device : torch.device
+        Device of the tensor.
+    """
     contiguous = np.ascontiguousarray(array)
     tensor = torch.from_numpy(contiguous)
-    return tensor.to(device)
+    # CUDA copies pageable memory before the call returns; Metal may read it later
+    return tensor.to(device, non_blocking=device.type != "mps")

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fei_sklearn.data import Panel
+from fei_sklearn.data import Panel, on_device
 from fei_sklearn.encoder.maps import has_stages
 from fei_sklearn.encoder.memory import is_out_of_memory
 from fei_sklearn.encoder.resnet import FEIEncoder
@@ -324,16 +324,14 @@ def _features_in_slices(
     n_rows: int,
 ) -> Tensor:
     """Return the features of a tile, `n_rows` of it at a time."""
-    values = torch.from_numpy(tile.values)
-    lengths = None
-    if tile.lengths is not None:
-        lengths = torch.from_numpy(tile.lengths)
     features = []
-    for start in range(0, len(values), n_rows):
+    for start in range(0, len(tile.values), n_rows):
         rows = slice(start, start + n_rows)
-        x = values[rows].to(device)
-        n_timepoints = None if lengths is None else lengths[rows].to(device)
-        of_rows = readout(x, n_timepoints)
+        x = on_device(tile.values[rows], device)
+        lengths = None
+        if tile.lengths is not None:
+            lengths = on_device(tile.lengths[rows], device)
+        of_rows = readout(x, lengths)
         features.append(of_rows.float().cpu())
     return torch.cat(features)
 

@@ -6,6 +6,7 @@ series at once, on the device of the batch, from an explicit generator.
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Literal, cast, get_args
 
@@ -105,6 +106,7 @@ def sample_mask(
     kind: MaskKind = "discrete",
     *,
     n_targets: int = 1,
+    width: int | None = None,
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
@@ -128,6 +130,9 @@ def sample_mask(
         Kind of mask.
     n_targets : int, default=1
         Number of masks per series.
+    width : int, default=None
+        Positions of each mask where ``n_positions`` is a tensor, at least its largest number. None
+        reads that number, for which the host waits for the device.
     generator : torch.Generator, default=None
         Source of randomness, on ``device``.
     device : torch.device or str, default=None
@@ -135,7 +140,7 @@ def sample_mask(
 
     Returns
     -------
-    Tensor of shape (n_samples, n_targets, max(n_positions)), float32
+    Tensor of shape (n_samples, n_targets, width), float32
         1 where the mask keeps. Positions beyond a series' own F are 1.
 
     Raises
@@ -151,18 +156,14 @@ def sample_mask(
     """
     low, high = check_mask_ratio(mask_ratio)
     check_mask_kind(kind)
+    sizes: int | Tensor
     if isinstance(n_positions, Tensor):
-        sizes = n_positions.to(device=device, dtype=torch.long)
-        width = int(sizes.max())
+        sizes = n_positions.to(device=device, dtype=torch.long)[:, None, None]
+        if width is None:
+            width = int(sizes.max())
     else:
-        sizes = torch.full(
-            (n_samples,),
-            n_positions,
-            dtype=torch.long,
-            device=device,
-        )
+        sizes = n_positions
         width = n_positions
-    sizes = sizes[:, None, None]
     fewest = _rounded(low, sizes, width)
     most = _rounded(high, sizes, width)
     shape = (n_samples, n_targets, 1)
@@ -194,7 +195,7 @@ def _bands(
 def _random_subsets(
     noise: Tensor,
     n_removed: Tensor,
-    sizes: Tensor,
+    sizes: int | Tensor,
 ) -> Tensor:
     """Return True at the `n_removed` smallest noises of each mask's first `sizes` positions."""
     width = noise.shape[-1]
@@ -207,27 +208,32 @@ def _random_subsets(
 
 def _rounded(
     share: float,
-    sizes: Tensor,
+    sizes: int | Tensor,
     largest: int,
-) -> Tensor:
+) -> int | Tensor:
     """Return the rounded share of each size, none above `largest`, half to even as `round` does."""
+    if isinstance(sizes, int):
+        return round(share * sizes)
     # float64 on the host, because not every accelerator has it
     exact = share * np.arange(largest + 1)
     table = torch.from_numpy(np.rint(exact).astype(np.int64))
-    return table.to(sizes.device)[sizes]
+    device = sizes.device
+    # Metal may read the table later, when its memory is another's; CUDA copies it before
+    table = table.to(device, non_blocking=device.type != "mps")
+    return table[sizes]
 
 
 def _randint(
-    n_values: Tensor,
+    n_values: int | Tensor,
     shape: tuple[int, ...],
     generator: torch.Generator | None,
     device: torch.device | str | None,
 ) -> Tensor:
-    """Draw integers from 0 to n_values - 1, where each element has its own `n_values`."""
+    """Draw integers from 0 to n_values - 1, where each element may have its own `n_values`."""
     uniform = torch.rand(shape, generator=generator, device=device)
     drawn = (uniform * n_values).long()
     # in float32 the product can round to n_values
-    return torch.minimum(drawn, n_values - 1)
+    return drawn.clamp(max=n_values - 1)
 
 
 def apply_mask(
@@ -269,17 +275,7 @@ def apply_mask(
         return _remove_time_points(x, mask, lengths)
     if lengths is None:
         return _remove_frequencies(x, mask)
-    n_samples, n_channels, n_timepoints = x.shape
-    n_targets = mask.shape[1]
-    targets = x.new_zeros((n_samples, n_targets, n_channels, n_timepoints))
-    # a spectrum belongs to one length
-    for length in torch.unique(lengths).tolist():
-        rows = torch.nonzero(lengths == length).squeeze(1)
-        series = x[rows, :, :length]
-        n_bins = length // 2 + 1
-        own_mask = mask[rows, :, :n_bins]
-        targets[rows, :, :, :length] = _remove_frequencies(series, own_mask)
-    return targets
+    return _remove_own_frequencies(x, mask, lengths)
 
 
 def _remove_time_points(
@@ -309,3 +305,67 @@ def _remove_frequencies(x: Tensor, mask: Tensor) -> Tensor:
     # without n an odd length would lose its last time point
     targets: Tensor = torch.fft.irfft(masked, n=n_timepoints)
     return targets
+
+
+def _remove_own_frequencies(x: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
+    """Return series without the masked frequencies of their own lengths, zero on padding."""
+    n_samples, n_channels, n_timepoints = x.shape
+    n_targets, n_bins = mask.shape[1:]
+    bin_number = torch.arange(n_timepoints, device=x.device)
+    # the upper half of a real series' spectrum mirrors the lower half
+    mirrored = torch.minimum(bin_number, lengths[:, None] - bin_number)
+    mirrored = mirrored.clamp(min=0, max=n_bins - 1)
+    kept = mask.gather(-1, mirrored[:, None].expand(-1, n_targets, -1))
+    spectrum = spectra(x, lengths)
+    masked = spectrum[:, None] * kept[:, :, None]
+    # the inverse transform is the transform of the conjugate, over the length
+    conjugate = masked.conj().reshape(n_samples, n_targets * n_channels, n_timepoints)
+    series = spectra(conjugate, lengths).real / lengths[:, None, None]
+    return series.reshape(masked.shape)
+
+
+def spectra(x: Tensor, lengths: Tensor) -> Tensor:
+    """Return the Fourier transform of each series over its own time points.
+
+    A spectrum belongs to one length. Bluestein's algorithm computes those of all lengths by
+    transforms of one size: no length is read from the device, and the number of operators does not
+    depend on the number of lengths.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_samples, n_channels, n_timepoints)
+        Series, real or complex; values on padding are ignored.
+    lengths : Tensor of shape (n_samples,)
+        Number of time points of each series.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_channels, n_timepoints)
+        Complex spectra, zero behind the last bin of each series.
+
+    References
+    ----------
+    L. Bluestein, "A linear filtering approach to the computation of discrete Fourier transform",
+    IEEE Transactions on Audio and Electroacoustics 18(4), 1970.
+    """
+    n_timepoints = x.shape[-1]
+    position = torch.arange(n_timepoints, device=x.device)
+    n_own = lengths[:, None]
+    # exp(-i pi k^2 / L), whose phase is reduced in integers: k^2 loses digits in float32
+    phase = (position * position) % (2 * n_own)
+    dtype = x.real.dtype
+    angle = phase.to(dtype) * (-math.pi / n_own.to(dtype))
+    chirp = torch.polar(torch.ones_like(angle), angle)
+    valid = position < n_own
+    chirp_within = (chirp * valid)[:, None]
+
+    # 2 jk = j^2 + k^2 - (k - j)^2 turns the transform into a convolution with the inverse chirp
+    size = 1 << (2 * n_timepoints - 2).bit_length()
+    inverse = chirp.conj()
+    kernel = inverse.new_zeros((len(x), 1, size))
+    kernel[:, 0, :n_timepoints] = inverse
+    kernel[:, 0, size - n_timepoints + 1 :] = inverse[:, 1:].flip(-1)
+    transformed = torch.fft.fft(x * chirp_within, n=size)
+    convolved = torch.fft.ifft(transformed * torch.fft.fft(kernel))
+    of_own_bins: Tensor = convolved[..., :n_timepoints] * chirp_within
+    return of_own_bins

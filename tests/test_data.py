@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from fake_device import META, FakeAccelerator
 
 from fei_sklearn.data import LazySeries, Panel, unequal
 
@@ -180,6 +181,14 @@ def test_a_batch_is_the_panel_as_tensors(values):
 def test_a_batch_of_reversed_series_is_contiguous():
     x, _ = Panel(VALUES[::-1]).batch(CPU)
     np.testing.assert_array_equal(x, VALUES[::-1])
+
+
+def test_a_batch_goes_to_an_accelerator_without_waiting():
+    panel = Panel(VALUES, LENGTHS, np.arange(6), np.ones(6, np.float32))
+    with FakeAccelerator(META) as accelerator:
+        batch = panel.take(ROWS).batch(META)
+    assert [tensor.device for tensor in batch] == [META] * 4
+    assert accelerator.n_calls >= 4
 
 
 @pytest.mark.parametrize(

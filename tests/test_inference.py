@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from fake_device import FakeAccelerator
 from quick import assert_close, quick, walks
 from torch import nn
 from torch.nn import functional as F
@@ -418,3 +419,28 @@ def test_a_lone_series_has_a_small_tile_where_its_bits_are_the_same(encoder, n_r
     first_layer.register_forward_pre_hook(lambda layer, inputs: rows.append(len(inputs[0])))
     inference.embed(Readout(encoder.eval()), panel, device=torch.device("cpu"))
     assert rows == [n_rows]
+
+
+# A device that the host should not wait for
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["equal", "unequal"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"pooling": ("mean", "max", "std", "ppv"), "layers": "all", "views": ("level", "shape")},
+        {"pooling": ("mean", "ppv"), "layers": "blocks", "views": "change", "channels": "mix"},
+        {"pooling": None},
+    ],
+    ids=["all-stages", "blocks", "steps"],
+)
+def test_transform_reads_nothing_but_features(params, ragged):
+    X = walks()
+    if ragged:
+        X = [series[:, : 30 - number] for number, series in enumerate(X)]
+    embedder = quick(**params, max_epochs=0).fit(X)
+    expected = embedder.transform(X)  # folds the encoder on the host, in float64
+    with FakeAccelerator(torch.device("cpu")) as accelerator:
+        actual = embedder.transform(X)
+    assert accelerator.n_calls > 20
+    np.testing.assert_array_equal(actual, expected)

@@ -18,6 +18,7 @@ from fei_sklearn.masking import (
     check_mask_ratio,
     n_positions,
     sample_mask,
+    spectra,
 )
 
 KINDS = ["discrete", "continuous", "temporal"]
@@ -336,3 +337,38 @@ def test_padding_has_no_influence(kind: str) -> None:
     of_dirty = apply_mask(x, mask, kind, lengths=lengths)
     of_clean = apply_mask(padded(x, lengths), mask, kind, lengths=lengths)
     torch.testing.assert_close(of_dirty, of_clean, rtol=0, atol=0)
+
+
+# Series of unequal length on a device
+
+
+@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=5), seed=st.integers(0, 10))
+@few_examples
+def test_spectra_equal_numpys(lengths: list[int], seed: int) -> None:
+    own_lengths = torch.tensor(lengths)
+    x = panel(len(lengths), 2, max(lengths) + 1, seed)
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+        actual = spectra(x.to(dtype), own_lengths).numpy()
+        for row, length in enumerate(lengths):
+            expected = np.fft.fft(x[row, :, :length].numpy())
+            largest = np.abs(expected).max()
+            np.testing.assert_allclose(actual[row, :, :length], expected, atol=tolerance * largest)
+            assert (actual[row, :, length:] == 0).all()
+
+
+def test_the_phase_of_long_series_keeps_its_digits() -> None:
+    x = panel(1, 1, 20_001).float()
+    expected = np.fft.fft(x.double().numpy())
+    error = np.abs(spectra(x, torch.tensor([20_001])).numpy() - expected).max()
+    assert error < 1e-5 * np.abs(expected).max()
+
+
+@kinds
+def test_a_given_width_is_the_largest_size(kind: str) -> None:
+    sizes = n_positions(torch.tensor([9, 6, 12]), kind)
+    width = int(sizes.max())
+    drawn = sample_mask(3, sizes, kind=kind, width=width, generator=seeded(19))
+    assert torch.equal(drawn, sample_mask(3, sizes, kind=kind, generator=seeded(19)))
+    wider = sample_mask(3, sizes, kind=kind, width=width + 2, generator=seeded(19))
+    assert wider.shape == (3, 1, width + 2)
+    assert (wider[:, :, width:] == 1).all()

@@ -120,7 +120,7 @@ def variance(values: Tensor) -> Tensor:
         dim=(0, 1),
         correction=0,
     )
-    n = own_mean.new_tensor(n_samples * n_targets)
+    n = own_mean.new_full((), n_samples * n_targets)
     return combined_statistics(n, own_mean, own_variance).variance
 
 
@@ -227,7 +227,7 @@ def _own_statistics(
         variance = centred.square().sum(dim=(0, 2)) / n
         return Statistics(n, mean, variance)
     n_samples, _, n_steps = values.shape
-    n = values.new_tensor(n_samples * n_steps)
+    n = values.new_full((), n_samples * n_steps)
     # batch norm for its statistics alone: var_mean takes five times as long in this layout
     images = values.unsqueeze(2)
     _, mean, inverse_deviation = torch.native_batch_norm(

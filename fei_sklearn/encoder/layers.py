@@ -367,10 +367,10 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         n_values: Tensor,
     ) -> None:
         self.num_batches_tracked.add_(1)
-        rate = self.momentum
+        rate: Any = self.momentum
         if rate is None:
             # torch's cumulative mean, which recalibration sets
-            rate = 1.0 / float(self.num_batches_tracked)
+            rate = self.num_batches_tracked.to(self.running_mean.dtype).reciprocal()
         unbiased = variance * n_values / (n_values - 1)
         dtype = self.running_mean.dtype
         self.running_mean.lerp_(mean.to(dtype), rate)

@@ -8,6 +8,7 @@ has is decided in this module alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeGuard
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fei_sklearn.data import on_device
 from fei_sklearn.encoder.layout import select_layers
 
 #: Fewest features of a user's own encoder, because the predictors halve their number twice.
@@ -330,8 +332,7 @@ def _map_length_by_length(
     """Return the map of series of unequal length, and the steps of each series."""
     rows_of_lengths = []
     maps = []
-    for length in torch.unique(lengths).tolist():
-        (rows,) = torch.nonzero(lengths == length, as_tuple=True)
+    for length, rows in rows_by_length(lengths):
         rows_of_lengths.append(rows)
         maps.append(encoder(x[rows, :, :length]))
     width = maps[0].shape[1]
@@ -343,6 +344,25 @@ def _map_length_by_length(
         whole[rows, :, :n_of_length] = of_length
         n_steps[rows] = n_of_length
     return whole, n_steps
+
+
+def rows_by_length(lengths: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield each length and the rows of its series; the host waits for the device once.
+
+    Parameters
+    ----------
+    lengths : Tensor of shape (n_samples,)
+        Time points of each series.
+
+    Yields
+    ------
+    tuple of int and Tensor of int64
+        A length and its rows, on the device of `lengths`.
+    """
+    on_host = lengths.cpu().numpy()
+    for length in np.unique(on_host):
+        rows = np.flatnonzero(on_host == length)
+        yield int(length), on_device(rows, lengths.device)
 
 
 @torch.no_grad()

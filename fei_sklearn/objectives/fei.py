@@ -172,12 +172,15 @@ class FEIObjective(PretrainingObjective):
         generator: torch.Generator | None,
     ) -> Tensor:
         """Return masks for a batch, of shape (n_samples, n_targets, n_positions)."""
+        # the batch ends with its longest series, so the width is known without reading lengths
+        width = n_positions(x.shape[-1], self.mask_kind)
         return sample_mask(
             len(x),
             n_positions(_time_points(x, lengths), self.mask_kind),
             self.mask_ratio,
             self.mask_kind,
             n_targets=self.n_targets,
+            width=int(width),
             generator=generator,
             device=x.device,
         )
@@ -310,7 +313,10 @@ class FEIObjective(PretrainingObjective):
         n_prompts = len(self.prompts)
         last = n_prompts - 1
         device = removed.device
-        lengths = torch.as_tensor(n_timepoints, device=device, dtype=torch.long)
+        if isinstance(n_timepoints, int):
+            lengths = torch.full((1,), n_timepoints, device=device)
+        else:
+            lengths = n_timepoints
         position = torch.arange(n_own_positions, device=device)
         prompts_apart, positions_apart = self._position_scale(lengths.reshape(-1, 1))
         # integers are exact, and not every accelerator has float64

@@ -51,7 +51,7 @@ class AdamW:
     learning_rate : float
         Learning rate of all groups, until the loop sets another.
     fused : bool
-        Whether to take torch's fused step.
+        Whether to take torch's fused step, or else its step on all parameters together.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class AdamW:
                 [],
                 [moment["step"] for moment in moments],
                 fused=group["fused"],
+                foreach=not group["fused"],
                 amsgrad=False,
                 beta1=BETAS[0],
                 beta2=BETAS[1],

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fei_sklearn.data import Batch, LazySeries, Panel, unequal
+from fei_sklearn.data import Batch, LazySeries, Panel, on_device, unequal
 from fei_sklearn.training.prefetch import read_ahead
 
 T = TypeVar("T")
@@ -264,8 +264,7 @@ def _resident(panel: Panel, device: torch.device) -> ReadBatch:
     values, _, *targets = without_lengths.batch(device)
 
     def read(rows: np.ndarray) -> Batch:
-        index = torch.from_numpy(rows)
-        index = index.to(device, non_blocking=True)
+        index = on_device(rows, device)
         series = values.index_select(0, index)
         batch_targets = [target.index_select(0, index) for target in targets]
         if panel.lengths is None:
@@ -282,7 +281,7 @@ def lengths_on(lengths: np.ndarray, device: torch.device) -> Tensor | None:
     """Return lengths on a device, or None if all of them are equal."""
     if unequal(lengths) is None:
         return None
-    return torch.from_numpy(lengths).to(device)
+    return on_device(lengths, device)
 
 
 def _ceil_divide(number: int, divisor: int) -> int:

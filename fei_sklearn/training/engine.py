@@ -144,10 +144,12 @@ class FabricEngine(Engine):
         objective: Objective,
         options: TrainingOptions,
     ) -> tuple[nn.Module, AnyOptimizer]:
+        fused = _takes_fused_steps(options.device)
         optimizer: Optimizer = torch.optim.AdamW(
             parameter_groups(objective),
             lr=options.learning_rate,
-            fused=_takes_fused_steps(options.device),
+            fused=fused,
+            foreach=not fused,
         )
         module, optimizer = self._fabric.setup(objective, optimizer)
         return module, optimizer

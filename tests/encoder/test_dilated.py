@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fake_device import META, meta_step
+from training_runs import options
 
 from fei_sklearn.encoder.dilated import DilatedEncoder, FrontBank, convolve
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import has_blocks, has_front, has_stages, has_step_positions
+from fei_sklearn.objectives.fei import FEIObjective
 
 modes = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 
@@ -163,3 +166,13 @@ def test_several_channels_and_other_strides_are_refused():
         DilatedEncoder(2)
     with pytest.raises(ValueError, match="stride must be 1 or 2"):
         DilatedEncoder(stride=3)
+
+
+@pytest.mark.parametrize("lengths", [None, [64, 9, 2, 40]], ids=["equal", "unequal"])
+def test_a_step_keeps_host_and_device_apart(lengths):
+    encoder = DilatedEncoder()
+    objective = FEIObjective(encoder, width=encoder.width, n_timepoints=64)
+    if lengths is not None:
+        lengths = torch.tensor(lengths, device=META)
+    losses = meta_step(objective, options(device=META), torch.empty(4, 1, 64, device=META), lengths)
+    assert losses.loss.device == META

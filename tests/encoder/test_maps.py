@@ -18,6 +18,7 @@ from fei_sklearn.encoder.maps import (
     layer_maps,
     map_widths,
     richest_layers,
+    rows_by_length,
     stated_widths,
 )
 from fei_sklearn.encoder.resnet import FEIEncoder
@@ -166,3 +167,9 @@ def test_widths_are_those_of_the_maps(encoder, widths, training):
 def test_a_module_that_gives_no_map_is_refused(encoder, message):
     with pytest.raises(ValueError, match=message):
         map_widths(encoder, 1, 9)
+
+
+def test_rows_by_length_are_all_rows_once():
+    found = dict(rows_by_length(torch.tensor([7, 3, 7, 5])))
+    assert list(found) == [3, 5, 7]
+    assert [rows.tolist() for rows in found.values()] == [[1], [3], [0, 2]]

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fake_device import META, FakeAccelerator, meta_step, watched_steps
 from quick import dilated, quick, run_python, walks
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from training_runs import options
 
 from fei_sklearn import FEIClassifier, FEIEmbedder
 from fei_sklearn.objectives import ABLATIONS, OBJECTIVES, PUBLISHED, RIVALS, objective_class
@@ -43,17 +43,6 @@ def brief(name: str, **params: object) -> FEIEmbedder:
 def fitted(name: str) -> FEIEmbedder:
     """Return an embedder fitted on X, which no test may change."""
     return brief(name).fit(X)
-
-
-class Float32Device(TorchDispatchMode):
-    """Stand-in for an accelerator without float64, such as Apple's."""
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for value in tree_leaves(result):
-            if isinstance(value, torch.Tensor):
-                assert value.dtype not in (torch.float64, torch.complex128), function
-        return result
 
 
 # Names
@@ -334,17 +323,84 @@ def test_a_model_fitted_on_cuda_transforms_alike_on_the_cpu(name: str) -> None:
 
 # Devices
 
+#: Methods whose steps read a value: the bounds of two crops, or whether a batch is augmented.
+READING = {"ts2vec", "timesurl", "infots"}
+#: Methods that train on series of one length, or read the lengths of others.
+ONE_LENGTH = {"timedrl", "infots", "tfc"}
+RAGGED = [series[:, : 40 - number] for number, series in enumerate(X)]
+waiting_free = pytest.mark.parametrize("name", [n for n in OBJECTIVES if n not in READING])
+
+
+def on_meta(*shape: int) -> torch.Tensor:
+    return torch.empty(shape, device=META)
+
+
+def untrained(name: str, **options: object) -> PretrainingObjective:
+    """Return an objective for series of 40 time points, with new weights."""
+    from fei_sklearn.encoder.resnet import FEIEncoder
+
+    kind = objective_class(name)
+
+    def build(n_channels: int, stride: int = 1) -> FEIEncoder:
+        return FEIEncoder(n_channels, WIDTH, stride)
+
+    encoder = kind.build_encoder(build, 1, 40, None)
+    if "n_channels" in kind.options:
+        options["n_channels"] = 1
+    return kind(encoder, width=WIDTH * kind.n_backbones, n_timepoints=40, **options)
+
 
 @objectives
 def test_pretraining_needs_no_float64(name: str) -> None:
-    with Float32Device():
+    with FakeAccelerator(torch.device("cpu"), reads_allowed=True):
         embedder = brief(name).fit(X)
-    for weight_name, weight in embedder.weights_.items():
-        np.testing.assert_array_equal(weight, fitted(name).weights_[weight_name])
+    assert_same_weights(embedder, fitted(name))
+
+
+@waiting_free
+def test_steps_read_no_value(name: str) -> None:
+    with watched_steps() as n_calls:
+        embedder = brief(name).fit(X)
+    assert len(n_calls) == 3 and min(n_calls) > 100
+    assert_same_weights(embedder, fitted(name))
+
+
+@pytest.mark.parametrize("name", [n for n in OBJECTIVES if n not in READING | ONE_LENGTH])
+def test_steps_on_series_of_unequal_length_read_no_value(name: str) -> None:
+    with watched_steps() as n_calls:
+        brief(name).fit(RAGGED)
+    assert len(n_calls) == 3
 
 
 @pytest.mark.parametrize("mask_kind", ["discrete", "continuous", "temporal"])
-def test_series_of_unequal_length_need_no_float64(mask_kind: str) -> None:
-    ragged = [series[:, : 40 - number] for number, series in enumerate(X)]
-    with Float32Device():
-        brief("fei", mask_kind=mask_kind).fit(ragged)
+def test_masks_of_unequal_length_read_no_value(mask_kind: str) -> None:
+    with watched_steps():
+        brief("fei", mask_kind=mask_kind, n_targets=2).fit(RAGGED)
+    lengths = torch.arange(40, 32, -1, device=META)
+    objective = untrained("fei", mask_kind=mask_kind, n_targets=2)
+    losses = meta_step(objective, options(device=META), on_meta(8, 1, 40), lengths)
+    assert losses.loss.device == META
+
+
+@waiting_free
+def test_a_step_keeps_host_and_device_apart(name: str) -> None:
+    losses = meta_step(untrained(name), options(device=META), on_meta(8, 1, 40), None)
+    for loss in losses:
+        assert loss.device == META
+        assert loss.shape == ()
+    if name in ONE_LENGTH:
+        return
+    lengths = torch.arange(40, 32, -1, device=META)
+    losses = meta_step(untrained(name), options(device=META), on_meta(8, 1, 40), lengths)
+    assert losses.loss.device == META
+
+
+def test_a_step_on_shorter_series_keeps_host_and_device_apart() -> None:
+    losses = meta_step(untrained("fei"), options(device=META), on_meta(8, 1, 30), None)
+    assert losses.loss.device == META
+
+
+@pytest.mark.parametrize("name", sorted(READING))
+def test_the_exceptions_are_still_exceptions(name: str) -> None:
+    with pytest.raises((AssertionError, NotImplementedError), match=r"reads from|copy out of meta"):
+        meta_step(untrained(name), options(device=META), on_meta(8, 1, 40), None)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fake_device import META, FakeAccelerator, meta_step
 from torch import nn
+from training_runs import options
 
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.dilated import DilatedEncoder
+from fei_sklearn.objectives.supervised import LinearHead, SupervisedObjective
 from fei_sklearn.readout.front import FrontReadout, fit_thresholds
 from fei_sklearn.readout.front_numba import write_features
 from fei_sklearn.readout.front_torch import FrontModule, features_on_device
@@ -101,3 +104,34 @@ def test_gradients_reach_kernels_and_are_finite():
 def test_an_encoder_without_a_front_end_is_refused():
     with pytest.raises(ValueError, match="Conv1d has no dilated front end"):
         FrontModule(nn.Conv1d(1, 8, 3), FrontSpec(), {})
+
+
+# A device that the host should not wait for
+
+
+def test_features_on_a_device_need_neither_float64_nor_a_read():
+    bank = (drawn(6, 16, 9), 2 ** np.arange(6), drawn(4, 96, seed=1))
+    series = drawn(7, 60, seed=2)
+    lengths = np.array([60, 60, 30, 2, 60, 30, 59])
+    expected = features_on_device(series, lengths, *bank, CPU)
+    with FakeAccelerator(CPU) as accelerator:
+        actual = features_on_device(series, lengths, *bank, CPU)
+    assert accelerator.n_calls > 200
+    assert np.array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("lengths", [None, [90, 2, 3, 47, 90]], ids=["equal", "unequal"])
+@pytest.mark.parametrize("weights", [None, torch.ones(5)], ids=["plain", "weighted"])
+def test_a_fine_tuning_step_keeps_host_and_device_apart(lengths, weights):
+    module, _ = module_and_readout(FrontSpec(FRONT_VIEWS, 2), drawn(5, 1, 90))
+    n_features = FrontSpec(FRONT_VIEWS, 2).n_features
+    head = LinearHead(*torch.ones(2, n_features), torch.zeros(3, n_features), torch.zeros(3))
+    objective = SupervisedObjective(module, head, class_weight=torch.ones(3))
+    batch = [torch.empty(5, 1, 90), None, torch.zeros(5, dtype=torch.int64)]
+    if lengths is not None:
+        batch[1] = torch.tensor(lengths)
+    if weights is not None:
+        batch.append(weights)
+    on_meta = [None if tensor is None else tensor.to(META) for tensor in batch]
+    losses = meta_step(objective, options(device=META), *on_meta)
+    assert losses.loss.device == META

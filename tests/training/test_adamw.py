@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fake_device import FakeAccelerator
 from torch import nn
 
 from fei_sklearn.training.adamw import AdamW
@@ -77,3 +78,15 @@ def test_gradients_are_removed():
     module[0].weight.grad = torch.ones(4, 3)
     optimizer.zero_grad()
     assert module[0].weight.grad is None
+
+
+def test_an_accelerator_moves_all_parameters_together():
+    module = nn.Sequential(*(nn.Linear(3, 3) for _ in range(20))).to("meta")
+    optimizer = AdamW([{"params": list(module.parameters())}], learning_rate=0.1, fused=False)
+    module(torch.empty(5, 3, device="meta")).sum().backward()
+    with FakeAccelerator(torch.device("meta")):
+        optimizer.step()  # makes the moments
+    with FakeAccelerator(torch.device("meta")) as accelerator:
+        optimizer.step()
+    # one operator per parameter adds to the steps, which are on the host; the rest are for all
+    assert accelerator.n_calls < 3 * 40

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fei_sklearn.encoder.layers import valid_mask
-from fei_sklearn.encoder.maps import BlockEncoder, BlockMaps
+from fei_sklearn.encoder.maps import BlockEncoder, BlockMaps, rows_by_length
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.base import BuildEncoder
 from fei_sklearn.objectives.networks import mean_embedding, seeded_module
@@ -236,18 +236,14 @@ def amplitudes(x: Tensor, lengths: Tensor | None = None) -> Tensor:
     x = at_least_float32(x)
     with torch.autocast(x.device.type, enabled=False):
         if lengths is None:
-            return _absolute_fft(x)
+            amplitude: Tensor = torch.fft.fft(x).abs()
+            return amplitude
+        # transforms of one size for all lengths would round by the company of a series
         spectrum = torch.zeros_like(x)
-        for length in torch.unique(lengths).tolist():
-            rows = torch.nonzero(lengths == length).squeeze(1)
+        for length, rows in rows_by_length(lengths):
             series = x[rows, :, :length]
-            spectrum[rows, :, :length] = _absolute_fft(series)
+            spectrum[rows, :, :length] = torch.fft.fft(series).abs()
         return spectrum
-
-
-def _absolute_fft(x: Tensor) -> Tensor:
-    amplitude: Tensor = torch.fft.fft(x).abs()
-    return amplitude
 
 
 def rescaled(spectrum: Tensor, lengths: Tensor | None = None) -> Tensor:
