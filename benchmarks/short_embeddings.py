@@ -2,14 +2,16 @@
 
     python benchmarks/short_embeddings.py DIR --checkpoints default TWIN --numbers 64 128 256
 
-DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. The head on short
-embeddings has one scale for all numbers, since the first axes matter most: a StandardScaler before
-it costs 0.7 to 1 point.
+DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. The axes are those of the
+checkpoint (``--calibration fixed``) or of the training part without its labels (``panel``). The
+head has one scale for all numbers, since the first axes matter most: a StandardScaler before it
+costs 0.7 to 1 point.
 """
 
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +41,20 @@ def measure_set(path: Path, args: argparse.Namespace) -> dict:
     split = sample_split(load_dataset(path), rng, most_train=args.most, most_test=args.most)
     rocket = MiniRocket(0).fit(split.X_train)
     accuracies = {"MiniRocket": ridge_accuracy(embed(rocket, split))}
-    for checkpoint in args.checkpoints:
-        embedder = FEIEmbedder(pretrained=checkpoint, n_components=max(args.numbers), n_jobs=1)
+    for checkpoint, calibration in product(args.checkpoints, args.calibration):
+        embedder = FEIEmbedder(
+            pretrained=checkpoint,
+            n_components=max(args.numbers),
+            calibration=calibration,
+            n_jobs=1,
+        )
         longest = embed(embedder.fit(split.X_train), split)
         for n_numbers in args.numbers:
             first = longest._replace(
                 X_train=longest.X_train[:, :n_numbers], X_test=longest.X_test[:, :n_numbers]
             )
-            accuracies[f"{checkpoint}: {n_numbers}"] = accuracy_on_one_scale(first)
+            title = f"{checkpoint}, {calibration}: {n_numbers}"
+            accuracies[title] = accuracy_on_one_scale(first)
     record = {"set": path.stem} | accuracies
     append_json(args.out, record)
     return record
@@ -65,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--checkpoints", nargs="+", default=["default"])
+    parser.add_argument("--calibration", nargs="+", default=["fixed", "panel"])
     parser.add_argument("--numbers", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--most", type=int, help="series of each part")
     parser.add_argument("--seed", type=int, default=0)

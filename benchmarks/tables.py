@@ -27,12 +27,14 @@ RECORDS = ROOT / "docs" / "results"
 
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
-#: Ways to use the checkpoint "default": their file of records, title in it, and features.
+#: Ways to use a checkpoint: their file of records, title in it, and features.
 WAYS = {
-    "default": ("front_views", "level, change, halved, sum", 2688),
-    '`pooling="small"`': ("front_views", "small", 1344),
-    "`n_components=256`": ("short_embeddings", "256", 256),
-    "`n_components=64`": ("short_embeddings", "64", 64),
+    "default": ("front_views", "{}: level, change, halved, sum", 2688),
+    '`pooling="small"`': ("front_views", "{}: small", 1344),
+    '`n_components=256, calibration="panel"`': ("short_embeddings", "{}, panel: 256", 256),
+    '`n_components=64, calibration="panel"`': ("short_embeddings", "{}, panel: 64", 64),
+    "`n_components=256`": ("short_embeddings", "{}, fixed: 256", 256),
+    "`n_components=64`": ("short_embeddings", "{}, fixed: 64", 64),
 }
 
 
@@ -47,8 +49,8 @@ def summary() -> str:
     for way, (benchmark, title, n_features) in WAYS.items():
         accuracies = by_title(read_records(benchmark))
         rocket = accuracies["MiniRocket"]
-        trained = compare(accuracies[f"default: {title}"], rocket)
-        untrained = compare(accuracies[f"TWIN: {title}"], rocket)
+        trained = compare(accuracies[title.format("default")], rocket)
+        untrained = compare(accuracies[title.format("TWIN")], rocket)
         points = [trained["over sets"], untrained["over sets"]]
         rows.append([way, f"{n_features:,}", trained["accuracy"], *points])
     accuracy = compare(rocket, rocket)["accuracy"]

@@ -31,6 +31,9 @@ AXES_SAMPLE = 3000
 #: Standard deviation up to which a feature counts as constant.
 CONSTANT_FEATURE = 1e-6
 
+#: Share of the first axis's variance below which an axis is rounding alone.
+SMALLEST_VARIANCE = 1e-9
+
 #: Components of a model without principal axes.
 NO_AXES = np.empty((0, 0), dtype=np.float32)
 
@@ -72,11 +75,11 @@ def front_arrays(
     panel : Panel
         Univariate training series.
     start : FittedModel or None
-        Model that the pretraining started from. Its principal axes are kept.
+        Model that the pretraining started from.
     recalibrates : bool
-        Whether the thresholds are those of the panel; otherwise they are those of `start`.
+        Whether thresholds and axes are those of the panel; otherwise they are those of `start`.
     n_components : int or None
-        Number of principal axes to fit, if `start` has none; None fits no axes.
+        Number of principal axes to fit; None fits no axes.
 
     Returns
     -------
@@ -92,9 +95,11 @@ def front_arrays(
     if recalibrates:
         sample = _sample(panel, THRESHOLD_SAMPLE)
         thresholds = fit_thresholds(kernels, sample, FRONT_VIEWS)
-        arrays |= {threshold_name(view): of_view for view, of_view in thresholds.items()}
+        # axes of the start belong to other thresholds
+        arrays = {threshold_name(view): of_view for view, of_view in thresholds.items()}
     if n_components is not None and AXES_COMPONENTS not in arrays:
-        arrays |= _fit_axes(kernels, panel, arrays, n_components)
+        given = NO_AXES if start is None else start.weights.get(AXES_COMPONENTS, NO_AXES)
+        arrays |= _fit_axes(kernels, panel, arrays, n_components, given)
     return arrays
 
 
@@ -134,14 +139,16 @@ def _sample(panel: Panel, most: int) -> Panel:
 
 
 def _fit_axes(
-    kernels: FrontKernels, panel: Panel, thresholds: Weights, n_components: int
+    kernels: FrontKernels,
+    panel: Panel,
+    thresholds: Weights,
+    n_components: int,
+    given: np.ndarray,
 ) -> Weights:
-    """Return mean, scale and principal axes of the default readout's features of a panel."""
-    if len(panel) <= n_components:
-        raise ValueError(
-            f"n_components={n_components} needs more series than that to fit principal axes, got "
-            f"{len(panel)}: use pretrained='default', which has axes, or fewer components."
-        )
+    """Return mean, scale and principal axes of the default readout's features of a panel.
+
+    A panel has at most one axis less than it has different series. The rest are given axes.
+    """
     spec = FrontSpec()
     by_view = {view: thresholds[threshold_name(view)] for view in spec.views}
     readout = FrontReadout(kernels, spec, by_view, axes=None)
@@ -155,32 +162,60 @@ def _fit_axes(
     cut = np.clip(standardised, -LARGEST_DEVIATION, LARGEST_DEVIATION)
     cut[:, is_constant] = 0.0  # so that constant features have no part in any axis
     components = _principal_axes(cut, n_components)
+    n_own = len(components)
+    if n_own == 0 or n_own + len(given) < n_components:
+        raise ValueError(
+            f"n_components={n_components} needs as many principal axes, but those of the panel's "
+            f"{len(sample)} series are {n_own}: use pretrained='default' with "
+            "calibration='fixed', whose axes do not come from the panel, or fewer components."
+        )
+    if n_own < n_components:
+        further = np.where(is_constant, 0.0, given)
+        components = _completed(components, further, n_components)
     arrays = {AXES_MEAN: mean, AXES_SCALE: scale, AXES_COMPONENTS: components}
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-def _principal_axes(features: np.ndarray, n_components: int) -> np.ndarray:
-    """Return the directions of the largest variance of standardised features, one per row."""
+def _principal_axes(features: np.ndarray, most: int) -> np.ndarray:
+    """Return the directions of the largest variance of standardised features, one per row.
+
+    Series that repeat have fewer directions than their number.
+    """
     n_samples, n_features = features.shape
     if n_samples >= n_features:
-        axes = _leading_vectors(features.T @ features, n_components)
+        directions = _leading_vectors(features.T @ features, most)
     else:
         # the Gram matrix of the series is smaller, and has the same eigenvalues
-        vectors = _leading_vectors(features @ features.T, n_components)
-        axes = features.T @ vectors
-        axes /= np.linalg.norm(axes, axis=0)
-    largest = np.abs(axes).argmax(axis=0)
-    signs = np.sign(axes[largest, np.arange(n_components)])
-    # the largest loading of an axis is positive, whatever the eigensolver
-    components: np.ndarray = (axes * signs).T
-    return components
+        vectors = _leading_vectors(features @ features.T, most)
+        directions = features.T @ vectors
+    axes = directions / np.linalg.norm(directions, axis=0)
+    return _with_positive_peaks(axes.T)
 
 
-def _leading_vectors(matrix: np.ndarray, count: int) -> np.ndarray:
+def _completed(components: np.ndarray, further: np.ndarray, n_components: int) -> np.ndarray:
+    """Return orthonormal axes followed by what is new in further ones, up to a number of axes."""
+    together = np.vstack([components, further])
+    orthonormal, _ = np.linalg.qr(together.T)
+    n_own = len(components)
+    new = orthonormal.T[n_own:n_components]
+    return np.vstack([components, _with_positive_peaks(new)])
+
+
+def _with_positive_peaks(axes: np.ndarray) -> np.ndarray:
+    """Return axes whose largest loading is positive, whatever the solver's sign."""
+    largest = np.abs(axes).argmax(axis=1)
+    signs = np.sign(axes[np.arange(len(axes)), largest])
+    turned: np.ndarray = axes * signs[:, np.newaxis]
+    return turned
+
+
+def _leading_vectors(matrix: np.ndarray, most: int) -> np.ndarray:
     """Return the eigenvectors of the largest eigenvalues as columns, the largest first."""
     size = len(matrix)
-    _, vectors = eigh(matrix, subset_by_index=(size - count, size - 1))
-    leading: np.ndarray = vectors[:, ::-1]
+    first = max(size - most, 0)
+    values, vectors = eigh(matrix, subset_by_index=(first, size - 1))
+    has_variance = values > SMALLEST_VARIANCE * values[-1]
+    leading: np.ndarray = vectors[:, has_variance][:, ::-1]
     return leading
 
 
