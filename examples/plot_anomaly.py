@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn import FEIEmbedder
 
+SAMPLING_RATE = 360  # values per second
 WINDOW = 128
 STEP = 4
 #: Time points at the beginning that count as normal.
@@ -30,8 +31,8 @@ NORMAL = 3000
 # %%
 # The series
 # ----------
-# The MIT-BIH electrocardiogram has 7500 time points, and labels where its rhythm is abnormal. A
-# window counts as abnormal if it holds an abnormal time point.
+# The MIT-BIH electrocardiogram has 7500 time points at 360 Hz, and labels where its rhythm is
+# abnormal. A window counts as abnormal if it holds an abnormal time point.
 
 folder = Path(sktime.__file__).parent / "datasets" / "data" / "mitdb"
 frame = pd.read_csv(folder / "mitdb.csv")
@@ -75,13 +76,14 @@ for name, of_windows in scores.items():
 # -------------------
 
 figure, (above, below) = plt.subplots(2, sharex=True, figsize=(8, 4), layout="constrained")
-above.plot(series[NORMAL:], linewidth=0.6)
-above.set_ylabel("electrocardiogram")
-time = ends[n_normal:] - NORMAL
-below.plot(time, scores["FEI"], label="distance to normal windows")
+time = np.arange(NORMAL, len(series)) / SAMPLING_RATE
+above.plot(time, series[NORMAL:], linewidth=0.6)
+above.set_ylabel("electrocardiogram, mV")
+time_of_windows = ends[n_normal:] / SAMPLING_RATE
+below.plot(time_of_windows, scores["FEI"], label="distance to normal windows")
 top = scores["FEI"].max()
-below.fill_between(time, 0, top * abnormal, alpha=0.2, label="abnormal", step="post")
-below.set_xlabel(f"time point after the first {NORMAL}")
-below.set_ylabel("score")
+below.fill_between(time_of_windows, 0, top * abnormal, alpha=0.2, label="abnormal", step="post")
+below.set_xlabel("time, s")
+below.set_ylabel("score: distance of\nscaled embeddings")
 below.legend(fontsize="small")
 plt.show()

@@ -48,6 +48,7 @@ row = 61
 display = RelevanceDisplay.from_estimator(model, X[row], target="burst")
 peak = int(display.relevance.argmax())
 print(f"planted in {starts[row]} to {starts[row] + 16}, largest relevance at {peak}")
+display.axes_[0].set_ylabel("series (generated,\nno unit)")
 for ax in display.axes_:
     for edge in (starts[row], starts[row] + 16):
         ax.axvline(edge, linestyle="--", color="0.4", linewidth=1)

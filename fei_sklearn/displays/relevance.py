@@ -69,6 +69,15 @@ def relevance_of(
     return total / count
 
 
+def output_name(model: Any) -> str:
+    """Return the name of the output whose fall is the relevance."""
+    if not hasattr(model, "classes_"):
+        return "prediction"
+    if hasattr(model, "decision_function"):
+        return "decision function"
+    return "probability"
+
+
 def _outputs(model: Any, panel: np.ndarray, target: Any) -> np.ndarray:
     """Return a model's output for one class, or the output of a regressor."""
     if not hasattr(model, "classes_"):
@@ -103,6 +112,8 @@ class RelevanceDisplay:
         Relevance of each time point: how much the output falls when its surroundings are hidden.
     title : str, default=""
         What the relevance speaks for.
+    unit : str, default="output"
+        Name of the output whose fall is the relevance.
 
     Attributes
     ----------
@@ -128,10 +139,18 @@ class RelevanceDisplay:
     (24,)
     """
 
-    def __init__(self, series: np.ndarray, relevance: np.ndarray, *, title: str = "") -> None:
+    def __init__(
+        self,
+        series: np.ndarray,
+        relevance: np.ndarray,
+        *,
+        title: str = "",
+        unit: str = "output",
+    ) -> None:
         self.series = series
         self.relevance = relevance
         self.title = title
+        self.unit = unit
 
     @classmethod
     def from_estimator(
@@ -181,7 +200,8 @@ class RelevanceDisplay:
             target = estimator.predict(values[np.newaxis])[0]
         relevance = relevance_of(estimator, values, target=target, window=window)
         title = "output" if target is None else f"class {target}"
-        return cls(values, relevance, title=title).plot(axes=axes)
+        unit = output_name(estimator)
+        return cls(values, relevance, title=title, unit=unit).plot(axes=axes)
 
     def plot(self, *, axes: Any = None) -> RelevanceDisplay:
         """Draw the series above its relevance.
@@ -205,5 +225,5 @@ class RelevanceDisplay:
         below.fill_between(time, self.relevance, step="mid", alpha=0.6)
         below.axhline(0, color="0.5", linewidth=1)
         below.set_xlabel("time point")
-        below.set_ylabel(f"relevance for\n{self.title}")
+        below.set_ylabel(f"relevance for {self.title}:\nfall of {self.unit}")
         return self

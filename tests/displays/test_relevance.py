@@ -49,6 +49,22 @@ def test_relevance_is_the_fall_of_the_output():
     np.testing.assert_allclose(relevance[80:], 0, atol=1e-12)
 
 
+class Steady:
+    """Classifier without a decision function."""
+
+    classes_ = np.array(["burst", "calm"])
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+
+def test_a_classifier_without_a_decision_function_shows_its_probability():
+    display = RelevanceDisplay.from_estimator(Steady(), np.zeros((1, 50)), target="burst")
+    np.testing.assert_array_equal(display.relevance, 0)
+    label = display.axes_[1].get_ylabel()
+    assert label == "relevance for class burst:\nfall of probability"
+
+
 @pytest.mark.parametrize("head", [RidgeClassifier(10.0), LogisticRegression(C=0.01)])
 def test_the_planted_stretch_comes_out_on_top(planted, head):
     X, y = planted
@@ -66,7 +82,7 @@ def test_the_picture(planted):
     display = RelevanceDisplay.from_estimator(model, X[1, 0])
     above, below = display.axes_
     np.testing.assert_array_equal(above.lines[0].get_ydata(), X[1, 0])
-    assert below.get_ylabel() == "relevance for\nclass burst"
+    assert below.get_ylabel() == "relevance for class burst:\nfall of decision function"
     low, high = below.get_ylim()
     assert low <= display.relevance.min()
     assert high >= display.relevance.max()
@@ -78,7 +94,7 @@ def test_a_regressor_and_several_channels(planted):
     model = make_pipeline(FEIEmbedder(pretrained="default"), Ridge(1e3)).fit(X, y == "burst")
     display = RelevanceDisplay.from_estimator(model, X[1])
     assert display.relevance.shape == (N_TIMEPOINTS,)
-    assert display.axes_[1].get_ylabel() == "relevance for\noutput"
+    assert display.axes_[1].get_ylabel() == "relevance for output:\nfall of prediction"
     assert len(display.axes_[0].lines) == 2
 
 
