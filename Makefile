@@ -15,7 +15,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread: idle OpenMP threads spin, which makes a busy small machine many times slower.
 demo: $(VENV)/.installed-demo
 	@echo "==> running examples/plot_quickstart.py"
-	@OMP_NUM_THREADS=1 $(python) examples/plot_quickstart.py
+	@OMP_NUM_THREADS=1 $(python) -W ignore::FutureWarning examples/plot_quickstart.py quickstart.png
+	@echo "picture: quickstart.png"
 
 # Two processes of one thread each, as idle OpenMP threads spin (see demo).
 test: $(VENV)/.installed-test

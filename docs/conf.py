@@ -41,7 +41,6 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": "plot_",
-    "ignore_pattern": "quickstart",  # `make demo` runs it
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,

@@ -1,10 +1,10 @@
 """
-A search over the share of removed frequencies in an sktime pipeline
-====================================================================
+How do I use it in sktime's pipelines and searches?
+===================================================
 
 :class:`~fei_sklearn.adapters.sktime.FEITransformer` times a scikit-learn classifier is an sktime
-classifier, and ``TSCGridSearchCV`` varies its mask ratio like any parameter. The series are days of
-electric power in Italy, in sktime's own nested frames; the classes are summer and winter.
+classifier, and sktime's ``TSCGridSearchCV`` varies the parameters of its parts. The series are days
+of electric power in Italy, in sktime's own nested frames; the classes are summer and winter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The examples run in a folder of their own. `make demo` runs the quickstart."""
+"""The examples run in a folder of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.glob("plot_*.py"))
-NAMES.remove("plot_quickstart.py")
 
 
 @pytest.mark.slow
