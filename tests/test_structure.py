@@ -31,6 +31,7 @@ PUBLIC = (
     "fei_sklearn.displays",
     "fei_sklearn.encoder",
     "fei_sklearn.evaluation",
+    "fei_sklearn.heads",
     "fei_sklearn.inference",
     "fei_sklearn.masking",
     "fei_sklearn.objective",
