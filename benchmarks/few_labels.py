@@ -4,10 +4,10 @@
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every method is fitted
 without labels on the training part: checkpoints take scaling and biases from it, MiniRocket takes
-its biases, and TS2Vec pretrains. The ridge head is then fitted on the labelled series alone, for
-several draws of them. Features are standardised on the labelled series, or on the whole training
-part with ``--panel-scale``. The table compares each method with the last one. TS2Vec has the
-settings of its article, 200 steps of 8 series at 1e-3 and maxima over time, on this package's
+its biases, and TS2Vec pretrains. A ridge head is then fitted on the labelled series alone, for
+several draws of them. ``--heads`` names where it takes the scale of the features and its penalty
+from, see `HEADS`. The table compares each method with the last one under the same head. TS2Vec has
+the settings of its article, 200 steps of 8 series at 1e-3 and maxima over time, on this package's
 encoder.
 """
 
@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 from families import compare
-from heads import ridge_accuracy
+from heads import PENALTIES, ridge_accuracy
 from minirocket import MiniRocket
 from results import append_json, markdown_table
+from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
 from sklearn.preprocessing import StandardScaler
 from ucr_sets import Split, add_set_arguments, embed, sample, sample_split, set_paths
 
@@ -35,7 +36,32 @@ from fei_sklearn.datasets import load_dataset
 TS2VEC_STEPS = 200
 TS2VEC_BATCH = 8
 
-COLUMNS = ("labels per class", "method", "accuracy", "over sets", "over families", "won", "lost")
+COLUMNS = (
+    "head",
+    "labels per class",
+    "method",
+    "accuracy",
+    "over sets",
+    "over families",
+    "won",
+    "lost",
+)
+
+#: Penalty of the head "fixed", as a share of the number of standardised features.
+FIXED_PENALTY = 0.1
+
+
+def fixed_head(n_features: int) -> RidgeClassifier:
+    return RidgeClassifier(alpha=FIXED_PENALTY * n_features)
+
+
+def chosen_head(n_features: int) -> RidgeClassifierCV:
+    return RidgeClassifierCV(PENALTIES)
+
+
+#: Heads on features that are standardised on all series. The head "labelled" of the command line
+#: takes the scale from the labelled series too, as a pipeline does that is fitted on them alone.
+HEADS = {"chosen": chosen_head, "fixed": fixed_head}
 
 
 def method(name: str, n_series: int, encoder: str):
@@ -61,49 +87,64 @@ def method(name: str, n_series: int, encoder: str):
     )
 
 
-def accuracies(features: Split, args: argparse.Namespace) -> np.ndarray:
-    """Return the accuracy of the head for each number of labels, and each draw of them."""
-    scores = np.empty((len(args.labels), args.draws))
+def accuracy(labelled: Split, head: str) -> float:
+    """Return the test accuracy of a head; the labelled series are the training part."""
+    if head == "labelled":
+        return ridge_accuracy(labelled)
+    model = HEADS[head](labelled.X_train.shape[1])
+    model.fit(labelled.X_train, labelled.y_train)
+    return float(model.score(labelled.X_test, labelled.y_test))
+
+
+def mean_accuracies(features: Split, head: str, args: argparse.Namespace) -> list[float]:
+    """Return the accuracy of a head for each number of labels, as a mean over draws of them."""
+    if head != "labelled":
+        features = embed(StandardScaler().fit(features.X_train), features)
     all_rows = np.arange(len(features.y_train))
-    for i, n_labels in enumerate(args.labels):
+    means = []
+    for n_labels in args.labels:
+        scores = []
         for draw in range(args.draws):
             rng = np.random.default_rng([draw, n_labels])
             rows, y = sample(all_rows, features.y_train, None, rng, per_class=n_labels)
             labelled = features._replace(X_train=features.X_train[rows], y_train=y)
-            scores[i, draw] = ridge_accuracy(labelled)
-    return scores
+            scores.append(accuracy(labelled, head))
+        means.append(float(np.mean(scores)))
+    return means
 
 
-def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> dict:
-    """Return the record of a method on a set: its accuracies, as means over the draws."""
+def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> list[dict]:
+    """Return the records of a method on a set, one per head."""
     started = time.perf_counter()
     transformer = method(name, len(split.X_train), args.encoder)
     features = embed(transformer.fit(split.X_train), split)
-    if args.panel_scale:
-        features = embed(StandardScaler().fit(features.X_train), features)
     seconds = time.perf_counter() - started
-    scores = accuracies(features, args)
-    record = {"set": path.stem, "method": name, "seconds": seconds, "labels": args.labels}
-    record["accuracy"] = scores.mean(axis=1).tolist()
-    print(json.dumps(record), flush=True)
-    append_json(args.out, record)
-    return record
+    records = []
+    for head in args.heads:
+        record = {"set": path.stem, "method": name, "head": head, "seconds": seconds}
+        record["labels"] = args.labels
+        record["accuracy"] = mean_accuracies(features, head, args)
+        print(json.dumps(record), flush=True)
+        append_json(args.out, record)
+        records.append(record)
+    return records
 
 
 def table(records: list[dict]) -> str:
-    """Return the table of accuracies by labels per class, against the last method in points."""
-    by_method: dict[str, dict[str, list[float]]] = defaultdict(dict)
+    """Return the table of accuracies by head and labels, against the last method in points."""
+    by_head: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(dict))
     for record in records:
-        by_method[record["method"]][record["set"]] = record["accuracy"]
-    *_, last = by_method
+        by_head[record["head"]][record["method"]][record["set"]] = record["accuracy"]
     rows = []
-    for i, n_labels in enumerate(records[0]["labels"]):
-        accuracies = {
-            name: {title: of_set[i] for title, of_set in by_set.items()}
-            for name, by_set in by_method.items()
-        }
-        for name, accuracy in accuracies.items():
-            rows.append([n_labels, name, *compare(accuracy, accuracies[last]).values()])
+    for head, by_method in by_head.items():
+        *_, last = by_method
+        for i, n_labels in enumerate(records[0]["labels"]):
+            accuracies = {
+                name: {title: of_set[i] for title, of_set in by_set.items()}
+                for name, by_set in by_method.items()
+            }
+            for name, by_set in accuracies.items():
+                rows.append([head, n_labels, name, *compare(by_set, accuracies[last]).values()])
     return markdown_table(COLUMNS, rows)
 
 
@@ -116,14 +157,17 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="draws of the labelled series")
     parser.add_argument("--most", type=int, help="series of each part")
     parser.add_argument("--encoder", default="tiny", help="encoder of ts2vec")
-    parser.add_argument("--panel-scale", action="store_true", help="standardise on all series")
+    parser.add_argument(
+        "--heads", nargs="+", choices=["labelled", *HEADS], default=["labelled", *HEADS]
+    )
     parser.add_argument("--out", type=Path, help="JSON lines, one per set and method")
     args = parser.parse_args()
     records = []
     for path in set_paths(args):
         rng = np.random.default_rng(0)
         split = sample_split(load_dataset(path), rng, most_train=args.most, most_test=args.most)
-        records += [measure(name, path, split, args) for name in args.methods]
+        for name in args.methods:
+            records += measure(name, path, split, args)
     print(table(records))
 
 

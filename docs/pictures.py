@@ -17,6 +17,8 @@ DOCS = Path(__file__).parent
 accuracy = defaultdict(list)
 for line in (DOCS / "results" / "few_labels.jsonl").read_text(encoding="utf-8").splitlines():
     record = json.loads(line)
+    if record["head"] != "fixed":
+        continue
     accuracy[record["method"]].append(record["accuracy"])
 labels = record["labels"]
 places = range(len(labels))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.linear_model import RidgeClassifierCV
+from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sktime.datasets import (
     load_arrow_head,
@@ -26,7 +26,6 @@ from fei_sklearn import FEIEmbedder
 SETS = (load_arrow_head, load_gunpoint, load_italy_power_demand, load_osuleaf)
 LABELS = (1, 2, 5, 10)
 N_DRAWS = 10
-PENALTIES = np.logspace(-3, 5, 17)
 
 
 # %%
@@ -57,7 +56,8 @@ methods = {
 # %%
 # Heads on few labels
 # -------------------
-# Each draw labels the same series for every method.
+# Each draw labels the same series for every method. The penalty is fixed, because one or two
+# labels per class cannot choose it.
 
 
 def labelled_rows(y, n_labels, seed):
@@ -75,7 +75,7 @@ for i, load in enumerate(SETS):
         for j, n_labels in enumerate(LABELS):
             for seed in range(N_DRAWS):
                 rows = labelled_rows(y_train, n_labels, seed)
-                head = RidgeClassifierCV(PENALTIES).fit(train[rows], y_train[rows])
+                head = RidgeClassifier(alpha=0.1 * train.shape[1]).fit(train[rows], y_train[rows])
                 accuracy[name][i, j] += head.score(test, y_test) / N_DRAWS
 
 print("labels per class".ljust(18) + "".join(f"{n_labels:8}" for n_labels in LABELS))
