@@ -6,11 +6,15 @@ VENV ?= .venv
 PYTHON ?= python3.11 python3.12 python3.13 python3
 # What takes long, such as sktime's own checks, is left to CI: make test PYTEST_ARGS="-m slow"
 PYTEST_ARGS ?= -m "not slow"
+# What make gpu runs on, a checkout of the authors' repository if there is one, and the report.
+DEVICE ?= cuda
+AUTHORS ?=
+REPORT ?= build/gpu.md
 
 python := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo docs lint test
+.PHONY: demo docs gpu lint test
 
 # One thread: idle OpenMP threads spin, which makes a busy small machine many times slower.
 demo: $(VENV)/.installed-demo
@@ -29,6 +33,12 @@ docs: $(VENV)/.installed-docs
 	@rm -rf docs/_build docs/generated docs/gallery
 	OMP_NUM_THREADS=1 $(python) -m sphinx -q -W --keep-going -b html $(SPHINX_ARGS) docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+# Installs nothing: PYTHON (else python3, the last of the list) has torch and the other dependencies.
+# A rehearsal on the CPU: make gpu DEVICE=cpu
+gpu:
+	@OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR):$(CURDIR)/benchmarks $(lastword $(PYTHON)) -m gpu \
+	    --device $(DEVICE) --authors "$(AUTHORS)" --report $(REPORT)
 
 lint: $(VENV)/.installed-dev
 	@echo "==> checking style, spelling, configuration, types and import layers"

@@ -9,7 +9,9 @@ import torch
 
 from fei_sklearn._bridge.devices import resolve_precision
 from fei_sklearn.data import Panel
+from fei_sklearn.encoder.dilated import DilatedEncoder
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
+from fei_sklearn.masking import MaskKind
 from fei_sklearn.objectives.fei import FEIObjective
 from fei_sklearn.training.loop import Session
 from fei_sklearn.training.options import TrainingOptions
@@ -18,11 +20,28 @@ Step = Callable[[], None]
 
 
 def our_step(size: str, x: np.ndarray, batch_size: int, device: str, precision: str) -> Step:
-    """Set a training run up and return a function that takes one step of it."""
+    """Set a training run up on series of one length, and return a function for one step of it."""
+    return step_on(Panel(x), size, batch_size, device, precision)
+
+
+def step_on(
+    panel: Panel,
+    size: str,
+    batch_size: int,
+    device: str,
+    precision: str,
+    mask_kind: MaskKind = "discrete",
+) -> Step:
+    """Set a training run up on a panel, and return a function for one step of it."""
     generator = torch.Generator().manual_seed(0)
-    width = ENCODER_WIDTHS[size]
-    encoder = FEIEncoder(1, width, generator=generator)
-    objective = FEIObjective(encoder, width=width, n_timepoints=x.shape[2], generator=generator)
+    encoder = _encoder(size, generator)
+    objective = FEIObjective(
+        encoder,
+        width=encoder.width,
+        n_timepoints=panel.max_length,
+        mask_kind=mask_kind,
+        generator=generator,
+    )
     torch_device = torch.device(device)
     options = TrainingOptions(
         max_epochs=100,
@@ -36,7 +55,7 @@ def our_step(size: str, x: np.ndarray, batch_size: int, device: str, precision: 
         precision=resolve_precision(precision, torch_device),
         seed=0,
     )
-    session = Session(objective, Panel(x), None, options)
+    session = Session(objective, panel, None, options)
     session.module.train()
     batches = forever(session.epoch_rows)
 
@@ -46,6 +65,12 @@ def our_step(size: str, x: np.ndarray, batch_size: int, device: str, precision: 
         session.progress.losses.add(losses, len(rows))
 
     return step
+
+
+def _encoder(size: str, generator: torch.Generator) -> FEIEncoder | DilatedEncoder:
+    if size == "dilated":
+        return DilatedEncoder(generator=generator)
+    return FEIEncoder(1, ENCODER_WIDTHS[size], generator=generator)
 
 
 def forever(begin: Callable[[], Iterable]) -> Iterator:
