@@ -13,13 +13,17 @@ at most 500 series of each part, which makes the big sets quick.
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from families import compare
 from heads import ridge_accuracy
 from minirocket import MiniRocket
-from results import append_json, table_head, table_row
+from results import append_json, markdown_table
 from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
@@ -60,28 +64,49 @@ def measure(name: str, split: Split, seed: int) -> dict[str, float]:
     }
 
 
-def measure_set(path: Path, args: argparse.Namespace) -> list[dict[str, float]]:
-    """Return the measures of each method on a set, means over the seeds."""
+def measure_set(path: Path, args: argparse.Namespace) -> Iterator[dict]:
+    """Yield the records of a set, one per seed and method."""
     dataset = load_dataset(path)
-    measures: dict[str, list[dict[str, float]]] = {name: [] for name in args.methods}
     for seed in args.seeds:
         rng = np.random.default_rng(seed)
         split = sample_split(
             dataset, rng, most_train=args.most, most_test=args.most, per_class=args.labels
         )
         for name in args.methods:  # in turn, so that a busy machine is busy for all
-            measures[name].append(measure(name, split, seed))
-            cell = {"set": path.stem, "method": name, "seed": seed}
-            append_json(args.out, cell | measures[name][-1])
-    return [mean_of(of_seeds) for of_seeds in measures.values()]
+            yield {"set": path.stem, "method": name, "seed": seed} | measure(name, split, seed)
 
 
-def mean_of(measures: list[dict[str, float]]) -> dict[str, float]:
-    return {key: np.mean([each[key] for each in measures]) for key in measures[0]}
+def means_over_seeds(records: list[dict], key: str) -> dict[str, dict[str, float]]:
+    """Return the mean of a measure over the seeds, by method and set."""
+    of_seeds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        of_seeds[record["method"]][record["set"]].append(record[key])
+    return {
+        method: {name: float(np.mean(values)) for name, values in by_set.items()}
+        for method, by_set in of_seeds.items()
+    }
+
+
+def table(records: list[dict]) -> str:
+    """Return accuracies, set by set, their means, and differences to MiniRocket in points."""
+    accuracy = means_over_seeds(records, "accuracy")
+    names = list(next(iter(accuracy.values())))
+    rows = [[name, *(f"{by_set[name]:.3f}" for by_set in accuracy.values())] for name in names]
+    rocket = accuracy.get("minirocket")
+    if rocket is not None:
+        cells = [compare(by_set, rocket) for by_set in accuracy.values()]
+        for measure_name in ("over sets", "over families", "won", "lost"):
+            rows.append([f"**{measure_name}**", *(of_method[measure_name] for of_method in cells)])
+    for key, decimals in MEANS.items():
+        by_method = means_over_seeds(records, key).values()
+        means = [f"{np.mean(list(by_set.values())):,.{decimals}f}" for by_set in by_method]
+        title = key.replace("_", " ")
+        rows.append([f"**mean {title}**", *means])
+    return markdown_table(["set", *accuracy], rows)
 
 
 def main() -> None:
-    """Print a table of accuracies, set by set, and the means."""
+    """Measure every set, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--methods", nargs="+", default=["default", "fei-small", "minirocket"])
@@ -90,16 +115,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="JSON lines, one per cell")
     args = parser.parse_args()
-    print(table_head(["set", *args.methods]))
-    results = []
+    records = []
     for path in set_paths(args):
-        results.append(measure_set(path, args))
-        accuracies = [f"{measures['accuracy']:.3f}" for measures in results[-1]]
-        print(table_row([path.stem, *accuracies]), flush=True)
-    by_method = [mean_of(list(of_sets)) for of_sets in zip(*results, strict=True)]
-    for key, decimals in MEANS.items():
-        means = [f"{measures[key]:.{decimals}f}" for measures in by_method]
-        print(table_row([f"mean {key}", *means]))
+        for record in measure_set(path, args):
+            print(json.dumps(record), flush=True)
+            append_json(args.out, record)
+            records.append(record)
+    print(table(records))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 from families import compare
 from heads import ridge_accuracy
 from minirocket import MiniRocket
-from results import append_json, table_head, table_row
+from results import append_json, markdown_table
 from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
@@ -42,14 +42,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "5 epochs": {"encoder": "dilated", "max_epochs": 5},
     "20 epochs": {"encoder": "dilated", "max_epochs": 20},
 }
-COLUMNS = ("way", "seconds (median)", "accuracy", "over sets", "over families", "won", "lost")
+
 REFERENCE = "MiniRocket"
 
 #: What follows the name of a way under the paper's readout.
 BODY = ", body"
-
-#: Accuracy, or seconds of a fit, by way and set, or by way and seed.
-Figures = dict[str, dict[str, float]]
 
 
 def measure_way(way: str, split: Split, seed: int) -> tuple[dict[str, float], float]:
@@ -67,11 +64,11 @@ def measure_way(way: str, split: Split, seed: int) -> tuple[dict[str, float], fl
     return accuracies, seconds
 
 
-def measure_set(path: Path, args: argparse.Namespace) -> tuple[Figures, Figures]:
-    """Return accuracies by readout and seconds by way, a dict of seeds each."""
+def measure_set(path: Path, args: argparse.Namespace) -> dict:
+    """Return the record of a set: accuracies by readout and seconds by way, by seed."""
     dataset = load_dataset(path)
-    accuracy: Figures = defaultdict(dict)
-    seconds: Figures = defaultdict(dict)
+    accuracy: dict[str, dict[str, float]] = defaultdict(dict)
+    seconds: dict[str, dict[str, float]] = defaultdict(dict)
     for seed in args.seeds:
         rng = np.random.default_rng(seed)
         split = sample_split(dataset, rng, most_train=args.most, most_test=args.most)
@@ -79,22 +76,43 @@ def measure_set(path: Path, args: argparse.Namespace) -> tuple[Figures, Figures]
             of_way, seconds[way][str(seed)] = measure_way(way, split, seed)
             for readout, value in of_way.items():
                 accuracy[readout][str(seed)] = value
-    append_json(args.out, {"set": path.stem, "accuracy": accuracy, "seconds": seconds})
-    return accuracy, seconds
+    record = {"set": path.stem, "accuracy": accuracy, "seconds": seconds}
+    append_json(args.out, record)
+    return record
 
 
-def print_comparisons(accuracy: Figures, seconds: Figures, reference: str) -> None:
-    """Print every way's differences to one of them."""
-    print(f"\nbeside {reference}\n")
-    print(table_head(COLUMNS))
-    for way, by_set in accuracy.items():
-        of_way = list(seconds[way.removesuffix(BODY)].values())
-        cells = compare(by_set, accuracy[reference])
-        print(table_row([way, f"{np.median(of_way):.2f}", *cells.values()]))
+def means_by_title(records: list[dict], measure: str) -> dict[str, dict[str, float]]:
+    """Return the means of a measure over the seeds, by title and set."""
+    means: dict[str, dict[str, float]] = defaultdict(dict)
+    for record in records:
+        for title, by_seed in record[measure].items():
+            means[title][record["set"]] = float(np.mean(list(by_seed.values())))
+    return dict(means)
+
+
+def table(records: list[dict]) -> str:
+    """Return each way's differences to MiniRocket and to the first way, under both readouts."""
+    accuracy = means_by_title(records, "accuracy")
+    seconds = means_by_title(records, "seconds")
+    rocket, first, *others = seconds
+    rows = []
+    for way in (first, *others):
+        default = compare(accuracy[way], accuracy[rocket])
+        body = compare(accuracy[way + BODY], accuracy[first + BODY])
+        cells = [way, f"{np.median(list(seconds[way].values())):.1f}", default["accuracy"]]
+        cells += [default["over sets"], f"{default['won']}, {default['lost']}"]
+        cells.append(compare(accuracy[way], accuracy[first])["over sets"])
+        cells += [body["accuracy"], body["over sets"]]
+        rows.append(cells)
+    accuracy_of_rocket = compare(accuracy[rocket], accuracy[rocket])["accuracy"]
+    rows.append([rocket, f"{np.median(list(seconds[rocket].values())):.1f}", accuracy_of_rocket])
+    minus = f"minus {first}"
+    columns = ["fit", "seconds", "accuracy", "above MiniRocket", "won, lost", minus]
+    return markdown_table([*columns, "body", f"body, {minus}"], rows)
 
 
 def main() -> None:
-    """Print differences to MiniRocket, and to the first way."""
+    """Measure every set, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["untrained", "3 epochs"])
@@ -102,16 +120,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()
-    accuracy: Figures = defaultdict(dict)
-    seconds: Figures = defaultdict(dict)
-    for path in set_paths(args):
-        of_set, seconds_of_set = measure_set(path, args)
-        for way, by_seed in of_set.items():
-            accuracy[way][path.stem] = np.mean(list(by_seed.values()))
-        for way, by_seed in seconds_of_set.items():
-            seconds[way][path.stem] = np.mean(list(by_seed.values()))
-    print_comparisons(accuracy, seconds, REFERENCE)
-    print_comparisons(accuracy, seconds, args.ways[0])
+    print(table([measure_set(path, args) for path in set_paths(args)]))
 
 
 if __name__ == "__main__":
