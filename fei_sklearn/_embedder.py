@@ -144,10 +144,10 @@ default="auto"
     n_components : int or None, default=None
         Length of a short embedding: the features of the encoder "dilated" are projected on that
         many principal axes. With `pretrained` and ``calibration="fixed"`` they are the model's.
-        Otherwise they are those of the panel in `fit`, which keep 2 to 3 points more of accuracy;
-        the model's follow where a small panel has fewer. Heads on such embeddings do best without
-        a StandardScaler. None projects nothing. Other encoders have no such axes: `fit` warns that
-        the parameter has no effect on them.
+        Otherwise they are those of the panel in `fit`, which keep 2 to 3 points more of accuracy. A
+        panel has fewer axes than series; what is missing is 0, and `fit` warns. A StandardScaler
+        behind such embeddings costs 1 to 6 points. None projects nothing. Other encoders have no
+        such axes: `fit` warns that the parameter has no effect on them.
     calibration : {"fixed", "panel"}, default="fixed"
         Panel of the statistics that a pretrained model is calibrated by. With "fixed" they are
         those of its pretraining, and with "panel" `fit` takes batch norm's scale, the thresholds

@@ -15,6 +15,7 @@ from fei_sklearn._bridge.spec import (
     Weights,
     threshold_name,
 )
+from fei_sklearn._warnings import warn
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.maps import FrontKernels, has_front
 from fei_sklearn.inference import embed
@@ -86,10 +87,6 @@ def front_arrays(
     dict of str to ndarray
         Arrays by their names among a model's weights.
 
-    Raises
-    ------
-    ValueError
-        If the panel has too few series for the principal axes.
     """
     arrays = _arrays_of(start)
     if recalibrates:
@@ -98,8 +95,7 @@ def front_arrays(
         # axes of the start belong to other thresholds
         arrays = {threshold_name(view): of_view for view, of_view in thresholds.items()}
     if n_components is not None and AXES_COMPONENTS not in arrays:
-        given = NO_AXES if start is None else start.weights.get(AXES_COMPONENTS, NO_AXES)
-        arrays |= _fit_axes(kernels, panel, arrays, n_components, given)
+        arrays |= _fit_axes(kernels, panel, arrays, n_components)
     return arrays
 
 
@@ -139,15 +135,12 @@ def _sample(panel: Panel, most: int) -> Panel:
 
 
 def _fit_axes(
-    kernels: FrontKernels,
-    panel: Panel,
-    thresholds: Weights,
-    n_components: int,
-    given: np.ndarray,
+    kernels: FrontKernels, panel: Panel, thresholds: Weights, n_components: int
 ) -> Weights:
     """Return mean, scale and principal axes of the default readout's features of a panel.
 
-    A panel has at most one axis less than it has different series. The rest are given axes.
+    A panel has at most one axis less than it has different series. The rest are zero: axes of
+    another panel would have no variance here, and a StandardScaler would blow them up.
     """
     spec = FrontSpec()
     by_view = {view: thresholds[threshold_name(view)] for view in spec.views}
@@ -161,17 +154,15 @@ def _fit_axes(
     standardised = (features - mean) / scale
     cut = np.clip(standardised, -LARGEST_DEVIATION, LARGEST_DEVIATION)
     cut[:, is_constant] = 0.0  # so that constant features have no part in any axis
-    components = _principal_axes(cut, n_components)
-    n_own = len(components)
-    if n_own == 0 or n_own + len(given) < n_components:
-        raise ValueError(
-            f"n_components={n_components} needs as many principal axes, but those of the panel's "
-            f"{len(sample)} series are {n_own}: use pretrained='default' with "
-            "calibration='fixed', whose axes do not come from the panel, or fewer components."
+    own = _principal_axes(cut, n_components)
+    if len(own) < n_components:
+        warn(
+            f"n_components={n_components}, but the panel's {len(sample)} series have {len(own)} "
+            "principal axes: the other numbers are 0. Use fewer components, or the axes of "
+            "pretrained='default' with calibration='fixed'."
         )
-    if n_own < n_components:
-        further = np.where(is_constant, 0.0, given)
-        components = _completed(components, further, n_components)
+    components = np.zeros((n_components, features.shape[1]))
+    components[: len(own)] = own
     arrays = {AXES_MEAN: mean, AXES_SCALE: scale, AXES_COMPONENTS: components}
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
@@ -189,24 +180,11 @@ def _principal_axes(features: np.ndarray, most: int) -> np.ndarray:
         vectors = _leading_vectors(features @ features.T, most)
         directions = features.T @ vectors
     axes = directions / np.linalg.norm(directions, axis=0)
-    return _with_positive_peaks(axes.T)
-
-
-def _completed(components: np.ndarray, further: np.ndarray, n_components: int) -> np.ndarray:
-    """Return orthonormal axes followed by what is new in further ones, up to a number of axes."""
-    together = np.vstack([components, further])
-    orthonormal, _ = np.linalg.qr(together.T)
-    n_own = len(components)
-    new = orthonormal.T[n_own:n_components]
-    return np.vstack([components, _with_positive_peaks(new)])
-
-
-def _with_positive_peaks(axes: np.ndarray) -> np.ndarray:
-    """Return axes whose largest loading is positive, whatever the solver's sign."""
-    largest = np.abs(axes).argmax(axis=1)
-    signs = np.sign(axes[np.arange(len(axes)), largest])
-    turned: np.ndarray = axes * signs[:, np.newaxis]
-    return turned
+    largest = np.abs(axes).argmax(axis=0)
+    signs = np.sign(axes[largest, np.arange(axes.shape[1])])
+    # the largest loading of an axis is positive, whatever the eigensolver
+    components: np.ndarray = (axes * signs).T
+    return components
 
 
 def _leading_vectors(matrix: np.ndarray, most: int) -> np.ndarray:

@@ -27,6 +27,8 @@ def pipeline(
 ) -> Pipeline:
     """Return an unfitted pipeline with the steps "embedder", "scaler" and "head".
 
+    The scaler lets the numbers of short embeddings (`n_components`) pass as they are.
+
     Parameters
     ----------
     embedder : FEIEmbedder, FrozenEstimator, str or path-like
@@ -44,12 +46,23 @@ def pipeline(
     TypeError
         If `embedder` is none of these.
     """
+    first = _embedder_step(embedder)
+    scaler: BaseEstimator | str = StandardScaler()
+    if _is_short(first):
+        scaler = "passthrough"
     steps = [
-        ("embedder", _embedder_step(embedder)),
-        ("scaler", StandardScaler()),
+        ("embedder", first),
+        ("scaler", scaler),
         ("head", head),
     ]
     return Pipeline(steps)
+
+
+def _is_short(embedder: Any) -> bool:
+    """Return whether embeddings are principal axes, the first of which matter most."""
+    if isinstance(embedder, FrozenEstimator):
+        embedder = embedder.estimator
+    return embedder.n_components is not None
 
 
 def _embedder_step(embedder: Any) -> BaseEstimator:

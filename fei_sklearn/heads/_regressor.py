@@ -13,7 +13,8 @@ def make_regressor(embedder: EmbedderLike = "default") -> Pipeline:
 
     The steps are "embedder", "scaler" (StandardScaler) and "head": ridge regression, whose penalty
     between 1e-3 and 1e5 has the least leave-one-out error.
-    ``set_params(embedder__pooling="small")`` reaches into a step.
+    ``set_params(embedder__pooling="small")`` reaches into a step. An embedder with `n_components`
+    gets the scaler "passthrough"; set both if you set `n_components`.
 
     Parameters
     ----------

@@ -59,3 +59,11 @@ def test_features_have_names():
     assert len(names) == model["head"].n_features_in_
     frozen = pipeline(model["embedder"], RidgeCV()).fit(X, FREQUENCY)
     assert list(frozen[:-1].get_feature_names_out()) == list(names)
+
+
+def test_short_embeddings_are_not_scaled():
+    short = FEIEmbedder(pretrained="default", n_components=3)
+    assert pipeline(short, RidgeCV())["scaler"] == "passthrough"
+    model = pipeline(short.fit(X), RidgeCV()).fit(X, FREQUENCY)
+    head = RidgeCV().fit(short.transform(X), FREQUENCY)
+    np.testing.assert_allclose(model.predict(X), head.predict(short.transform(X)), rtol=1e-5)
