@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from fei_sklearn.cli import cluster
 from fei_sklearn.cli.arguments import Commands, add_data, add_machine, split_names
 from fei_sklearn.cli.messages import DONE, failing
 from fei_sklearn.evaluation.choices import STANDARDISE
@@ -35,7 +36,12 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="folder of a saved model, or its name")
     add_data(parser)
-    parser.add_argument("--out", required=True, metavar="FILE", help=".npz, .csv or .parquet file")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help=".npz, .csv or .parquet file; with --dask a .zarr folder, which is resumed",
+    )
     parser.add_argument(
         "--part", choices=(*PARTS, "all"), default="all", help="part to embed (default: all)"
     )
@@ -62,6 +68,12 @@ def add_to(commands: Commands) -> None:
         type=_number_of_devices,
         metavar="N",
         help="devices that share the series, or auto for all CUDA devices (default: 1)",
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="scheduler of a dask cluster, or local for one worker per core. DATA is then a .npy "
+        "file or a .zarr array of any size, which all workers can read",
     )
     parser.set_defaults(run=run)
 
@@ -91,6 +103,8 @@ class Embedded:
 
 def run(args: argparse.Namespace) -> int:
     """Embed and write."""
+    if args.dask is not None:
+        return cluster.run(args, _readout(args))
     out = Path(args.out)
     _check_out(out)
     from fei_sklearn._bridge.devices import resolve_device

@@ -1,0 +1,202 @@
+"""``fei-sklearn embed --dask``: a file of any size, embedded by workers into a zarr store."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fei_sklearn.cli.embedding_store import missing_blocks, open_store, write_block
+from fei_sklearn.cli.messages import DONE, WorkError, complain, failing
+
+if TYPE_CHECKING:
+    from fei_sklearn import FEIEmbedder
+
+#: Most bytes of the series in a block, and of its embeddings.
+BLOCK_BYTES = 2**26
+
+#: Address for workers that the command starts itself.
+LOCAL = "local"
+
+#: Options of ``embed`` that need a whole dataset, and their defaults.
+WHOLE_DATASET = {
+    "part": "all",
+    "standardise": "model",
+    "paper_protocol": False,
+    "n_devices": 1,
+    "label": None,
+    "data": None,
+}
+
+
+def run(args: argparse.Namespace, readout: dict[str, Any]) -> int:
+    """Embed a file on the workers of a dask cluster, and write a store.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Arguments of ``embed``, of which `dask` is set.
+    readout : dict
+        Parameters of the readout.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    ValueError
+        If an argument is bad.
+    """
+    _check_arguments(args)
+    from fei_sklearn.evaluation.models import SavedModel
+
+    embedder = SavedModel.load(args.model, readout).fitted
+    n_jobs = args.jobs or 1  # the threads of several workers would compete
+    embedder.set_params(device=args.device, n_jobs=n_jobs)
+    source = _open(Path(args.dataset))
+    with _client(args.dask), failing():
+        n_complete = _embed(embedder, source, Path(args.out).resolve())
+    if n_complete and not args.quiet:
+        complain(f"{n_complete} blocks were complete already.")
+    n_features = len(embedder.get_feature_names_out())
+    print(f"{args.out}: {source.shape[0]} embeddings of {n_features} features")
+    return DONE
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    """Raise a ValueError for an argument that does not go with ``--dask``."""
+    for name, default in WHOLE_DATASET.items():
+        if getattr(args, name) != default:
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} needs a dataset in memory: leave it out with --dask.")
+    if Path(args.out).suffix != ".zarr":
+        raise ValueError(f"--out must end in .zarr with --dask, got {args.out!r}.")
+    missing = [name for name in ("dask", "distributed", "zarr") if find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"--dask needs {' and '.join(missing)}: pip install 'fei-sklearn[dask,zarr]'."
+        )
+
+
+class NpyFile:
+    """Array in a .npy file, mapped anew for each read, so that a task holds the path alone.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        mapped = np.load(path, mmap_mode="r")
+        self.shape: tuple[int, ...] = mapped.shape
+        self.dtype = mapped.dtype
+        self.chunks: tuple[int, ...] = (1,) * mapped.ndim
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        mapped = np.load(self.path, mmap_mode="r")
+        return np.array(mapped[rows])
+
+
+def _open(path: Path) -> Any:
+    """Return the array in a file, which is read where it is sliced."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    if path.suffix == ".npy":
+        source: Any = NpyFile(path.resolve())
+    elif path.suffix == ".zarr":
+        import zarr
+
+        source = zarr.open_array(path.resolve(), mode="r")
+    else:
+        raise ValueError(
+            f"DATA must be a .npy file or a .zarr array with --dask, got {str(path)!r}."
+        )
+    if len(source.shape) not in (2, 3) or source.shape[0] == 0:
+        raise ValueError(
+            f"{str(path)!r} has shape {source.shape}: give an array of shape (n_samples, "
+            "n_timepoints) or (n_samples, n_channels, n_timepoints) with at least one series."
+        )
+    return source
+
+
+@contextmanager
+def _client(address: str) -> Iterator[None]:
+    """Compute on the workers of a scheduler, or on one local worker per core."""
+    from distributed import Client, KilledWorker, LocalCluster
+
+    with ExitStack() as opened:
+        if address == LOCAL:
+            workers = LocalCluster(threads_per_worker=1, dashboard_address=None)
+            address = opened.enter_context(workers).scheduler_address
+        try:
+            client = Client(address)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"There is no dask scheduler at {address!r}: start one with `dask scheduler`, or "
+                f"give --dask {LOCAL}."
+            ) from error
+        opened.enter_context(client)
+        try:
+            yield
+        except KilledWorker as error:
+            raise WorkError(
+                "A block has ended several workers, usually for want of memory: give the workers "
+                "more memory; the same command then computes the blocks that are missing."
+            ) from error
+
+
+def _embed(embedder: FEIEmbedder, source: Any, path: Path) -> int:
+    """Write the blocks that a store lacks, and return how many were complete already."""
+    from dask.base import compute
+    from dask.delayed import delayed
+
+    from fei_sklearn._embedder import plain_embeddings
+
+    first = plain_embeddings(embedder, source[:1])[0]
+    n_rows = _rows_per_block(source, first.nbytes)
+    store = open_store(path, source.shape[0], n_rows, first)
+    missing = missing_blocks(store)
+    # one task each for model and source, which travel to a worker once
+    shared_embedder = delayed(embedder)
+    shared_source = delayed(source)
+    task = delayed(_embed_block, pure=False)
+    tasks = []
+    for number in missing.tolist():
+        rows = slice(number * n_rows, (number + 1) * n_rows)
+        tasks.append(task(shared_embedder, shared_source, rows, path, number))
+    compute(*tasks)
+    n_blocks = math.ceil(source.shape[0] / n_rows)
+    return n_blocks - len(missing)
+
+
+def _rows_per_block(source: Any, embedding_bytes: int) -> int:
+    """Return the rows of a block, which consists of whole chunks of the source."""
+    series_bytes = source.dtype.itemsize * math.prod(source.shape[1:])
+    n_rows = BLOCK_BYTES // max(series_bytes, embedding_bytes)
+    n_chunk_rows = source.chunks[0]
+    n_chunks = max(1, n_rows // n_chunk_rows)
+    return int(n_chunks * n_chunk_rows)
+
+
+def _embed_block(
+    embedder: FEIEmbedder,
+    source: Any,
+    rows: slice,
+    path: Path,
+    number: int,
+) -> None:
+    """Read, embed and write a block in one task, so that a worker holds one block per thread."""
+    from fei_sklearn._embedder import plain_embeddings
+
+    embeddings = plain_embeddings(embedder, source[rows])
+    write_block(embeddings, path, number)
