@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from pathlib import Path
 
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
 import fei_sklearn
+
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery_order
 
 project = "fei-sklearn"
 author = "fei_sklearn developers"
@@ -41,6 +45,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": "plot_",
+    "within_subsection_order": "gallery_order.place",
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,
