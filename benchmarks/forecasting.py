@@ -1,37 +1,60 @@
-"""Compare FEIForecaster with simple forecasters on the series that sktime ships.
+"""Compare FEIForecaster with simple forecasters on the series that sktime and statsmodels ship.
 
-For each set the last part holds several origins; everything is fitted on what lies before an origin
-and scored on the horizon after it. FEIForecaster and the reductions pretrain their encoder before
-the first origin and, at later ones, only refit the head. The score is the mean absolute scaled
-error (MASE): the error relative to that of a seasonal naive forecast one step ahead (non-seasonal
-where there is no season) over the part before the origin; the mean over origins and seeds.
+For each series the last part holds several origins; everything is fitted on what lies before an
+origin and scored on the horizon after it. The score is the mean absolute scaled error (MASE): the
+error relative to that of a seasonal naive forecast one step ahead (non-seasonal where there is no
+season) over the part before the origin; the mean over the origins. "global" is an encoder that is
+pretrained on the windows of all series of a frequency, before their first origins.
 
-    python benchmarks/forecasting.py
-    python benchmarks/forecasting.py airline lynx --seeds 1
+    python benchmarks/forecasting.py --out results.jsonl
+    python benchmarks/forecasting.py --out results.jsonl --report
 
-AutoETS needs statsmodels, which is no dependency: without it its column is left out.
+A run that was stopped goes on where it was. AutoETS and half of the series need statsmodels, which
+is no dependency.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import time
 import warnings
 from functools import cache
-from importlib.util import find_spec
-from typing import NamedTuple
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from forecasting_sets import ForecastingSet, forecasting_sets, panel, panel_sets
-from reductions import pretrained_on_series, reduction, small_embedder
-from results import table_row
+import pandas as pd
+from families import mean_with_error
+from forecasting_sets import SEASONS, ForecastingSet, forecasting_sets
+from heads import ridge_regressor
+from results import append_json, markdown_table, read_json
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sktime.forecasting.compose import TransformedTargetForecaster, make_reduction
+from sktime.forecasting.ets import AutoETS
 from sktime.forecasting.naive import NaiveForecaster
+from sktime.transformations.series.difference import Differencer
 
+from fei_sklearn import FEIEmbedder
 from fei_sklearn.adapters.sktime import FEIForecaster
+
+#: Titles of the forecasters; the last two choose on folds whether they use embeddings.
+TITLES = (
+    "naive",
+    "AutoETS",
+    "reduce lags",
+    "ridge lags",
+    "reduce FEI",
+    "FEI only",
+    "FEI + lags",
+    "FEI",
+    "FEI global",
+)
+
+#: The forecaster that others are compared with.
+REFERENCE = "ridge lags"
 
 
 class RidgeOnLags(FEIForecaster):
@@ -47,137 +70,151 @@ class Weighted(FEIForecaster):
     _embedding_weights = (1.0,)
 
 
-class Scores(NamedTuple):
-    """Mean scores by forecaster, and figures of FEIForecaster."""
-
-    mase: dict[str, float]
-    #: Share of the values inside the 90 percent intervals.
-    coverage: float
-    #: Share of the fits that use embeddings.
-    uses_fei: float
-
-    def figures(self) -> list[float]:
-        return [*self.mase.values(), self.coverage, self.uses_fei]
-
-
-def auto_ets(season):
-    from sktime.forecasting.ets import AutoETS
-
-    return AutoETS(auto=True, sp=season, n_jobs=1)
+def reduction(season: int, length: int, embedder=None) -> TransformedTargetForecaster:
+    """Return sktime's reduction of (seasonal) differences, of lags if there is no embedder."""
+    regressor = ridge_regressor()
+    if embedder is not None:
+        regressor = make_pipeline(embedder, regressor)
+    reduced = make_reduction(
+        regressor, window_length=length, strategy="multioutput", scitype="tabular-regressor"
+    )
+    steps = [("difference", Differencer(season)), ("reduced", reduced)]
+    return TransformedTargetForecaster(steps)
 
 
 @cache
-def pretrained_on_panel(n, season, seed):
-    """Return an encoder of windows of the panel's first n time points."""
-    long = panel().iloc[:n].stack().swaplevel().sort_index().to_frame("value")
-    forecaster = FEIForecaster(small_embedder(), sp=season, random_state=seed)
-    return forecaster.pretrain(long).pretrained_embedder_
+def checkpoint() -> FrozenEstimator:
+    return FrozenEstimator(FEIEmbedder.from_pretrained())
 
 
-def pretrained(data: ForecastingSet, seed, on_panel):
-    """Return an encoder of windows before the first origin."""
-    y = data.before_first_origin()
-    if on_panel:
-        return pretrained_on_panel(len(y), data.season, seed)
-    forecaster = FEIForecaster(small_embedder(), sp=data.season, random_state=seed)
-    return forecaster.fit(y, fh=range(1, data.horizon + 1)).embedder_
+@cache
+def global_embedder(frequency: str) -> FrozenEstimator:
+    """Return an encoder of the windows of all series of a frequency before their first origins."""
+    known = {
+        name: data.before_first_origin().to_frame("value")
+        for name, data in forecasting_sets().items()
+        if data.frequency == frequency
+    }
+    season = SEASONS[frequency]
+    panel = pd.concat(known, names=["series", "time"])
+    forecaster = FEIForecaster(FEIEmbedder(n_jobs=1), sp=season, random_state=0)
+    return FrozenEstimator(forecaster.pretrain(panel).pretrained_embedder_)
 
 
-def forecasters(data: ForecastingSet, seed, on_panel):
-    """Return the forecasters by column; those without FEI are the same for every seed."""
+def forecasters(data: ForecastingSet) -> dict:
+    """Return the forecasters by title."""
     season = data.season
     length = data.window_length()
-    embedder = FrozenEstimator(pretrained(data, seed, on_panel))
-    differences = data.before_first_origin().diff(season).dropna()
-    differenced = FrozenEstimator(pretrained_on_series(tuple(differences), length, seed))
-    columns = {
+    return {
         "naive": NaiveForecaster("last", sp=season),
-        "reduce lags": reduction("multioutput", season, length),
-        "ridge lags": RidgeOnLags(embedder, sp=season),
-    }
-    if find_spec("statsmodels"):
-        columns["AutoETS"] = auto_ets(season)
-    return columns | {
-        "reduce FEI": reduction("multioutput", season, length, differenced),
-        "FEI only": Weighted(embedder, sp=season, lags=0),
-        "FEI + lags": Weighted(embedder, sp=season),
-        "FEI": FEIForecaster(embedder, sp=season),
+        "AutoETS": AutoETS(auto=True, sp=season, n_jobs=1),
+        "reduce lags": reduction(season, length),
+        "ridge lags": RidgeOnLags(checkpoint(), sp=season),
+        "reduce FEI": reduction(season, length, checkpoint()),
+        "FEI only": Weighted(checkpoint(), sp=season, lags=0),
+        "FEI + lags": Weighted(checkpoint(), sp=season),
+        "FEI": FEIForecaster(checkpoint(), sp=season),
+        "FEI global": FEIForecaster(global_embedder(data.frequency), sp=season),
     }
 
 
-def score_set(data: ForecastingSet, n_seeds, on_panel) -> Scores:
-    """Return the mean scores of all forecasters over origins and seeds."""
-    scores = {}
-    covered = []
-    uses_fei = []
-    for seed in range(n_seeds):
-        for name, model in forecasters(data, seed, on_panel).items():
-            if seed > 0 and "FEI" not in name:
-                continue
-            for origin in data.origins():
-                fitted = fit_before(model, data, origin)
-                forecast = fitted.predict(X=future(fitted, data, origin))
-                scores.setdefault(name, []).append(data.mase(origin, forecast))
-                if name == "FEI":
-                    covered.append(coverage(fitted, data, origin))
-                    uses_fei.append(fitted.embedding_weight_ > 0)
-    means = {name: np.mean(each) for name, each in scores.items()}
-    return Scores(means, np.mean(covered), np.mean(uses_fei))
-
-
-def takes_exogenous(model, data: ForecastingSet) -> bool:
-    """Return whether to pass X: tabular reductions and the naive forecast do without it."""
-    return data.X is not None and isinstance(model, FEIForecaster)
-
-
-def fit_before(model, data: ForecastingSet, origin):
+def fit_before(model, data: ForecastingSet, origin: int):
     """Return a copy of the model that is fitted on what lies before an origin."""
-    X = data.X.iloc[:origin] if takes_exogenous(model, data) else None
-    horizon = range(1, data.horizon + 1)
-    return model.clone().fit(data.y.iloc[:origin], X, fh=horizon)
+    return model.clone().fit(data.y.iloc[:origin], fh=range(1, data.horizon + 1))
 
 
-def future(model, data: ForecastingSet, origin):
-    """Return the exogenous variables after an origin, or None."""
-    if not takes_exogenous(model, data):
-        return None
-    return data.X.iloc[origin : origin + data.horizon]
+def measure_set(name: str, data: ForecastingSet) -> dict:
+    """Return the record of a series: means over its origins."""
+    origins = data.origins()
+    errors = {}
+    used = {}
+    for title, model in forecasters(data).items():
+        fitted = [fit_before(model, data, origin) for origin in origins]
+        pairs = list(zip(fitted, origins, strict=True))
+        errors[title] = float(np.mean([data.mase(at, each.predict()) for each, at in pairs]))
+        if title in ("FEI", "FEI global"):
+            used[title] = float(np.mean([each.embedding_weight_ > 0 for each in fitted]))
+        if title == "FEI":
+            covered = float(np.mean([coverage(each, data, at) for each, at in pairs]))
+    return {
+        "set": name,
+        "frequency": data.frequency,
+        "points": len(data.y),
+        "MASE": errors,
+        "uses embeddings": used,
+        "coverage": covered,
+    }
 
 
-def coverage(fitted, data: ForecastingSet, origin):
+def coverage(fitted: FEIForecaster, data: ForecastingSet, origin: int) -> float:
     """Return the share of the actual values inside the 90 percent intervals."""
-    intervals = fitted.predict_interval(coverage=0.9, X=future(fitted, data, origin))
-    low, high = intervals.to_numpy().T
+    low, high = fitted.predict_interval(coverage=0.9).to_numpy().T
     actual = data.y.to_numpy()[origin : origin + data.horizon]
-    is_inside = (low <= actual) & (actual <= high)
-    return np.mean(is_inside)
+    return float(np.mean((low <= actual) & (actual <= high)))
 
 
-def figures_row(name, figures):
-    return table_row([name, *(f"{figure:.3f}" for figure in figures)])
+def table(records: list[dict]) -> str:
+    """Return mean MASE by forecaster and frequency, paired differences, and use of embeddings."""
+    rows = []
+    for title in TITLES:
+        cells = []
+        for frequency in SEASONS:
+            of_frequency = [each for each in records if each["frequency"] == frequency]
+            mean = np.mean([each["MASE"][title] for each in of_frequency])
+            cells.append(f"{mean:.3f}")
+        errors = np.array([each["MASE"][title] for each in records])
+        reference = np.array([each["MASE"][REFERENCE] for each in records])
+        better = int((errors < reference - 1e-9).sum())
+        worse = int((errors > reference + 1e-9).sum())
+        cells += [f"{errors.mean():.3f}", relative(errors, reference), better, worse]
+        cells.append(share_of_use(records, title))
+        rows.append([title, *cells])
+    columns = [*SEASONS, "mean", "% to ridge lags", "better", "worse", "uses embeddings"]
+    return markdown_table(["forecaster", *columns], rows)
 
 
-def main():
-    """Run and print the table, a row per set as soon as it is done."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sets", nargs="*", help="names of sets; all of them by default")
-    parser.add_argument("--seeds", type=int, default=3)
+def share_of_use(records: list[dict], title: str) -> str:
+    """Return the share of the fits in which the folds kept the embeddings, if they chose."""
+    shares = [record["uses embeddings"].get(title) for record in records]
+    if None in shares:
+        return ""
+    return f"{np.mean(shares):.0%}"
+
+
+def relative(errors: np.ndarray, reference: np.ndarray) -> str:
+    """Return the mean relative difference of errors in percent, with its standard error."""
+    return str(mean_with_error(100 * np.log(errors / reference)))
+
+
+def series_table(records: list[dict]) -> str:
+    """Return the MASE of every series."""
+    rows = []
+    for record in records:
+        errors = [f"{record['MASE'][title]:.3f}" for title in TITLES]
+        rows.append([record["set"], record["points"], *errors, f"{record['coverage']:.2f}"])
+    return markdown_table(["series", "points", *TITLES, "coverage"], rows)
+
+
+def main() -> None:
+    """Measure what is missing, or print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sets", nargs="*", help="names of series; all of them by default")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per series")
+    parser.add_argument("--report", action="store_true", help="print tables of the records")
     args = parser.parse_args()
+    records = read_json(args.out)
+    if args.report:
+        print(f"{table(records)}\n\n{series_table(records)}")
+        return
     # a filter does not last: sktime puts its FutureWarnings back on with each forecast
     warnings.showwarning = lambda *_, **__: None
-    available = forecasting_sets() | panel_sets()
-    rows = []
-    started = time.perf_counter()
+    done = {record["set"] for record in records}
+    available = forecasting_sets()
     for name in args.sets or available:
-        scores = score_set(available[name], args.seeds, on_panel=name.startswith("panel"))
-        if not rows:
-            columns = ["set", *scores.mase, "coverage", "uses FEI"]
-            print(table_row(columns))
-            print("|---" * len(columns) + "|")
-        rows.append(scores.figures())
-        print(figures_row(name, rows[-1]), flush=True)
-    print(figures_row("mean", np.mean(rows, axis=0)))
-    print(f"\n{time.perf_counter() - started:.0f} s")
+        if name not in done:
+            record = measure_set(name, available[name])
+            print(json.dumps(record), flush=True)
+            append_json(args.out, record)
 
 
 if __name__ == "__main__":
