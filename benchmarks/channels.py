@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from heads import ridge_accuracy
-from minirocket import MultivariateMiniRocket
+from minirocket import MiniRocket
 from results import append_json, table_head, table_row
 from ucr_sets import Split, embed, sample_split
 
@@ -24,7 +24,7 @@ from fei_sklearn.datasets import load_dataset
 def method(name: str):
     """Return an unfitted transformer: "minirocket", or a checkpoint and its pooling."""
     if name == "minirocket":
-        return MultivariateMiniRocket()
+        return MiniRocket(0)
     checkpoint, _, pooling = name.partition("+")
     return FEIEmbedder(pretrained=checkpoint, pooling=pooling or "auto", n_jobs=1)
 

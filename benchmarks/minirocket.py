@@ -1,19 +1,25 @@
-"""MiniRocket of sktime as transformers of panels. They need numba."""
+"""MiniRocket, MultiRocket and ROCKET of sktime as transformers of panels. They need numba."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-class MiniRocket:
-    """MiniRocket for panels of shape (n_samples, 1, n_timepoints)."""
+class SktimeRocket:
+    """Transformer of sktime for panels of shape (n_samples, n_channels, n_timepoints)."""
+
+    #: Names of sktime's classes for one channel and for several.
+    univariate: str
+    multivariate: str
 
     def __init__(self, seed: int) -> None:
-        from sktime.transformations.panel.rocket import MiniRocket as Transformer
+        self.seed = seed
 
-        self.transformer = Transformer(random_state=seed, n_jobs=1)
+    def fit(self, X: np.ndarray) -> SktimeRocket:
+        from sktime.transformations.panel import rocket
 
-    def fit(self, X: np.ndarray) -> MiniRocket:
+        name = self.univariate if X.shape[1] == 1 else self.multivariate
+        self.transformer = getattr(rocket, name)(random_state=self.seed, n_jobs=1)
         self.transformer.fit(X.astype(np.float64))
         return self
 
@@ -22,15 +28,16 @@ class MiniRocket:
         return features.to_numpy()
 
 
-class MultivariateMiniRocket:
-    """MiniRocket for panels of several channels."""
+class MiniRocket(SktimeRocket):
+    univariate = "MiniRocket"
+    multivariate = "MiniRocketMultivariate"
 
-    def fit(self, X: np.ndarray) -> MultivariateMiniRocket:
-        from sktime.transformations.panel.rocket import MiniRocketMultivariate
 
-        self.transformer = MiniRocketMultivariate(random_state=0, n_jobs=1)
-        self.transformer.fit(X.astype(np.float64))
-        return self
+class MultiRocket(SktimeRocket):
+    univariate = "MultiRocket"
+    multivariate = "MultiRocketMultivariate"
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        return self.transformer.transform(X.astype(np.float64)).to_numpy()
+
+class Rocket(SktimeRocket):
+    univariate = "Rocket"
+    multivariate = "Rocket"

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from families import mean_with_error
 from heads import PENALTIES
-from minirocket import MiniRocket, MultivariateMiniRocket
+from minirocket import MiniRocket
 from results import append_json, markdown_table, read_json
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
@@ -113,12 +113,10 @@ def transformer_for(method: str, X: np.ndarray, args: argparse.Namespace):
     """Return an unfitted transformer by the name of a method."""
     if method == "raw":
         return Flattened()
-    if method != "minirocket":
-        n_series = len(X) * X.shape[1]
-        return embedder_for(method, n_series, args)
-    if X.shape[1] == 1:
+    if method == "minirocket":
         return MiniRocket(args.seed)
-    return MultivariateMiniRocket()
+    n_series = len(X) * X.shape[1]
+    return embedder_for(method, n_series, args)
 
 
 def standardised(transformer, readout: str, split: Split) -> Split:

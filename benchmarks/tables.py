@@ -16,7 +16,9 @@ from pathlib import Path
 
 import compare_heads
 import few_labels
+import forecasting
 import front_views
+import regression
 import semi_supervised
 import short_embeddings
 from families import compare
@@ -76,6 +78,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "short_embeddings": partial(from_records, short_embeddings.table, "short_embeddings"),
     "few_labels": partial(from_records, few_labels.table, "few_labels"),
     "heads": partial(from_records, compare_heads.table, "heads"),
+    "forecasting": partial(from_records, forecasting.table, "forecasting"),
+    "forecasting_series": partial(from_records, forecasting.series_table, "forecasting"),
+    "regression": partial(from_records, regression.table, "regression", "R2"),
+    "regression_errors": partial(from_records, regression.error_table, "regression"),
+    "regression_folds": partial(from_records, regression.table, "regression", "folds"),
     "semi_supervised_default": of_panels("classification", "default"),
     "semi_supervised_short": of_panels("classification", "64 numbers"),
     "semi_supervised_paper": of_panels("classification", "paper"),
