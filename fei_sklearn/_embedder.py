@@ -185,7 +185,7 @@ default="auto"
         and `min_timepoints` are then the model's. Its weights change only if `max_epochs` is a
         number of epochs; the biases of "ppv" are always those of the panel in `fit`.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1" or "mps"; "auto" is CUDA where there is one.
+        "cpu", "cuda", "cuda:1", "mps" or "xpu"; "auto" is the accelerator that torch finds.
     n_devices : int or "auto", default=1
         Number of devices, each with its own process, that share every batch of pretraining and the
         rows of `transform`; on the CPU, number of processes and threads. `batch_size` is the size

@@ -11,6 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+#: Devices that may read an array after the call that copies it: Metal does, and of XPU no promise
+#: is documented. CUDA has the array in a buffer of its own by then.
+LATE_READERS = ("mps", "xpu")
+
 #: Series, their lengths or None, and targets and weights if the panel has any.
 Batch = tuple[Any, ...]
 
@@ -235,5 +239,4 @@ def on_device(array: np.ndarray, device: torch.device) -> Tensor:
     """
     contiguous = np.ascontiguousarray(array)
     tensor = torch.from_numpy(contiguous)
-    # CUDA copies pageable memory before the call returns; Metal may read it later
-    return tensor.to(device, non_blocking=device.type != "mps")
+    return tensor.to(device, non_blocking=device.type not in LATE_READERS)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from fei_sklearn.data import Panel, on_device
 from fei_sklearn.encoder.maps import has_stages
-from fei_sklearn.encoder.memory import is_out_of_memory
+from fei_sklearn.encoder.memory import is_out_of_memory, release_memory
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.readout.front import FrontReadout
 from fei_sklearn.readout.pooling import Readout
@@ -30,7 +30,7 @@ from fei_sklearn.readout.pooling import Readout
 __all__ = ["embed"]
 
 #: Most rows of a tile, by type of device.
-TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256}
+TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256, "xpu": 256}
 
 #: Time points up to which a tile has most rows. Longer series share as many values among fewer
 #: rows: 32 series of 400,000 points at once would take 3.5 GB and ten times as long per series.
@@ -298,8 +298,7 @@ def _features(
                 raise ValueError(_too_little_memory(tile, device)) from error
         # outside the handler, whose error keeps tensors alive
         n_slices *= 2
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(device)
 
 
 def _too_little_memory(

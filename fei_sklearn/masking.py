@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fei_sklearn.data import on_device
+
 __all__ = [
     "MASK_KINDS",
     "apply_mask",
@@ -216,11 +218,8 @@ def _rounded(
         return round(share * sizes)
     # float64 on the host, because not every accelerator has it
     exact = share * np.arange(largest + 1)
-    table = torch.from_numpy(np.rint(exact).astype(np.int64))
-    device = sizes.device
-    # Metal may read the table later, when its memory is another's; CUDA copies it before
-    table = table.to(device, non_blocking=device.type != "mps")
-    return table[sizes]
+    rounded = np.rint(exact).astype(np.int64)
+    return on_device(rounded, sizes.device)[sizes]
 
 
 def _randint(

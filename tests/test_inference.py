@@ -376,7 +376,7 @@ CPU = torch.device("cpu")
 def test_a_long_series_has_fewer_rows_beside_it():
     lengths = [2, 1000, 4096, 4097, 20_000, 50_000, 400_000]
     assert [inference.rows_per_tile(CPU, n) for n in lengths] == [32, 32, 32, 16, 4, 2, 1]
-    for kind in ("cpu", "cuda", "mps"):
+    for kind in ("cpu", "cuda", "mps", "xpu"):
         for n in lengths:
             n_rows = inference.rows_per_tile(torch.device(kind), n)
             assert n_rows == 1 or n_rows * n <= inference.TILE_ROWS[kind] * 4096

@@ -12,10 +12,23 @@ from dataclasses import dataclass
 import joblib
 import torch
 
+from fei_sklearn.training.random_states import random_state, seed_random_state, set_random_state
+
 #: Most processes per core of the CPU that `n_devices` starts.
 PROCESSES_PER_CORE = 4
 
 PRECISIONS = ("auto", "32-true", "64-true", "16-mixed", "bf16-mixed")
+
+#: Precisions of devices that do not have all: MPS lacks float64, and Lightning Fabric lacks XPU.
+SOME_PRECISIONS = {
+    "mps": ("auto", "32-true", "16-mixed", "bf16-mixed"),
+    "xpu": ("auto", "32-true"),
+}
+
+#: Types of accelerators that the package computes on.
+ACCELERATORS = ("cuda", "mps", "xpu")
+
+CPU = torch.device("cpu")
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -24,7 +37,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     Parameters
     ----------
     device : str or torch.device
-        Name of a device. "auto" is CUDA where there is one, and the CPU elsewhere.
+        Name of a device. "auto" is the accelerator that torch finds (CUDA, MPS or XPU), and the
+        CPU where there is none.
 
     Returns
     -------
@@ -37,16 +51,15 @@ def resolve_device(device: str | torch.device) -> torch.device:
         If torch does not know the device, or the machine does not have it.
     """
     if device == "auto":
-        has_cuda = torch.cuda.is_available()
-        return torch.device("cuda" if has_cuda else "cpu")
+        return _accelerator() or CPU
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
         raise ValueError(
-            f"device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got {device!r}."
+            f"device must be 'auto', 'cpu', 'cuda', 'cuda:N', 'mps' or 'xpu', got {device!r}."
         ) from None
     if resolved.type == "cpu":
-        return torch.device("cpu")
+        return CPU
     n_devices = _n_devices(resolved.type)
     index = resolved.index or 0
     if index >= n_devices:
@@ -57,13 +70,28 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
+def _accelerator() -> torch.device | None:
+    """Return the accelerator that torch finds, None if there is none that is known."""
+    if hasattr(torch, "accelerator"):
+        if not torch.accelerator.is_available():
+            return None
+        found = torch.accelerator.current_accelerator()
+        if found is None or found.type not in ACCELERATORS:
+            return None
+        return found
+    # torch before 2.6
+    for kind in ACCELERATORS:
+        if _n_devices(kind) > 0:
+            return torch.device(kind)
+    return None
+
+
 def _n_devices(kind: str) -> int:
     """Return how many devices of a kind the machine has."""
-    if kind == "cuda":
-        return torch.cuda.device_count()
-    if kind == "mps":
-        return torch.mps.device_count()
-    return 0
+    if kind not in ACCELERATORS:
+        return 0
+    n_devices: int = getattr(torch, kind).device_count()
+    return n_devices
 
 
 @dataclass(frozen=True)
@@ -189,18 +217,24 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     Parameters
     ----------
     precision : str
-        One of :data:`PRECISIONS`. "auto" is float32 on the CPU, and mixed with bfloat16 on a CUDA
-        device that supports it.
+        One of :data:`PRECISIONS`. "auto" is mixed with bfloat16 on a CUDA device that supports it,
+        and float32 elsewhere.
     device : torch.device
         Device to train on.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or the type of device lacks the precision.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}.")
+    available = SOME_PRECISIONS.get(device.type, PRECISIONS)
+    if precision not in available:
+        raise ValueError(
+            f"precision={precision!r} is not available on device {device.type!r}: use one of "
+            f"{list(available)}."
+        )
     if precision != "auto":
         return precision
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
@@ -287,10 +321,16 @@ def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
     seed : int
         Seed of the global generator within the block.
     device : torch.device
-        Device whose generator is seeded as well, if it is a CUDA device.
+        Device whose generator is seeded beside the CPU's.
     """
-    cuda_devices = [device] if device.type == "cuda" else []
+    devices = {CPU, device}
     # the process has one global generator, so threads take turns
-    with _global_generator, torch.random.fork_rng(devices=cuda_devices):
-        torch.manual_seed(seed)
-        yield
+    with _global_generator:
+        before = {own: random_state(own) for own in devices}
+        try:
+            for own in devices:
+                seed_random_state(own, seed)
+            yield
+        finally:
+            for own, state in before.items():
+                set_random_state(own, state)

@@ -11,7 +11,7 @@ import torch
 from fei_sklearn._bridge.devices import one_thread_if_forked
 
 #: Types of devices on which a caller may have turned autocast on.
-AUTOCAST_TYPES = ("cpu", "cuda", "mps")
+AUTOCAST_TYPES = ("cpu", "cuda", "mps", "xpu")
 
 
 class _DefaultDtype:

@@ -1,11 +1,11 @@
-"""Errors by which a device reports too little memory."""
+"""Memory of a device: errors that report too little of it, and its release."""
 
 from __future__ import annotations
 
 import torch
 
-#: Words of torch's errors on devices that have no error class of their own: the CPU and MPS.
-MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
+#: Words of errors that have no class of their own: those of the CPU, MPS, and CUDA's libraries.
+MESSAGES = ("can't allocate memory", "not enough memory", "out of memory", "status_alloc_failed")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -21,3 +21,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     message = str(error).lower()
     is_torch_error = isinstance(error, RuntimeError)
     return is_torch_error and any(words in message for words in MESSAGES)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give the memory that torch keeps for later tensors back to an accelerator.
+
+    Parameters
+    ----------
+    device : torch.device
+        The CPU, whose memory torch does not keep, or an accelerator.
+    """
+    if device.type != "cpu":
+        getattr(torch, device.type).empty_cache()

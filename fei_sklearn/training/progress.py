@@ -13,6 +13,9 @@ from fei_sklearn.objectives.base import Losses
 from fei_sklearn.training.adamw import AnyOptimizer
 from fei_sklearn.training.checkpointing import RunState
 from fei_sklearn.training.options import Seeds
+from fei_sklearn.training.random_states import random_state, set_random_state
+
+CPU = torch.device("cpu")
 
 #: Epoch, losses, learning rate, momentum and seconds of an epoch, by name.
 EpochRecord = dict[str, float]
@@ -286,19 +289,17 @@ class Progress:
         }
         if not global_random_state:
             return states
-        states["cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        for device in {CPU, self.device}:
+            states[device.type] = random_state(device)
         return states
 
     def _restore_generators(self, states: Tensors) -> None:
         self.order_at_begin = states["order"]
         self.order.set_state(self.order_at_begin)
         self.masks.set_state(states["masks"])
-        if "cpu" in states:
-            torch.set_rng_state(states["cpu"])
-        if "cuda" in states:
-            torch.cuda.set_rng_state(states["cuda"], self.device)
+        for device in {CPU, self.device}:
+            if device.type in states:
+                set_random_state(device, states[device.type])
 
 
 def _check_best(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import types
 
 import pytest
 import torch
 from quick import quick, run_python, walks
 
+from fei_sklearn._bridge import devices
 from fei_sklearn._bridge.devices import (
     private_random_state,
     resolve_device,
@@ -26,17 +28,69 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Function that pretends a number of CUDA devices, and the variables of a launcher."""
+    """Function that pretends a number of accelerators, and the variables of a launcher."""
 
-    def set_to(n_cuda=0, **variables):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: n_cuda > 0)
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: n_cuda)
+    def set_to(n_accelerators=0, kind="cuda", **variables):
+        found = torch.device(kind)
+        accelerator = types.SimpleNamespace(
+            is_available=lambda: n_accelerators > 0,
+            current_accelerator=lambda: found,
+        )
+        monkeypatch.setattr(torch, "accelerator", accelerator, raising=False)
+        for other in ("cuda", "mps", "xpu"):
+            count = n_accelerators if other == kind else 0
+            module = getattr(torch, other)
+            monkeypatch.setattr(module, "device_count", lambda count=count: count)
         for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_STEP_ID", "SLURM_NTASKS"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, str(value))
 
     return set_to
+
+
+accelerators = pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+
+
+@accelerators
+@pytest.mark.parametrize("version", ["2.6 and later", "before 2.6"])
+def test_auto_is_the_accelerator_that_torch_finds(kind, version, machine, monkeypatch):
+    machine(1, kind)
+    if version == "before 2.6":
+        monkeypatch.delattr(torch, "accelerator")
+    assert resolve_device("auto") == torch.device(kind)
+    assert resolve_device(kind) == torch.device(kind)
+    machine(0, kind)
+    if version == "before 2.6":
+        monkeypatch.delattr(torch, "accelerator")
+    assert resolve_device("auto") == CPU
+    with pytest.raises(ValueError, match=f"device='{kind}' is not on this machine.*'cpu'"):
+        resolve_device(kind)
+
+
+def test_auto_is_the_cpu_beside_an_accelerator_that_is_not_known(machine):
+    machine(1, "hpu")
+    assert resolve_device("auto") == CPU
+
+
+@pytest.mark.parametrize("kind", ["mps", "xpu"])
+def test_several_devices_are_those_of_cuda_or_the_cpu(kind, machine):
+    machine(2, kind)
+    assert resolve_devices("auto", "auto").all() == [torch.device(kind)]
+    with pytest.raises(ValueError, match=r"n_devices=2 needs device='cuda'.*'cpu', got 'auto'"):
+        resolve_devices(2, "auto")
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"), [("mps", "64-true"), ("xpu", "64-true"), ("xpu", "bf16-mixed")]
+)
+def test_precisions_that_a_device_lacks(kind, precision):
+    device = torch.device(kind)
+    assert resolve_precision("auto", device) == "32-true"
+    assert resolve_precision("32-true", device) == "32-true"
+    message = f"precision='{precision}' is not available on device '{kind}'.*'32-true'"
+    with pytest.raises(ValueError, match=message):
+        resolve_precision(precision, device)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +171,7 @@ def test_devices_that_do_not_exist_are_refused(
 
 @pytest.mark.parametrize("device", ["cuda:7", "nonsense", "meta", None])
 def test_a_device_that_does_not_exist_is_refused(device, machine):
-    machine(n_cuda=2)
+    machine(2)
     with pytest.raises(ValueError, match=f"device.*{device!r}"):
         resolve_device(device)
 
@@ -178,6 +232,19 @@ def test_a_private_random_state_is_seeded_and_leaves_the_callers_alone():
             draws.append(torch.rand(4))
     assert torch.equal(*draws)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_private_random_state_of_an_accelerator(monkeypatch):
+    seeded = []
+    restored = []
+    monkeypatch.setattr(devices, "random_state", lambda device: device.type)
+    monkeypatch.setattr(devices, "seed_random_state", lambda *call: seeded.append(call))
+    monkeypatch.setattr(devices, "set_random_state", lambda *call: restored.append(call))
+    xpu = torch.device("xpu", 1)
+    with private_random_state(3, xpu):
+        assert not restored
+    assert set(seeded) == {(CPU, 3), (xpu, 3)}
+    assert set(restored) == {(CPU, "cpu"), (xpu, "xpu")}
 
 
 # Forks

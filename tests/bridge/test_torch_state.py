@@ -105,6 +105,18 @@ def test_what_was_fitted_under_a_setting_works_without_it(setting):
     np.testing.assert_array_equal(fitted.partial_fit(X).transform(X).shape, within.shape)
 
 
+@pytest.mark.parametrize("kind", ["cpu", "cuda", "mps", "xpu"])
+def test_autocast_of_no_device_reaches_what_is_computed(kind):
+    # the switch alone: torch.autocast warns of devices that the machine lacks
+    torch.set_autocast_enabled(kind, True)
+    try:
+        with own_torch_state():
+            assert not torch.is_autocast_enabled(kind)
+        assert torch.is_autocast_enabled(kind)
+    finally:
+        torch.set_autocast_enabled(kind, False)
+
+
 def test_the_last_of_overlapping_threads_restores_the_dtype():
     entered = threading.Event()
     leave = threading.Event()

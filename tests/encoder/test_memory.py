@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fei_sklearn.encoder.memory import is_out_of_memory
+from fei_sklearn.encoder.memory import is_out_of_memory, release_memory
 
 
 def test_torchs_own_error_on_the_cpu():
@@ -20,6 +20,8 @@ def test_torchs_own_error_on_the_cpu():
         MemoryError(),
         torch.cuda.OutOfMemoryError("CUDA out of memory."),
         RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("XPU out of memory. Tried to allocate 20 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:80] DefaultCPUAllocator: not enough memory"),
     ],
 )
@@ -32,3 +34,13 @@ def test_too_little_memory(error):
 )
 def test_other_errors(error):
     assert not is_out_of_memory(error)
+
+
+def test_memory_is_given_back_to_the_device_alone(monkeypatch):
+    released = []
+    for kind in ("cuda", "mps", "xpu"):
+        module = getattr(torch, kind)
+        monkeypatch.setattr(module, "empty_cache", lambda kind=kind: released.append(kind))
+    for kind in ("cpu", "cuda", "mps", "xpu"):
+        release_memory(torch.device(kind))
+    assert released == ["cuda", "mps", "xpu"]
