@@ -11,6 +11,17 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["SCIPY_ARRAY_API"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
+import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def whole_float32_on_cuda(request):
+    """Switch TF32 off in tests marked cuda: it has three digits, and is torch's default there."""
+    if request.node.get_closest_marker("cuda") is None:
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield

@@ -34,9 +34,8 @@ def add_label(parser: argparse.ArgumentParser) -> None:
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Add where to compute."""
     group = parser.add_argument_group("machine")
-    group.add_argument(
-        "--device", default="auto", help="cpu, cuda:1, mps, xpu (default: auto)"
-    )
+    devices = "cpu, cuda, cuda:1, mps, xpu (default: auto)"
+    group.add_argument("--device", default="auto", help=devices)
     group.add_argument("--jobs", type=int, metavar="N", help="threads on the CPU, -1 for all cores")
     group.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
