@@ -71,6 +71,7 @@ def _make_store(
     first: np.ndarray,
 ) -> Any:
     import zarr
+    from zarr.codecs import BloscCodec
 
     n_samples = shape[0]
     n_rows = chunks[0]
@@ -79,7 +80,14 @@ def _make_store(
     store.create_array(COMPLETE, shape=(n_blocks,), chunks=(1,), dtype=bool)
     store.create_array(FIRST, data=first)
     # last, because a store without embeddings is refused as unfinished
-    store.create_array(EMBEDDINGS, shape=shape, chunks=chunks, dtype=np.float32)
+    store.create_array(
+        EMBEDDINGS,
+        shape=shape,
+        chunks=chunks,
+        dtype=np.float32,
+        # zarr's default, zstd, takes as long as the embedding, for 7 % fewer bytes: benchmarks/cost
+        compressors=BloscCodec(cname="lz4", shuffle="bitshuffle"),
+    )
     return store
 
 
