@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import checkpoints
 import compare_heads
 import few_labels
 import forecasting
@@ -74,6 +75,7 @@ def of_panels(task: str, readout: str) -> Callable[[], str]:
 #: Makers of tables by the name that pages give.
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary,
+    "checkpoints": partial(from_records, checkpoints.table, "checkpoints"),
     "front_views": partial(from_records, front_views.table, "front_views"),
     "short_embeddings": partial(from_records, short_embeddings.table, "short_embeddings"),
     "few_labels": partial(from_records, few_labels.table, "few_labels"),
