@@ -31,8 +31,7 @@ from fei_sklearn._fitting import (
     with_callbacks,
 )
 from fei_sklearn._input.checks import check_count, check_integer, check_panel
-from fei_sklearn._input.preparation import MIN_TIMEPOINTS
-from fei_sklearn._input.scaling import Scaler
+from fei_sklearn._input.stretching import MIN_TIMEPOINTS
 from fei_sklearn._input.windows import sliding_windows
 from fei_sklearn._saving.mixin import SavingMixin
 from fei_sklearn._warnings import warn
@@ -112,8 +111,10 @@ class FEIEmbedder(
         deviation of each series, for panels whose levels and amplitudes mean nothing. None does not
         scale.
     min_timepoints : int, "auto" or None, default="auto"
-        Length to which shorter series are stretched, by linear interpolation. "auto" is 64 for the
-        encoder "dilated", and None for other encoders. None stretches no series.
+        Length to which a panel of shorter series is stretched, by linear interpolation: one factor
+        for all series brings the longest of `fit` to this length. "auto" is 64 for the encoder
+        "dilated", and None for other encoders. None stretches no series. A checkpoint that is
+        used without a panel stretches each shorter series to its own `min_timepoints`.
     pooling : {"auto", "small", "mean", "max", "std", "ppv"}, tuple of these, or None, \
 default="auto"
         Statistics over time that `transform` returns. With the encoder "dilated", "auto" reads the
@@ -260,6 +261,9 @@ default="auto"
 
     #: Architecture of the encoder in pickles of versions that had only one.
     architecture_ = "residual"
+
+    #: Models of versions that stretched each short series by itself still do.
+    stretch_ = None
 
     _doc_link_module = "fei_sklearn"
     _doc_link_template = (
@@ -469,7 +473,8 @@ default="auto"
         input_spec = _specs.training_input(self, values, start)
         earlier = []
         if goes_on:
-            input_spec = replace(input_spec, scaler=Scaler(self.offset_, self.scale_))
+            fitted = _specs.fitted_input(self)
+            input_spec = replace(input_spec, scaler=fitted.scaler, stretching=fitted.stretching)
             earlier = list(self.history_)
         panel = input_spec.panel(values)
         seed = chunk_seed(_draw_seed(self.random_state), len(earlier))
@@ -555,7 +560,8 @@ default="auto"
         """
         self.n_channels_in_ = values.shape[1]
         self.n_timepoints_in_ = min(panel.max_length, values.shape[2])
-        self.min_timepoints_ = input_spec.min_timepoints
+        self.min_timepoints_ = input_spec.stretching.at_least
+        self.stretch_ = input_spec.stretching.factor
         self.offset_ = input_spec.scaler.offset
         self.scale_ = input_spec.scaler.scale
         self.separate_channels_ = input_spec.separate_channels
@@ -702,7 +708,7 @@ default="auto"
 
         check_count("n_timepoints", n_timepoints, MIN_TIMEPOINTS)
         fitted = twin(self)
-        stretched = max(n_timepoints, fitted.min_timepoints_ or 0)
+        stretched = _specs.fitted_input(fitted).stretching.length(n_timepoints)
         positions = step_positions(_specs.fitted_model(fitted), stretched)
         return positions * ((n_timepoints - 1) / (stretched - 1))
 

@@ -12,6 +12,7 @@ from fei_sklearn._bridge.spec import (
     PretrainingSpec,
 )
 from fei_sklearn._input.scaling import Scaler
+from fei_sklearn._input.stretching import Stretching
 from fei_sklearn._warnings import warn
 from fei_sklearn.encoder.layout import DILATED
 from fei_sklearn.readout.spec import FrontSpec, resolve, resolve_front
@@ -229,7 +230,7 @@ def fitted_input(embedder):
     """Return the way from validated series to a fitted embedder's panel."""
     return InputSpec(
         scaler=Scaler(embedder.offset_, embedder.scale_),
-        min_timepoints=embedder.min_timepoints_,
+        stretching=Stretching(embedder.min_timepoints_, embedder.stretch_),
         separate_channels=embedder.separate_channels_,
     )
 
@@ -245,7 +246,7 @@ def training_input(embedder, values, start):
         Validated series.
     start : FEIEmbedder or None
         The fitted embedder to start from. Its scaling is kept if it has the same channels, unless
-        the embedder is calibrated on its panel.
+        the embedder is calibrated on its panel. Its factor of stretching is kept if it has one.
 
     Raises
     ------
@@ -255,7 +256,7 @@ def training_input(embedder, values, start):
     if start is None:
         return InputSpec(
             scaler=Scaler.fit(values, embedder.scaling),
-            min_timepoints=min_timepoints(embedder),
+            stretching=Stretching.fit(values, min_timepoints(embedder)),
             separate_channels=embedder.channels == "independent",
         )
     n_channels = values.shape[1]
@@ -264,7 +265,10 @@ def training_input(embedder, values, start):
         scaler = Scaler(start.offset_, start.scale_)
     else:
         scaler = Scaler.fit(values, start.scaling)
-    return InputSpec(scaler, start.min_timepoints_, _is_univariate(start, n_channels))
+    stretching = Stretching(start.min_timepoints_, start.stretch_)
+    if start.stretch_ is None:
+        stretching = Stretching.fit(values, start.min_timepoints_)
+    return InputSpec(scaler, stretching, _is_univariate(start, n_channels))
 
 
 def _is_univariate(start, n_channels):

@@ -138,6 +138,8 @@ def pretrain_recipe(
         recipe = recipe.then
     # the axes are stored, and the default readout is the whole
     embedder.set_params(warm_start=False, n_components=None)
+    # what the panel of `fit` decides is not the corpus'
     embedder.offset_ = None
     embedder.scale_ = None
+    embedder.stretch_ = None
     return embedder

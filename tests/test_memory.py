@@ -14,6 +14,7 @@ from fei_sklearn._input.checks import check_panel
 from fei_sklearn._input.preparation import to_panel
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.stored import StoredPanel, is_memory_map
+from fei_sklearn._input.stretching import Stretching
 from fei_sklearn.data import LazySeries
 from fei_sklearn.objectives.fei import FEIObjective
 
@@ -158,7 +159,7 @@ def test_a_memory_map_is_made_ready_in_parts(tmp_path):
     try:
         embedder = quick()
         values = check_panel(embedder, X, reset=True)
-        panel = to_panel(values, Scaler.fit(values, "channel"), 600).univariate()
+        panel = to_panel(values, Scaler.fit(values, "channel"), Stretching(600)).univariate()
         panel.take(np.arange(50))
         largest = tracemalloc.get_traced_memory()[1]
     finally:

@@ -15,6 +15,7 @@ import numpy as np
 from fei_sklearn._input.preparation import to_panel
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.stored import StoredPanel
+from fei_sklearn._input.stretching import Stretching
 from fei_sklearn.encoder.layout import DILATED, RESIDUAL
 from fei_sklearn.readout.spec import FrontSpec, ReadoutSpec
 
@@ -308,19 +309,19 @@ class InputSpec:
     ----------
     scaler : Scaler
         Scaling of the channels.
-    min_timepoints : int or None
-        Length to which shorter series are stretched.
+    stretching : Stretching
+        Lengths to which short series are stretched.
     separate_channels : bool
         Whether a univariate encoder embeds each channel by itself.
     """
 
     scaler: Scaler
-    min_timepoints: int | None
+    stretching: Stretching
     separate_channels: bool
 
     def panel(self, values: np.ndarray | StoredPanel) -> Panel:
         """Return validated series scaled, filled and stretched, with all their channels."""
-        return to_panel(values, self.scaler, self.min_timepoints)
+        return to_panel(values, self.scaler, self.stretching)
 
     def training_panel(self, panel: Panel) -> Panel:
         """Return a panel as pretraining takes it: by channel, where the encoder is univariate."""

@@ -11,8 +11,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from fei_sklearn._input.containers import as_array
-from fei_sklearn._input.preparation import MIN_TIMEPOINTS
 from fei_sklearn._input.stored import StoredPanel, is_stored, sums_may_overflow
+from fei_sklearn._input.stretching import MIN_TIMEPOINTS
 from fei_sklearn._input.targets import plain_targets
 from fei_sklearn._warnings import warn
 

@@ -10,12 +10,10 @@ import numpy as np
 
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.stored import StoredPanel, row_blocks, rows_per_block
+from fei_sklearn._input.stretching import MIN_TIMEPOINTS, Stretching, stretch
 
 if TYPE_CHECKING:
     from fei_sklearn.data import Panel
-
-#: Fewest time points that the encoder accepts.
-MIN_TIMEPOINTS = 2
 
 #: Scaled values of at least this size overflow in the encoder.
 LARGEST = 1e15
@@ -25,7 +23,7 @@ Prepare = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def to_panel(
-    values: np.ndarray | StoredPanel, scaler: Scaler, at_least: int | None = None
+    values: np.ndarray | StoredPanel, scaler: Scaler, stretching: Stretching | None = None
 ) -> Panel:
     """Scale series, cut off their padding and fill their missing values.
 
@@ -39,8 +37,8 @@ def to_panel(
         Validated series.
     scaler : Scaler
         Fitted scaler.
-    at_least : int or None, default=None
-        Time points to which shorter series are stretched.
+    stretching : Stretching, default=None
+        Lengths to which short series are stretched; None stretches no series.
 
     Returns
     -------
@@ -53,9 +51,9 @@ def to_panel(
     ValueError
         If a value is too large for float32 after scaling.
     """
-    at_least = at_least or MIN_TIMEPOINTS
-    prepare = partial(_prepare, scaler=scaler, at_least=at_least)
-    n_timepoints = max(values.shape[2], at_least)
+    stretching = stretching or Stretching()
+    prepare = partial(_prepare, scaler=scaler, stretching=stretching)
+    n_timepoints = stretching.length(values.shape[2])
     if isinstance(values, StoredPanel):
         return _lazy_panel(values, prepare, n_timepoints)
     return _panel(values, prepare, n_timepoints)
@@ -118,7 +116,7 @@ def _unequal(lengths: np.ndarray) -> np.ndarray | None:
 def _prepare(
     values: np.ndarray,
     scaler: Scaler,
-    at_least: int,
+    stretching: Stretching,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the series of a row block scaled, filled, without padding and stretched.
 
@@ -128,12 +126,12 @@ def _prepare(
         Validated series.
     scaler : Scaler
         Fitted scaler.
-    at_least : int
-        Time points to which shorter series are stretched.
+    stretching : Stretching
+        Lengths to which short series are stretched.
 
     Returns
     -------
-    series : ndarray of shape (n_rows, n_channels, max(n_timepoints, at_least)), float32
+    series : ndarray of shape (n_rows, n_channels, n_stretched), float32
         Series from their first time point on, 0 behind their last.
     lengths : ndarray of shape (n_rows,), int64
         Time points of each series.
@@ -155,30 +153,12 @@ def _prepare(
             f"X has a value of {largest:.3g} after scaling, too large to train on in float32: use "
             "scaling='series' or 'channel', or divide X by a constant."
         )
-    longest = max(n_timepoints, at_least)
+    longest = stretching.length(n_timepoints)
     series = np.zeros((n_rows, n_channels, longest), dtype=np.float32)
     series[:, :, :n_timepoints] = scaled
-    _stretch(scaled, lengths, at_least, out=series)
-    return series, np.maximum(lengths, at_least)
-
-
-def _stretch(
-    values: np.ndarray,
-    lengths: np.ndarray,
-    at_least: int,
-    *,
-    out: np.ndarray,
-) -> None:
-    """Write series shorter than a length into `out`, stretched to it by linear interpolation."""
-    for length in np.unique(lengths[lengths < at_least]):
-        rows = lengths == length
-        position = np.linspace(0.0, length - 1, at_least)
-        left = np.minimum(position.astype(np.int64), length - 2)
-        weight = position - left
-        # indexed twice, as an array of all rows would raise the peak of memory
-        start = values[rows][:, :, left]
-        end = values[rows][:, :, left + 1]
-        out[rows, :, :at_least] = start + weight * (end - start)
+    stretched_lengths = stretching.lengths(lengths)
+    stretch(scaled, lengths, stretched_lengths, out=series)
+    return series, stretched_lengths
 
 
 def _without_nan(series: np.ndarray) -> tuple[np.ndarray, int]:

@@ -38,6 +38,7 @@ class FittedEmbedder(Protocol):
     objective_: str
     reference_length_: int
     min_timepoints_: int | None
+    stretch_: float | None
     history_: list[dict[str, Any]]
     n_iter_: int
     best_epoch_: int
@@ -114,6 +115,7 @@ def _plain_attributes(embedder: FittedEmbedder) -> dict[str, Any]:
         "objective_": embedder.objective_,
         "reference_length_": embedder.reference_length_,
         "min_timepoints_": embedder.min_timepoints_,
+        "stretch_": embedder.stretch_,
         "history_": embedder.history_,
         "n_iter_": embedder.n_iter_,
         "best_epoch_": embedder.best_epoch_,
@@ -241,6 +243,7 @@ def _set_plain_attributes(
     embedder.objective_ = saved["objective_"]
     embedder.reference_length_ = saved["reference_length_"]
     embedder.min_timepoints_ = saved["min_timepoints_"]
+    embedder.stretch_ = saved.get("stretch_")
     embedder.history_ = saved["history_"]
     embedder.n_iter_ = saved["n_iter_"]
     embedder.best_epoch_ = saved["best_epoch_"]
@@ -289,6 +292,9 @@ def _check_sizes(embedder: FittedEmbedder) -> None:
     shortest = embedder.min_timepoints_
     if shortest is not None and shortest > longest:
         raise ValueError(f"min_timepoints_ is {shortest} for series of {longest} time points")
+    factor = embedder.stretch_
+    if factor is not None and not factor >= 1:
+        raise ValueError(f"stretch_ is {factor}, not a factor of at least 1")
 
 
 def _check_scaling(

@@ -103,6 +103,7 @@ CHANGES = {
     ),
     "a huge reference": (set_attribute(reference_length_=10**7), UNFIT),
     "a huge minimum": (set_attribute(min_timepoints_=10**7), UNFIT),
+    "a factor that shortens series": (set_attribute(stretch_=0.5), f"{UNFIT}.*0.5"),
     "an impossible stride": (set_attribute(stride_=7), UNFIT),
 }
 
@@ -120,7 +121,8 @@ def test_a_configuration_that_does_not_fit_is_refused(change, message, plain):
 
 def test_a_model_of_a_version_with_one_architecture_is_read(plain):
     config, arrays = to_folder(plain.embedder)
-    del config["fitted"]["architecture_"]
+    for name in ("architecture_", "stretch_"):
+        del config["fitted"][name]
     for name in ("n_components", "calibration"):
         del config["params"][name]
     plain.check(from_folder(FEIEmbedder, config, arrays, encoder=None))
