@@ -1,4 +1,4 @@
-"""Training parts of sets that sktime ships, and of HAR from a folder."""
+"""Sets that sktime ships, and the training part of HAR from a folder."""
 
 from __future__ import annotations
 
@@ -31,6 +31,34 @@ def load_training_part(name: str, folder: Path | None):
         series = [np.stack([cell.to_numpy() for cell in row]) for row in frame.to_numpy()]
         return series, y
     return _LOADERS[name](split="train", return_type="numpy3d")
+
+
+_UNEQUAL_LOADERS = {
+    "JapaneseVowels": datasets.load_japanese_vowels,
+    "PLAID": datasets.load_plaid,
+}
+
+
+def load_unequal(name: str) -> list[np.ndarray]:
+    """Return the series of unequal length and labels of both parts, with NaN behind their ends."""
+    frames = []
+    labels = []
+    for part in ("train", "test"):
+        frame, y = _UNEQUAL_LOADERS[name](split=part, return_X_y=True, return_type="nested_univ")
+        frames.append(frame)
+        labels.append(y)
+    longest = max(len(cell) for frame in frames for cell in frame.iloc[:, 0])
+    X_train, X_test = (_with_nan(frame, longest) for frame in frames)
+    return [X_train, labels[0], X_test, labels[1]]
+
+
+def _with_nan(frame, n_timepoints: int) -> np.ndarray:
+    """Return a nested frame as an array, with NaN behind the ends of its series."""
+    X = np.full((*frame.shape, n_timepoints), np.nan)
+    for series, cells in zip(X, frame.to_numpy(), strict=True):
+        for channel, cell in zip(series, cells, strict=True):
+            channel[: len(cell)] = cell
+    return X
 
 
 def _load_har(folder: Path | None):

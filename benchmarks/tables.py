@@ -22,6 +22,7 @@ import front_views
 import regression
 import semi_supervised
 import short_embeddings
+import unequal_lengths
 from families import compare
 from results import by_title, markdown_table, read_json
 
@@ -85,6 +86,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "regression": partial(from_records, regression.table, "regression", "R2"),
     "regression_errors": partial(from_records, regression.error_table, "regression"),
     "regression_folds": partial(from_records, regression.table, "regression", "folds"),
+    "unequal_lengths": partial(from_records, unequal_lengths.table, "unequal_lengths"),
+    "cut_series": partial(from_records, unequal_lengths.table, "cut_series"),
     "semi_supervised_default": of_panels("classification", "default"),
     "semi_supervised_short": of_panels("classification", "64 numbers"),
     "semi_supervised_paper": of_panels("classification", "paper"),
