@@ -72,8 +72,8 @@ def longest_length(values: np.ndarray | StoredPanel) -> int:
         is_present = ~np.all(np.isnan(block), axis=1)
         first = is_present.argmax(axis=1)
         behind_last = n_timepoints - is_present[:, ::-1].argmax(axis=1)
-        lengths = (behind_last - first)[is_present.any(axis=1)]
-        longest = max(longest, *lengths)
+        lengths = (behind_last - first) * is_present.any(axis=1)
+        longest = max(longest, int(lengths.max()))
         if longest == n_timepoints:
             break
     return longest

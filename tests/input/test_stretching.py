@@ -60,7 +60,8 @@ def test_without_a_length_nothing_is_stretched():
 
 @pytest.mark.parametrize("stored", [False, True], ids=["in memory", "stored"])
 @pytest.mark.parametrize(("lengths", "longest"), [((2, 9, 20), 20), ((2, 57, 3), 57)])
-def test_one_factor_brings_the_longest_series_to_the_length(lengths, longest, stored):
+def test_one_factor_brings_the_longest_series_to_the_length(lengths, longest, stored, monkeypatch):
+    monkeypatch.setattr("fei_sklearn._input.stored.MAX_BLOCK_ROWS", 1)
     series = ragged(lengths)
     empty = np.full((1, 2, 90), np.nan)
     X = np.full((len(series), 2, 90), np.nan)
