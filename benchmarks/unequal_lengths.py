@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from families import compare
 from heads import ridge_accuracy
-from minirocket import MiniRocket, MultivariateMiniRocket
+from minirocket import MiniRocket
 from results import append_json, by_title, markdown_table
 from sktime_sets import load_unequal
 from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
@@ -147,9 +147,8 @@ def features_of_copies(own: Split, padded: Split, checkpoint: str) -> dict[str, 
 def measure_set(name: str, own: Split, padded: Split, args: argparse.Namespace) -> dict:
     """Return the record of a set: the accuracy of each copy, and of MiniRocket on padded series."""
     features = features_of_copies(own, padded, args.checkpoint)
-    is_univariate = own.X_train.shape[1] == 1
-    rocket = MiniRocket(0) if is_univariate else MultivariateMiniRocket()
-    features["MiniRocket, padded"] = embed(rocket.fit(padded.X_train), padded)
+    rocket = MiniRocket(0).fit(padded.X_train)
+    features["MiniRocket, padded"] = embed(rocket, padded)
     record: dict = {"set": name}
     for title, of_title in features.items():
         record[title] = ridge_accuracy(of_title)
