@@ -19,6 +19,8 @@ import compare_heads
 import few_labels
 import forecasting
 import front_views
+import peers
+import peers_speed
 import regression
 import semi_supervised
 import short_embeddings
@@ -86,6 +88,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "regression": partial(from_records, regression.table, "regression", "R2"),
     "regression_errors": partial(from_records, regression.error_table, "regression"),
     "regression_folds": partial(from_records, regression.table, "regression", "folds"),
+    "peers": partial(from_records, peers.table, "peers"),
+    "peers_speed": partial(from_records, peers_speed.table, "peers_speed"),
     "unequal_lengths": partial(from_records, unequal_lengths.table, "unequal_lengths"),
     "cut_series": partial(from_records, unequal_lengths.table, "cut_series"),
     "semi_supervised_default": of_panels("classification", "default"),
