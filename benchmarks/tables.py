@@ -16,6 +16,7 @@ from pathlib import Path
 
 import checkpoints
 import compare_heads
+import cost
 import few_labels
 import forecasting
 import front_views
@@ -92,6 +93,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "peers_speed": partial(from_records, peers_speed.table, "peers_speed"),
     "unequal_lengths": partial(from_records, unequal_lengths.table, "unequal_lengths"),
     "cut_series": partial(from_records, unequal_lengths.table, "cut_series"),
+    "cost": partial(from_records, cost.cost_table, "cost"),
+    "cost_rates": partial(from_records, cost.rates_table, "cost"),
     "semi_supervised_default": of_panels("classification", "default"),
     "semi_supervised_short": of_panels("classification", "64 numbers"),
     "semi_supervised_paper": of_panels("classification", "paper"),
