@@ -25,12 +25,14 @@ HOST_READS = {
     "_local_scalar_dense",
     "_unique",
     "_unique2",
+    "allclose",
     "bincount",
     "equal",
     "is_nonzero",
     "masked_select",
     "nonzero",
     "nonzero_static",
+    "repeat_interleave",
     "unique_consecutive",
     "unique_dim",
 }
@@ -66,6 +68,11 @@ class FakeAccelerator(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        # inference mode hands composed operators over whole, such as `to` and `item`
+        with self:
+            result = function.decompose(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
         self.n_calls += 1
         arguments = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
         own = [value for value in arguments if self._is_own(value)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fei_sklearn.data import on_device
 from fei_sklearn.encoder.dilated import convolve
 from fei_sklearn.encoder.layers import valid_mask
 from fei_sklearn.encoder.layout import KERNELS_PER_GROUP
@@ -49,8 +50,8 @@ def features_on_device(
     ndarray of shape (n_samples, 3 + n_thresholds, n_dilations * n_kernels), float32
         Statistics.
     """
-    bank = torch.from_numpy(kernels).to(device)
-    cuts = torch.from_numpy(thresholds).to(device)
+    bank = on_device(kernels, device)
+    cuts = on_device(thresholds, device)
     steps = [int(dilation) for dilation in dilations]
     n_channels = thresholds.shape[1]
     features = np.empty((len(seen), 3 + len(thresholds), n_channels), dtype=np.float32)
@@ -59,7 +60,7 @@ def features_on_device(
         n_at_once = max(1, VALUES_AT_ONCE // int(length))
         for start in range(0, len(rows), n_at_once):
             block = rows[start : start + n_at_once]
-            series = torch.from_numpy(seen[block, :length]).to(device)
+            series = on_device(seen[block, :length], device)
             maps = _exact_maps(series, bank, steps)
             features[block] = torch.stack(_statistics(maps, cuts), dim=1).cpu().numpy()
     # torch's own roots round differently on other devices

@@ -120,6 +120,13 @@ def test_features_on_a_device_need_neither_float64_nor_a_read():
     assert np.array_equal(actual, expected)
 
 
+def test_the_first_wait_for_features_on_a_device_is_their_copy_to_the_host():
+    bank = (drawn(6, 16, 9), 2 ** np.arange(6), drawn(4, 96, seed=1))
+    series = drawn(7, 60, seed=2)
+    with FakeAccelerator(META), pytest.raises(NotImplementedError, match="copy out of meta"):
+        features_on_device(series, np.full(7, 60), *bank, META)
+
+
 @pytest.mark.parametrize("lengths", [None, [90, 2, 3, 47, 90]], ids=["equal", "unequal"])
 @pytest.mark.parametrize("weights", [None, torch.ones(5)], ids=["plain", "weighted"])
 def test_a_fine_tuning_step_keeps_host_and_device_apart(lengths, weights):
