@@ -37,7 +37,7 @@ docs: $(VENV)/.installed-docs
 # Installs nothing: PYTHON (else python3, the last of the list) has torch and the other dependencies.
 # A rehearsal on the CPU: make gpu DEVICE=cpu
 gpu:
-	@OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR):$(CURDIR)/benchmarks $(lastword $(PYTHON)) -m gpu \
+	@OMP_NUM_THREADS=1 PYTHONPATH="$(CURDIR):$(CURDIR)/benchmarks:$$PYTHONPATH" $(lastword $(PYTHON)) -m gpu \
 	    --device $(DEVICE) --authors "$(AUTHORS)" --report $(REPORT)
 
 lint: $(VENV)/.installed-dev

@@ -22,6 +22,7 @@ def passes(setting):
     return f"on {setting.device}"
 
 def fails(setting):
+    print("printed before it failed")
     raise ValueError("a wrong value")
 
 def cannot_run(setting):
@@ -56,9 +57,12 @@ def gpu(monkeypatch, tmp_path):
 def outcomes_of(gpu, tmp_path):
     """Function from the names of parts to their outcomes."""
 
-    def run(*names, seconds=60.0, part_seconds=60.0):
+    def run(*names, seconds=60.0, part_seconds=60.0, needed=""):
         part = gpu("parts").Part
-        parts = [part(name, name, f"work:{name}", part_seconds) for name in names]
+        parts = [
+            part(name, name, f"work:{name}", part_seconds, is_needed=name == needed)
+            for name in names
+        ]
         return list(gpu("runner").run_parts(parts, ["cpu", str(tmp_path)], seconds))
 
     return run
@@ -81,6 +85,8 @@ def test_a_part_that_fails_does_not_stop_the_rest(outcomes_of, gpu):
     assert "1 of 4 parts passed. Failed: fails, crashes. Not on this device: cannot_run." in report
     assert "## fails\n\n**Failed.**\n\nValueError: a wrong value\n" in report
     assert 'raise ValueError("a wrong value")' in report
+    assert report.count("ValueError: a wrong value") == 1
+    assert "printed before it failed" in report
     assert "before the crash" in report
     assert "without a result" in report
     assert "it has no wheels" in report
@@ -105,6 +111,18 @@ def test_parts_after_the_time_is_up_are_left_out(outcomes_of):
     assert "stopped after 2 s" in hanging.text
     assert left_out.verdict == "failed"
     assert "Left out" in left_out.text
+
+
+def test_nothing_follows_a_part_that_is_needed_and_fails(outcomes_of):
+    assert [o.verdict for o in outcomes_of("fails", "passes", needed="fails")] == ["failed"]
+    passed = outcomes_of("passes", "cannot_run", needed="passes")
+    assert [o.verdict for o in passed] == ["passed", "not on this device"]
+
+
+def test_a_machine_without_cuda_is_told_of_the_rehearsal(gpu, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RuntimeError, match=r"no CUDA device: use make gpu DEVICE=cpu"):
+        gpu("machine").describe(gpu("setting").setting_for("cuda", ""))
 
 
 def test_each_part_names_a_function(gpu):

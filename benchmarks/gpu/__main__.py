@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from gpu.parts import PARTS
-from gpu.report import markdown, verdict_line
+from gpu.report import FAILED, markdown, verdict_line
 from gpu.runner import MISSING, missing_packages, run_parts
 
 #: Seconds after which parts that have not begun are left out.
@@ -47,7 +47,7 @@ def main() -> int:
         # written anew after each part, so that an interrupted run leaves a report
         args.report.write_text(markdown(outcomes, args.device), encoding="utf-8")
     print(f"{verdict_line(outcomes)} The report is {args.report}.")
-    return int(any(outcome.verdict == "failed" for outcome in outcomes))
+    return int(any(outcome.verdict == FAILED for outcome in outcomes))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ def main() -> None:
         text = str(reason)
     except Exception as error:
         verdict = FAILED
-        message = " ".join(str(error).split())
-        text = f"{type(error).__name__}: {message}\n\n```text\n{traceback.format_exc()}```"
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        text = f"{type(error).__name__}: {error}\n\n```text\n{frames}```"
     # written beside the result and renamed, so that a result is whole
     unfinished = Path(result).with_suffix(".unfinished")
     unfinished.write_text(json.dumps({"verdict": verdict, "text": text}), encoding="utf-8")

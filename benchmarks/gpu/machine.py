@@ -33,7 +33,10 @@ def describe(setting: Setting) -> str:
 def _device_rows() -> list[list[object]]:
     """Return rows on the CUDA devices, or raise if torch finds none."""
     if not torch.cuda.is_available():
-        raise RuntimeError(f"torch {torch.__version__} finds no CUDA device.")
+        raise RuntimeError(
+            f"torch {torch.__version__} finds no CUDA device: use make gpu DEVICE=cpu for a "
+            "rehearsal, or another Python, as in make gpu PYTHON=python3.12."
+        )
     properties = torch.cuda.get_device_properties(0)
     capability = f"{properties.major}.{properties.minor}"
     return [

@@ -20,16 +20,19 @@ class Part:
         raises NotOnThisDeviceError where it cannot run, and any other error if the part fails.
     seconds : float
         Time after which the part is stopped.
+    is_needed : bool
+        Whether the parts after it are left out if it fails.
     """
 
     name: str
     title: str
     work: str
     seconds: float = 60.0
+    is_needed: bool = False
 
 
 PARTS = (
-    Part("machine", "Machine", "gpu.machine:describe"),
+    Part("machine", "Machine", "gpu.machine:describe", is_needed=True),
     Part("agreement", "One step here and on the CPU", "gpu.agreement:compare_steps"),
     Part("waits", "Waits of the host in a step", "gpu.waits:count_in_steps"),
     Part("transform-waits", "Waits of the host in transform", "gpu.waits:count_in_transform"),

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gpu.parts import Part
-from gpu.report import Outcome
+from gpu.report import FAILED, Outcome
 
 #: Modules without which nothing runs, and the names of their packages.
 REQUIRED = {
@@ -57,9 +57,12 @@ def run_parts(parts: Iterable[Part], arguments: Sequence[str], seconds: float) -
         left = ends - time.monotonic()
         if left <= 0:
             text = f"Left out: the parts before it took all of {seconds:.0f} s."
-            yield Outcome(part.title, "failed", text, 0.0)
+            yield Outcome(part.title, FAILED, text, 0.0)
             continue
-        yield run_part(part, arguments, min(part.seconds, left))
+        outcome = run_part(part, arguments, min(part.seconds, left))
+        yield outcome
+        if part.is_needed and outcome.verdict == FAILED:
+            return
 
 
 def run_part(part: Part, arguments: Sequence[str], seconds: float) -> Outcome:
@@ -78,14 +81,23 @@ def run_part(part: Part, arguments: Sequence[str], seconds: float) -> Outcome:
             )
             timed_out = not _ended_within(process, seconds)
         taken = time.monotonic() - started
-        if result.exists():
-            done = json.loads(result.read_text(encoding="utf-8"))
-            return Outcome(part.title, done["verdict"], done["text"], taken)
-        printed = output.read_text(encoding="utf-8", errors="replace")[-QUOTED:]
-    reason = f"The process ended with status {process.returncode} and without a result."
+        done = _result(result, process.returncode)
+        printed = output.read_text(encoding="utf-8", errors="replace")[-QUOTED:].strip()
     if timed_out:
-        reason = f"The part was stopped after {seconds:.0f} s."
-    return Outcome(part.title, "failed", f"{reason}\n\n```text\n{printed}\n```", taken)
+        done = {"verdict": FAILED, "text": f"The part was stopped after {seconds:.0f} s."}
+    text = done["text"]
+    if done["verdict"] == FAILED and printed:
+        text = f"{text}\n\nThe process printed:\n\n```text\n{printed}\n```"
+    return Outcome(part.title, done["verdict"], text, taken)
+
+
+def _result(path: Path, status: int) -> dict[str, str]:
+    """Return the verdict and the text that a process wrote, or say that it wrote none."""
+    if path.exists():
+        result: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return result
+    text = f"The process ended with status {status} and without a result."
+    return {"verdict": FAILED, "text": text}
 
 
 def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

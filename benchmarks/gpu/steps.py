@@ -32,7 +32,8 @@ def time_steps(setting: Setting) -> str:
     title = f"Batches of {setting.batch_size} series of {setting.n_timepoints} points."
     text = f"{title}\n\n{table(head, rows)}"
     if failures:
-        raise RuntimeError(f"{'; '.join(failures)}.\n\n{text}")
+        listed = "\n".join(f"- {failure}" for failure in failures)
+        raise RuntimeError(f"Some steps could not be timed.\n\n{listed}\n\n{text}")
     return text
 
 
