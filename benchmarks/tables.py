@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import channels
 import checkpoints
 import compare_heads
 import cost
@@ -89,6 +90,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "regression": partial(from_records, regression.table, "regression", "R2"),
     "regression_errors": partial(from_records, regression.error_table, "regression"),
     "regression_folds": partial(from_records, regression.table, "regression", "folds"),
+    "channels": partial(from_records, channels.table, "channels"),
     "peers": partial(from_records, peers.table, "peers"),
     "peers_speed": partial(from_records, peers_speed.table, "peers_speed"),
     "unequal_lengths": partial(from_records, unequal_lengths.table, "unequal_lengths"),
