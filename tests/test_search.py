@@ -57,7 +57,7 @@ def dask_client(tmp_path):
         processes=False,
         n_workers=1,
         threads_per_worker=2,
-        dashboard_address=None,
+        dashboard_address=":0",
         local_directory=tmp_path,
     )
     yield client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,8 @@ from fei_sklearn.cli.embedding_store import missing_blocks, open_store, write_bl
 from fei_sklearn.cli.messages import DONE, WorkError, complain, failing
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from fei_sklearn import FEIEmbedder
 
 #: Most bytes of the series in a block, and of its embeddings.
@@ -62,13 +64,18 @@ def run(args: argparse.Namespace, readout: dict[str, Any]) -> int:
     n_jobs = args.jobs or 1  # the threads of several workers would compete
     embedder.set_params(device=args.device, n_jobs=n_jobs)
     source = _open(Path(args.dataset))
-    with _client(args.dask), failing():
-        n_complete = _embed(embedder, source, Path(args.out).resolve())
-    if n_complete and not args.quiet:
-        complain(f"{n_complete} blocks were complete already.")
+    report = complain
+    if args.quiet:
+        report = _report_nothing
+    with _client(args.dask) as client, failing():
+        _embed(embedder, source, Path(args.out).resolve(), client, report)
     n_features = len(embedder.get_feature_names_out())
     print(f"{args.out}: {source.shape[0]} embeddings of {n_features} features")
     return DONE
+
+
+def _report_nothing(text: str) -> None:
+    """Leave progress out."""
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -130,13 +137,14 @@ def _open(path: Path) -> Any:
 
 
 @contextmanager
-def _client(address: str) -> Iterator[None]:
-    """Compute on the workers of a scheduler, or on one local worker per core."""
+def _client(address: str) -> Iterator[Client]:
+    """Yield a client of a scheduler, or of one local worker per core."""
     from distributed import Client, KilledWorker, LocalCluster
 
     with ExitStack() as opened:
         if address == LOCAL:
-            workers = LocalCluster(threads_per_worker=1, dashboard_address=None)
+            # ":0" is any free port, where None is port 8787, which warns if it is taken
+            workers = LocalCluster(threads_per_worker=1, dashboard_address=":0")
             address = opened.enter_context(workers).scheduler_address
         try:
             client = Client(address)
@@ -147,7 +155,7 @@ def _client(address: str) -> Iterator[None]:
             ) from error
         opened.enter_context(client)
         try:
-            yield
+            yield client
         except KilledWorker as error:
             raise WorkError(
                 "A block has ended several workers, usually for want of memory: give the workers "
@@ -155,10 +163,16 @@ def _client(address: str) -> Iterator[None]:
             ) from error
 
 
-def _embed(embedder: FEIEmbedder, source: Any, path: Path) -> int:
-    """Write the blocks that a store lacks, and return how many were complete already."""
-    from dask.base import compute
+def _embed(
+    embedder: FEIEmbedder,
+    source: Any,
+    path: Path,
+    client: Client,
+    report: Callable[[str], None],
+) -> None:
+    """Write the blocks that a store lacks, and report each percent of all blocks."""
     from dask.delayed import delayed
+    from distributed import as_completed
 
     from fei_sklearn._embedder import plain_embeddings
 
@@ -166,6 +180,10 @@ def _embed(embedder: FEIEmbedder, source: Any, path: Path) -> int:
     n_rows = _rows_per_block(source, first.nbytes)
     store = open_store(path, source.shape[0], n_rows, first)
     missing = missing_blocks(store)
+    n_blocks = math.ceil(source.shape[0] / n_rows)
+    n_complete = n_blocks - len(missing)
+    if n_complete > 0:
+        report(f"{n_complete} of {n_blocks} blocks were complete already.")
     # one task each for model and source, which travel to a worker once
     shared_embedder = delayed(embedder)
     shared_source = delayed(source)
@@ -174,9 +192,12 @@ def _embed(embedder: FEIEmbedder, source: Any, path: Path) -> int:
     for number in missing.tolist():
         rows = slice(number * n_rows, (number + 1) * n_rows)
         tasks.append(task(shared_embedder, shared_source, rows, path, number))
-    compute(*tasks)
-    n_blocks = math.ceil(source.shape[0] / n_rows)
-    return n_blocks - len(missing)
+    for future in as_completed(client.compute(tasks)):
+        future.result()
+        n_complete += 1
+        is_new_percent = 100 * n_complete // n_blocks > 100 * (n_complete - 1) // n_blocks
+        if is_new_percent:
+            report(f"{n_complete} of {n_blocks} blocks")
 
 
 def _rows_per_block(source: Any, embedding_bytes: int) -> int:

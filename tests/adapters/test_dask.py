@@ -102,7 +102,7 @@ def test_a_cluster_that_loses_a_worker(embedder, tmp_path):
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "30s"}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster),
     ):

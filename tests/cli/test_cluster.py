@@ -23,10 +23,18 @@ zarr = pytest.importorskip("zarr")
 distributed = pytest.importorskip("distributed")
 
 
+@pytest.fixture(scope="module")
+def client():
+    """Client of a worker of one thread in this process."""
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1}
+    with distributed.Client(dashboard_address=":0", **options) as client:
+        yield client
+
+
 @pytest.fixture
-def threads(monkeypatch):
-    """Compute in threads of this process, in blocks of 16 series."""
-    monkeypatch.setattr(cluster, "_client", lambda address: nullcontext())
+def here(monkeypatch, client):
+    """Compute in this process, in blocks of 16 series."""
+    monkeypatch.setattr(cluster, "_client", lambda address: nullcontext(client))
     monkeypatch.setattr(cluster, "BLOCK_BYTES", 16 * 4 * 96)  # a row is 96 features in float32
 
 
@@ -43,21 +51,21 @@ def stored(path="e.zarr"):
 
 
 @pytest.mark.parametrize("kind", ["npy", "zarr", "2d"])
-def test_a_file_becomes_a_store(model, series, command, threads, kind):
+def test_a_file_becomes_a_store(model, series, command, here, kind):
     path = "x.npy"
     if kind == "2d":
         np.save("x.npy", series[:, 0])
     if kind == "zarr":
         path = "x.zarr"
         zarr.create_array(path, data=series, chunks=(3, *series.shape[1:]))
-    done = command(f"embed model {path} --dask HOST:8786 --out e.zarr")
+    done = command(f"embed model {path} --dask HOST:8786 --out e.zarr --quiet")
     assert done == (0, "e.zarr: 40 embeddings of 96 features\n", "")
     np.testing.assert_array_equal(stored()[:], model.transform(series))
     n_rows = 15 if kind == "zarr" else 16  # whole chunks
     assert stored().chunks == (n_rows, 96)
 
 
-def test_the_same_command_resumes(model, series, command, threads, monkeypatch):
+def test_the_same_command_resumes(model, series, command, here, monkeypatch):
     write = cluster.write_block
     written = []
 
@@ -69,18 +77,29 @@ def test_the_same_command_resumes(model, series, command, threads, monkeypatch):
 
     options = "embed model x.npy --dask HOST:8786 --out e.zarr"
     monkeypatch.setattr(cluster, "write_block", write_and_fail)
-    with dask.config.set(scheduler="synchronous"):
-        done = command(options)
+    done = command(options)
     assert done.code == 1
     assert "No space left" in done.err
     monkeypatch.setattr(cluster, "write_block", write)
     done = command(options)
     assert done.code == 0
-    assert done.err == "fei-sklearn: 2 blocks were complete already.\n"
+    assert done.err == (
+        "fei-sklearn: 2 of 3 blocks were complete already.\nfei-sklearn: 3 of 3 blocks\n"
+    )
     np.testing.assert_array_equal(stored()[:], model.transform(series))
 
 
-def test_another_readout(model, series, command, threads):
+def test_a_line_per_percent(model, series, command, here, monkeypatch):
+    monkeypatch.setattr(cluster, "BLOCK_BYTES", 4 * 96)
+    np.save("x.npy", np.repeat(series, 4, axis=0))
+    done = command("embed model x.npy --dask HOST:8786 --out e.zarr")
+    lines = done.err.splitlines()
+    assert len(lines) == 100
+    assert lines[0] == "fei-sklearn: 2 of 160 blocks"
+    assert lines[-1] == "fei-sklearn: 160 of 160 blocks"
+
+
+def test_another_readout(model, series, command, here):
     done = command("embed model x.npy --dask HOST:8786 --out e.zarr --pooling mean")
     assert done.out == "e.zarr: 40 embeddings of 16 features\n"
     np.testing.assert_array_equal(stored()[:], model.transform(series)[:, :16])
@@ -101,7 +120,7 @@ def test_another_readout(model, series, command, threads):
         ),
     ],
 )
-def test_bad_arguments(model, series, command, threads, arguments, message):
+def test_bad_arguments(model, series, command, here, arguments, message):
     np.save("flat.npy", series[0, 0])
     np.save("empty.npy", series[:0])
     done = command(f"embed model {arguments} --dask HOST:8786")
@@ -109,12 +128,22 @@ def test_bad_arguments(model, series, command, threads, arguments, message):
     assert message in done.err
 
 
-def test_other_channels_are_refused_before_anything_is_computed(model, series, command, threads):
+def test_other_channels_are_refused_before_anything_is_computed(model, series, command, here):
     np.save("wide.npy", np.repeat(series, 2, axis=1))
     done = command("embed model wide.npy --dask HOST:8786 --out e.zarr")
     assert done.code == 1
     assert "X has 2 features, but FEIEmbedder is expecting 1" in done.err
     assert not Path("e.zarr").exists()
+
+
+def test_a_block_that_ends_its_workers(model, series, command, client, monkeypatch):
+    def end_workers(*_):
+        raise distributed.KilledWorker("block", None, 3)
+
+    monkeypatch.setattr(cluster, "_embed", end_workers)
+    done = command(f"embed model x.npy --dask {client.scheduler.address} --out e.zarr")
+    assert done.code == 1
+    assert "A block has ended several workers" in done.err
 
 
 def count_pickles():
@@ -145,7 +174,7 @@ def two_workers():
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "30s"}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as workers,
         distributed.Client(workers) as client,
     ):
