@@ -83,11 +83,6 @@ def reduction(season: int, length: int, embedder=None) -> TransformedTargetForec
 
 
 @cache
-def checkpoint() -> FrozenEstimator:
-    return FrozenEstimator(FEIEmbedder.from_pretrained())
-
-
-@cache
 def global_embedder(frequency: str) -> FrozenEstimator:
     """Return an encoder of the windows of all series of a frequency before their first origins."""
     known = {
@@ -109,11 +104,11 @@ def forecasters(data: ForecastingSet) -> dict:
         "naive": NaiveForecaster("last", sp=season),
         "AutoETS": AutoETS(auto=True, sp=season, n_jobs=1),
         "reduce lags": reduction(season, length),
-        "ridge lags": RidgeOnLags(checkpoint(), sp=season),
-        "reduce FEI": reduction(season, length, checkpoint()),
-        "FEI only": Weighted(checkpoint(), sp=season, lags=0),
-        "FEI + lags": Weighted(checkpoint(), sp=season),
-        "FEI": FEIForecaster(checkpoint(), sp=season),
+        "ridge lags": RidgeOnLags(sp=season),
+        "reduce FEI": reduction(season, length, FEIEmbedder(pretrained="default")),
+        "FEI only": Weighted(sp=season, lags=0),
+        "FEI + lags": Weighted(sp=season),
+        "FEI": FEIForecaster(sp=season),
         "FEI global": FEIForecaster(global_embedder(data.frequency), sp=season),
     }
 

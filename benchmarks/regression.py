@@ -56,6 +56,8 @@ ROCKETS = {"MiniRocket": MiniRocket, "MultiRocket": MultiRocket, "ROCKET": Rocke
 #: Seed whose sample of the training part chooses the head by folds.
 FOLDS_SEED = 0
 
+WAYS = [(features, head) for features, heads in HEADS.items() for head in heads]
+
 #: The way that others are compared with.
 REFERENCE = ("default", "ridge")
 
@@ -152,8 +154,9 @@ def by_way(records: list[dict], score: str) -> dict[tuple, dict[str, float]]:
         if score in record:
             values[record["features"], record["head"]][record["set"]].append(record[score])
     return {
-        way: {name: float(np.mean(of_seeds)) for name, of_seeds in of_sets.items()}
-        for way, of_sets in values.items()
+        way: {name: float(np.mean(of_seeds)) for name, of_seeds in values[way].items()}
+        for way in WAYS
+        if way in values
     }
 
 
@@ -166,11 +169,13 @@ def table(records: list[dict], score: str) -> str:
     reference = values[REFERENCE]
     rows = []
     for way, of_sets in values.items():
-        mean = np.mean(list(of_sets.values()))
+        mean = ""
+        if len(of_sets) == len(SETS):
+            mean = f"{np.mean(list(of_sets.values())):.3f}"
         # RMSE is the root of 1 - R2, in units of the targets' deviation
         ratios = [(1 - of_sets[name]) / (1 - reference[name]) for name in of_sets]
         relative = mean_with_error(50 * np.log(ratios))
-        rows.append([*way, *cells(of_sets), f"{mean:.3f}", relative])
+        rows.append([*way, *cells(of_sets), mean, relative])
     return markdown_table(["features", "head", *SETS, "mean", "RMSE, % to ridge"], rows)
 
 

@@ -68,8 +68,8 @@ class FEIForecaster(BaseForecaster):
     embedder : FEIEmbedder, FrozenEstimator, str, path-like or None, default=None
         Embedder of windows. A clone is pretrained on the windows of the series. A fitted embedder
         in scikit-learn's ``FrozenEstimator`` is used without pretraining. A string or a path is the
-        `pretrained` of an embedder with default parameters, such as "fei-tiny". None stands for
-        encoder "tiny" with the paper's readout.
+        `pretrained` of an embedder with default parameters, such as "fei-tiny". None stands for the
+        checkpoint "default", which needs no training.
     window_length : int or "auto", default="auto"
         Time points of a window. "auto" stands for two seasons and at least 12 points. In a short
         series windows are shorter, so that half of them have known targets.
@@ -115,10 +115,9 @@ class FEIForecaster(BaseForecaster):
     Examples
     --------
     >>> from sktime.datasets import load_airline
-    >>> from fei_sklearn import FEIEmbedder
     >>> from fei_sklearn.adapters.sktime import FEIForecaster
     >>> y = load_airline()
-    >>> forecaster = FEIForecaster(FEIEmbedder("tiny", max_epochs=2), sp=12, random_state=0)
+    >>> forecaster = FEIForecaster(sp=12)
     >>> forecaster.fit(y[:-12], fh=range(1, 13)).predict().shape
     (12,)
     >>> forecaster.predict_interval(coverage=0.9).shape
@@ -320,10 +319,10 @@ class FEIForecaster(BaseForecaster):
     def _new_embedder(self):
         """Return an unfitted clone of the embedder, with the forecaster's random state."""
         given = self.embedder
+        if given is None:
+            given = "default"
         if isinstance(given, str | os.PathLike):
             embedder = FEIEmbedder(pretrained=given)
-        elif given is None:
-            embedder = FEIEmbedder("tiny", pooling="mean")
         elif not hasattr(given, "transform"):
             raise TypeError(
                 "embedder must be an FEIEmbedder, a FrozenEstimator of one, the name or folder of "

@@ -264,10 +264,14 @@ def test_the_same_seed_gives_the_same_forecasts():
     pd.testing.assert_series_equal(first, second)
 
 
-def test_none_is_the_tiny_encoder():
-    forecaster = FEIForecaster(random_state=4)
-    expected = FEIEmbedder("tiny", pooling="mean", random_state=4).get_params()
-    assert forecaster._new_embedder().get_params() == expected
+def test_none_is_the_default_checkpoint():
+    forecaster = FEIForecaster().fit(series(), fh=[1])
+    expected = FEIEmbedder.from_pretrained().weights_
+    weights = forecaster.embedder_.weights_
+    # the thresholds of the readout are the panel's
+    encoder = [name for name in expected if not name.startswith("biases.")]
+    assert len(encoder) > 10
+    assert all(np.array_equal(weights[name], expected[name]) for name in encoder)
 
 
 def test_import_does_not_open_the_door_to_torch():  # sktime may have it loaded for its own sake
