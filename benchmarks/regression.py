@@ -147,36 +147,43 @@ def measure_set(name: str, seed: int, args: argparse.Namespace, done: set) -> It
             yield place | record
 
 
-def by_way(records: list[dict], score: str) -> dict[tuple, dict[str, float]]:
-    """Return the mean of a score over the seeds, by way and set."""
-    values: dict[tuple, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def by_way(records: list[dict], score: str) -> dict[tuple, dict[str, dict[int, float]]]:
+    """Return a score by way, set and seed."""
+    values: dict[tuple, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for record in records:
         if score in record:
-            values[record["features"], record["head"]][record["set"]].append(record[score])
-    return {
-        way: {name: float(np.mean(of_seeds)) for name, of_seeds in values[way].items()}
-        for way in WAYS
-        if way in values
-    }
+            way = (record["features"], record["head"])
+            values[way][record["set"]][record["seed"]] = record[score]
+    return {way: values[way] for way in WAYS if way in values}
 
 
 def table(records: list[dict], score: str) -> str:
     """Return the table of R2 on the test part, or on folds: a row per way, a column per set.
 
-    The last column is the mean over sets of the logarithm of the ratio of RMSE to the reference.
+    The last column is the mean over sets of the logarithm of the ratio of RMSE to the reference,
+    seed by seed.
     """
     values = by_way(records, score)
-    reference = values[REFERENCE]
     rows = []
     for way, of_sets in values.items():
         mean = ""
         if len(of_sets) == len(SETS):
-            mean = f"{np.mean(list(of_sets.values())):.3f}"
-        # RMSE is the root of 1 - R2, in units of the targets' deviation
-        ratios = [(1 - of_sets[name]) / (1 - reference[name]) for name in of_sets]
-        relative = mean_with_error(50 * np.log(ratios))
-        rows.append([*way, *cells(of_sets), mean, relative])
+            mean = f"{np.mean([np.mean(list(each.values())) for each in of_sets.values()]):.3f}"
+        differences = relative_errors(of_sets, values[REFERENCE])
+        rows.append([*way, *cells(of_sets), mean, mean_with_error(differences)])
     return markdown_table(["features", "head", *SETS, "mean", "RMSE, % to ridge"], rows)
+
+
+def relative_errors(
+    of_sets: dict[str, dict[int, float]], reference: dict[str, dict[int, float]]
+) -> np.ndarray:
+    """Return the difference in RMSE of each set in percent, the mean over its seeds."""
+    differences = []
+    for name, of_seeds in of_sets.items():
+        # RMSE is the root of 1 - R2, in units of the targets' deviation
+        ratios = [(1 - r2) / (1 - reference[name][seed]) for seed, r2 in of_seeds.items()]
+        differences.append(50 * np.mean(np.log(ratios)))
+    return np.array(differences)
 
 
 def error_table(records: list[dict]) -> str:
@@ -185,9 +192,11 @@ def error_table(records: list[dict]) -> str:
     return markdown_table(["features", "head", *SETS], rows)
 
 
-def cells(of_sets: dict[str, float]) -> list[str]:
-    """Return a cell per set, empty where it was not measured."""
-    return [f"{of_sets[name]:.3f}" if name in of_sets else "" for name in SETS]
+def cells(of_sets: dict[str, dict[int, float]]) -> list[str]:
+    """Return the mean over the seeds of each set, and nothing where it was not measured."""
+    return [
+        f"{np.mean(list(of_sets[name].values())):.3f}" if name in of_sets else "" for name in SETS
+    ]
 
 
 def main() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, VotingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import Pipeline
@@ -14,7 +13,7 @@ from fei_sklearn.heads._pipeline import PENALTIES, EmbedderLike, pipeline
 def make_regressor(
     embedder: EmbedderLike = "default",
     *,
-    random_state: Any = None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Pipeline:
     """Return the recommended regressor on frozen embeddings, as a scikit-learn Pipeline.
 
