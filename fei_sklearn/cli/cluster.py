@@ -118,22 +118,28 @@ def _open(path: Path) -> Any:
     """Return the array in a file, which is read where it is sliced."""
     if not path.exists():
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    if path.suffix == ".npy":
-        source: Any = NpyFile(path.resolve())
-    elif path.suffix == ".zarr":
-        import zarr
-
-        source = zarr.open_array(path.resolve(), mode="r")
-    else:
+    try:
+        source = _open_as(path.resolve())
+    except (ValueError, OSError) as error:
         raise ValueError(
-            f"DATA must be a .npy file or a .zarr array with --dask, got {str(path)!r}."
-        )
+            f"{str(path)!r} is neither a .npy file of numbers nor the folder of a zarr array, "
+            "which --dask needs."
+        ) from error
     if len(source.shape) not in (2, 3) or source.shape[0] == 0:
         raise ValueError(
             f"{str(path)!r} has shape {source.shape}: give an array of shape (n_samples, "
             "n_timepoints) or (n_samples, n_channels, n_timepoints) with at least one series."
         )
     return source
+
+
+def _open_as(path: Path) -> Any:
+    """Return the array in a .npy file, or in the folder of a zarr array."""
+    if path.is_file():
+        return NpyFile(path)
+    import zarr
+
+    return zarr.open_array(path, mode="r")
 
 
 @contextmanager
@@ -206,7 +212,7 @@ def _rows_per_block(source: Any, embedding_bytes: int) -> int:
     n_rows = BLOCK_BYTES // max(series_bytes, embedding_bytes)
     n_chunk_rows = source.chunks[0]
     n_chunks = max(1, n_rows // n_chunk_rows)
-    return int(n_chunks * n_chunk_rows)
+    return int(min(n_chunks * n_chunk_rows, source.shape[0]))
 
 
 def _embed_block(

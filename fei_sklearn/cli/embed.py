@@ -73,7 +73,7 @@ def add_to(commands: Commands) -> None:
         "--dask",
         metavar="ADDRESS",
         help="scheduler of a dask cluster, or local for one worker per core. DATA is then a .npy "
-        "file or a .zarr array of any size, which all workers can read",
+        "file or the folder of a zarr array, of any size, which all workers can read",
     )
     parser.set_defaults(run=run)
 

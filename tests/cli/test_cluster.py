@@ -89,6 +89,12 @@ def test_the_same_command_resumes(model, series, command, here, monkeypatch):
     np.testing.assert_array_equal(stored()[:], model.transform(series))
 
 
+def test_a_small_file_is_one_block(model, series, command, here, monkeypatch):
+    monkeypatch.setattr(cluster, "BLOCK_BYTES", 2**26)
+    assert command("embed model x.npy --dask HOST:8786 --out e.zarr").code == 0
+    assert stored().chunks == (40, 96)
+
+
 def test_a_line_per_percent(model, series, command, here, monkeypatch):
     monkeypatch.setattr(cluster, "BLOCK_BYTES", 4 * 96)
     np.save("x.npy", np.repeat(series, 4, axis=0))
@@ -112,7 +118,8 @@ def test_another_readout(model, series, command, here):
         ("x.npy --out e.zarr --part test", "--part needs a dataset in memory"),
         ("x.npy --out e.zarr --paper-protocol", "--paper-protocol needs a dataset in memory"),
         ("none.npy --out e.zarr", "There is no file 'none.npy'"),
-        ("data --out e.zarr", "DATA must be a .npy file or a .zarr array with --dask, got 'data'"),
+        ("data --out e.zarr", "'data' is neither a .npy file of numbers nor the folder of a zarr"),
+        ("words.npy --out e.zarr", "'words.npy' is neither a .npy file of numbers nor"),
         ("empty.npy --out e.zarr", "'empty.npy' has shape (0, 1, 24): give an array"),
         (
             "flat.npy --out e.zarr",
@@ -123,6 +130,8 @@ def test_another_readout(model, series, command, here):
 def test_bad_arguments(model, series, command, here, arguments, message):
     np.save("flat.npy", series[0, 0])
     np.save("empty.npy", series[:0])
+    np.save("words.npy", np.array(["a", None]))
+    zarr.create_group("group.zarr")
     done = command(f"embed model {arguments} --dask HOST:8786")
     assert done.code == 2
     assert message in done.err
