@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -166,6 +167,11 @@ def _client(address: str) -> Iterator[Client]:
             raise WorkError(
                 "A block has ended several workers, usually for want of memory: give the workers "
                 "more memory; the same command then computes the blocks that are missing."
+            ) from error
+        except CancelledError as error:
+            raise WorkError(
+                "The connection to the scheduler was lost: start scheduler and workers again; the "
+                "same command then computes the blocks that are missing."
             ) from error
 
 

@@ -145,14 +145,24 @@ def test_other_channels_are_refused_before_anything_is_computed(model, series, c
     assert not Path("e.zarr").exists()
 
 
-def test_a_block_that_ends_its_workers(model, series, command, client, monkeypatch):
-    def end_workers(*_):
-        raise distributed.KilledWorker("block", None, 3)
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (distributed.KilledWorker("block", None, 3), "A block has ended several workers"),
+        (distributed.client.FutureCancelledError("block", ""), "to the scheduler was lost"),
+    ],
+)
+def test_the_end_of_workers_or_scheduler(
+    model, series, command, client, monkeypatch, error, message
+):
+    def fail(*_):
+        raise error
 
-    monkeypatch.setattr(cluster, "_embed", end_workers)
+    monkeypatch.setattr(cluster, "_embed", fail)
     done = command(f"embed model x.npy --dask {client.scheduler.address} --out e.zarr")
     assert done.code == 1
-    assert "A block has ended several workers" in done.err
+    assert message in done.err
+    assert "the same command then computes the blocks that are missing" in done.err
 
 
 def count_pickles():
