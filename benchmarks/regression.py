@@ -115,9 +115,8 @@ def fold_score(model, split: Split, groups: np.ndarray | None) -> float:
     folds = GroupKFold(5)
     if groups is None:
         folds = KFold(5, shuffle=True, random_state=0)
-    return float(
-        cross_val_score(model, split.X_train, split.y_train, groups=groups, cv=folds).mean()
-    )
+    r2 = cross_val_score(model, split.X_train, split.y_train, groups=groups, cv=folds)
+    return float(r2.mean())
 
 
 def measure(
@@ -194,9 +193,8 @@ def error_table(records: list[dict]) -> str:
 
 def cells(of_sets: dict[str, dict[int, float]]) -> list[str]:
     """Return the mean over the seeds of each set, and nothing where it was not measured."""
-    return [
-        f"{np.mean(list(of_sets[name].values())):.3f}" if name in of_sets else "" for name in SETS
-    ]
+    means = {name: np.mean(list(of_seeds.values())) for name, of_seeds in of_sets.items()}
+    return [f"{means[name]:.3f}" if name in means else "" for name in SETS]
 
 
 def main() -> None:
