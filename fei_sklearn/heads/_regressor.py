@@ -20,7 +20,8 @@ def make_regressor(
     The steps are "embedder", "scaler" (StandardScaler) and "head": a VotingRegressor that averages
     "ridge", whose penalty between 1e-3 and 1e5 has the least leave-one-out error, and "trees", 100
     extremely randomised trees. On cross-validated training parts this mean had the least error of
-    the heads that were measured. ``set_params(embedder__pooling="small")`` reaches into a step.
+    the heads that were measured. ``set_params(embedder__pooling="small")`` reaches into a step. As
+    in :func:`make_classifier`, an embedder with `n_components` gets the scaler "passthrough".
 
     Parameters
     ----------
