@@ -1,12 +1,15 @@
 """Tables and picture of ``rivals.py``, from its records.
 
-python benchmarks/rival_tables.py docs/results/rivals.jsonl --picture docs/_static/rivals.png
+    python benchmarks/rival_tables.py docs/results/rivals.jsonl --picture docs/_static/rivals.png
+
+The picture has the average ranks under the ridge head.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +47,7 @@ OPTION_TITLES = {
     "fei": "FEI",
     "fei, stride 1": "FEI, `stride=1`",
     "fei, time points": 'FEI, `mask_kind="temporal"`',
+    "fei, momentum 0.9": "FEI, `momentum=0.9`",
 }
 CORPUS_TITLES = {"sleep": "sleep EEG", "synthetic": "synthetic corpus"}
 
@@ -102,22 +106,33 @@ def ranks(records: list[dict], corpus: str, budget: str, head: str) -> Ranks:
     return rank({title: over_seeds(of_methods[method]) for method, title in TITLES.items()})
 
 
-def columns() -> list[str]:
+def columns(corpora: Sequence[str] = CORPORA) -> list[str]:
     """Return a column for each corpus and head."""
-    return [f"{CORPUS_TITLES[corpus]}, {head}" for corpus in CORPORA for head in HEADS]
+    return [f"{CORPUS_TITLES[corpus]}, {head}" for corpus in corpora for head in HEADS]
 
 
-def accuracy_table(records: list[dict], budget: str, titles: dict[str, str] = TITLES) -> str:
+def accuracy_table(
+    records: list[dict],
+    budget: str,
+    titles: Mapping[str, str] = TITLES,
+    corpora: Sequence[str] = CORPORA,
+) -> str:
     """Return mean accuracies over the sets with classes, by corpus and head."""
     rows = []
     for method, title in titles.items():
         row = [title]
-        for corpus in CORPORA:
+        for corpus in corpora:
             for head in HEADS:
                 by_seed = scores(records, corpus, budget, head)[method]
                 row.append(with_deviation(mean_accuracies(by_seed)))
         rows.append(row)
-    return markdown_table(["method", *columns()], rows)
+    return markdown_table(["method", *columns(corpora)], rows)
+
+
+def option_table(records: list[dict]) -> str:
+    """Return accuracies of FEI's options and of the controls: seed 0, sleep EEG, equal steps."""
+    of_seed = [record for record in pretrainings(records) if record["seed"] == 0]
+    return accuracy_table(of_seed, "steps", OPTION_TITLES, ("sleep",))
 
 
 def rank_table(records: list[dict], budget: str) -> str:
@@ -197,7 +212,8 @@ def main() -> None:
         print(rank_table(records, budget))
         for corpus in CORPORA:
             print(f"\n{corpus}, linear\n\n{named_table(records, corpus, budget, 'linear')}")
-    print(f"\n{readout_table(records)}\n\n{cost_table(records)}")
+    for make in (option_table, readout_table, cost_table):
+        print(f"\n{make(records)}")
     if args.picture is None:
         return
     pictures = {}

@@ -24,6 +24,7 @@ import front_views
 import peers
 import peers_speed
 import regression
+import rival_tables
 import semi_supervised
 import short_embeddings
 import unequal_lengths
@@ -67,7 +68,7 @@ def summary() -> str:
     return markdown_table(columns, rows)
 
 
-def from_records(make: Callable[..., str], name: str, *args: str) -> str:
+def from_records(make: Callable[..., str], name: str, *args: object) -> str:
     """Return what a benchmark's function makes of its committed records."""
     return make(read_records(name), *args)
 
@@ -75,6 +76,11 @@ def from_records(make: Callable[..., str], name: str, *args: str) -> str:
 def of_panels(task: str, readout: str) -> Callable[[], str]:
     """Return the maker of a table of ``semi_supervised.py``."""
     return partial(from_records, semi_supervised.table, "semi_supervised", task, readout)
+
+
+def of_rivals(make: Callable[..., str], *args: object) -> Callable[[], str]:
+    """Return the maker of a table of ``rivals.py``."""
+    return partial(from_records, make, "rivals", *args)
 
 
 #: Makers of tables by the name that pages give.
@@ -102,6 +108,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "semi_supervised_paper": of_panels("classification", "paper"),
     "semi_supervised_regression": of_panels("regression", "default"),
     "semi_supervised_regression_short": of_panels("regression", "64 numbers"),
+    "rivals_ranks_steps": of_rivals(rival_tables.rank_table, "steps"),
+    "rivals_ranks_seconds": of_rivals(rival_tables.rank_table, "seconds"),
+    "rivals_steps": of_rivals(rival_tables.accuracy_table, "steps"),
+    "rivals_seconds": of_rivals(rival_tables.accuracy_table, "seconds"),
+    "rivals_sleep": of_rivals(rival_tables.named_table, "sleep", "steps", "linear"),
+    "rivals_synthetic": of_rivals(rival_tables.named_table, "synthetic", "steps", "linear"),
+    "rivals_options": of_rivals(rival_tables.option_table),
+    "rivals_readouts": of_rivals(rival_tables.readout_table),
+    "rivals_costs": of_rivals(rival_tables.cost_table),
 }
 
 
