@@ -73,9 +73,9 @@ def from_records(make: Callable[..., str], name: str, *args: object) -> str:
     return make(read_records(name), *args)
 
 
-def of_panels(task: str, readout: str) -> Callable[[], str]:
+def of_panels(task: str, readout: str, records: str = "semi_supervised") -> Callable[[], str]:
     """Return the maker of a table of ``semi_supervised.py``."""
-    return partial(from_records, semi_supervised.table, "semi_supervised", task, readout)
+    return partial(from_records, semi_supervised.table, records, task, readout)
 
 
 def of_rivals(make: Callable[..., str], *args: object) -> Callable[[], str]:
@@ -108,6 +108,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "semi_supervised_paper": of_panels("classification", "paper"),
     "semi_supervised_regression": of_panels("regression", "default"),
     "semi_supervised_regression_short": of_panels("regression", "64 numbers"),
+    "semi_supervised_kept": of_panels("classification", "default", "semi_supervised_kept"),
+    "semi_supervised_femto": of_panels("regression", "default", "semi_supervised_kept"),
     "rivals_ranks_steps": of_rivals(rival_tables.rank_table, "steps"),
     "rivals_ranks_seconds": of_rivals(rival_tables.rank_table, "seconds"),
     "rivals_steps": of_rivals(rival_tables.accuracy_table, "steps"),
