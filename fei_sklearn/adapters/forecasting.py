@@ -161,6 +161,13 @@ class FEIForecaster(BaseForecaster):
         self.lags = lags
         self.random_state = random_state
         super().__init__()
+        # what sktime's constructor does where it finds True, apart from its warning
+        self._y = None
+        self._X = None
+        self.set_config(remember_data=True)
+
+    #: sktime's constructor announces a new default to everyone for whom it finds True.
+    _config = {"remember_data": False}  # noqa: RUF012
 
     #: Weights of the embeddings that the folds choose from; benchmarks override them.
     _embedding_weights = EMBEDDING_WEIGHTS

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,13 @@ from fei_sklearn.adapters.forecasting import FEIForecaster
 
 #: Embeds without training, for tests of everything else.
 UNTRAINED = FrozenEstimator(quick(max_epochs=0).fit(walks(n_channels=1)))
+
+
+def test_a_forecaster_remembers_its_data_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forecaster = FEIForecaster()
+    assert forecaster.clone().get_config()["remember_data"]
 
 
 @pytest.mark.slow
