@@ -167,7 +167,7 @@ class FEIForecaster(BaseForecaster):
         self.set_config(remember_data=True)
 
     #: sktime's constructor announces a new default to everyone for whom it finds True.
-    _config = {"remember_data": False}  # noqa: RUF012
+    _config = {"remember_data": False}
 
     #: Weights of the embeddings that the folds choose from; benchmarks override them.
     _embedding_weights = EMBEDDING_WEIGHTS
