@@ -47,3 +47,9 @@ def test_every_table_stands_in_a_page(tables):
     texts = [page.read_text(encoding="utf-8") for page in WITH_TABLES]
     used = set(re.findall(r"<!-- table: (\w+) -->", "".join(texts)))
     assert used == set(tables.TABLES)
+
+
+def test_every_record_is_listed_with_its_page():
+    results = ROOT / "docs" / "results"
+    listed = re.findall(r"\]\((\w+\.jsonl)\)", (results / "README.md").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(path.name for path in results.glob("*.jsonl"))
