@@ -25,7 +25,7 @@ demo: $(VENV)/.installed-demo
 # Two processes of one thread each, as idle OpenMP threads spin (see demo).
 test: $(VENV)/.installed-test
 	@echo "==> running the tests"
-	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest -n 2 $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(python) -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 # Without its figures, in seconds: make docs SPHINX_ARGS="-D plot_gallery=0"
 docs: $(VENV)/.installed-docs

@@ -418,11 +418,12 @@ class FEIForecaster(BaseForecaster):
     @classmethod
     def get_test_params(cls, parameter_set="default"):
         """Parameters of the estimators that sktime's checks run on."""
-        quick = {"pooling": "mean", "max_epochs": 1, "min_epoch_steps": 1}
+        trained = FEIEmbedder(8, pooling="mean", max_epochs=1, min_epoch_steps=1)
+        untrained = FEIEmbedder(8, pooling="mean", max_epochs=0, channels="mix", random_state=0)
         return [
-            {"embedder": FEIEmbedder(8, **quick), "random_state": 0},
+            {"embedder": trained, "random_state": 0},
             {
-                "embedder": FEIEmbedder(8, channels="mix", random_state=0, **quick),
+                "embedder": untrained,
                 "window_length": 4,
                 "sp": 3,
                 "difference": "seasonal",
