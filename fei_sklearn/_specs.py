@@ -245,8 +245,8 @@ def training_input(embedder, values, start):
     values : ndarray of shape (n_samples, n_channels, n_timepoints), or StoredPanel
         Validated series.
     start : FEIEmbedder or None
-        The fitted embedder to start from. Its scaling is kept if it has the same channels, unless
-        the embedder is calibrated on its panel. Its factor of stretching is kept if it has one.
+        The fitted embedder to start from. Its scaling is kept if it has the same channels, and its
+        factor of stretching if it has one, unless the embedder is calibrated on its panel.
 
     Raises
     ------
@@ -260,13 +260,15 @@ def training_input(embedder, values, start):
             separate_channels=embedder.channels == "independent",
         )
     n_channels = values.shape[1]
+    is_fixed = embedder.calibration == "fixed"
     has_scaling = start.offset_ is not None and len(start.offset_) == n_channels
-    if has_scaling and embedder.calibration == "fixed":
+    if has_scaling and is_fixed:
         scaler = Scaler(start.offset_, start.scale_)
     else:
         scaler = Scaler.fit(values, start.scaling)
-    stretching = Stretching(start.min_timepoints_, start.stretch_)
-    if start.stretch_ is None:
+    if start.stretch_ is not None and is_fixed:
+        stretching = Stretching(start.min_timepoints_, start.stretch_)
+    else:
         stretching = Stretching.fit(values, start.min_timepoints_)
     return InputSpec(scaler, stretching, _is_univariate(start, n_channels))
 

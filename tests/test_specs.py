@@ -49,6 +49,13 @@ def test_parameters_of_a_pretraining():
     assert not _specs.pretraining_spec(quick(random_state=None), seed=9).is_repeatable
 
 
+@pytest.mark.parametrize(("calibration", "factor"), [("fixed", 2.0), ("panel", 4.0)])
+def test_a_calibration_takes_the_stretching_of_its_panel(tmp_path, calibration, factor):
+    quick(min_timepoints=40, max_epochs=0).fit(walks(n_timepoints=20)).save(tmp_path)
+    embedder = FEIEmbedder(pretrained=tmp_path, calibration=calibration)
+    assert embedder.fit(walks(n_timepoints=10)).stretch_ == factor
+
+
 @pytest.mark.parametrize(
     ("params", "n_statistics", "layers"),
     [({}, 3, "blocks"), ({"encoder": dilated}, 1, "last"), ({"objective": "tfc"}, 1, "last")],

@@ -86,7 +86,6 @@ def front_arrays(
     -------
     dict of str to ndarray
         Arrays by their names among a model's weights.
-
     """
     arrays = _arrays_of(start)
     if recalibrates:
