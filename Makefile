@@ -47,6 +47,7 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/codespell
 	$(VENV)/bin/validate-pyproject pyproject.toml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/zizmor --offline --quiet .github
 	$(python) .ci/check_release.py
 	$(python) .ci/density.py
 	$(python) -m mypy
