@@ -1,49 +1,20 @@
-"""Ridge regression of future values on lags and embeddings of windows, and the choice of its form.
-
-The form is chosen on folds ordered in time.
-"""
+"""Ridge regression of future values on lags and embeddings of windows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from fei_sklearn.adapters._windows import MIN_WINDOWS
-
-#: Values that a step is forecast as a difference from, by name.
-DIFFERENCES = ("none", "first", "seasonal", "both")
+from fei_sklearn.adapters._head_design import HeadDesign
+from fei_sklearn.adapters._window_table import WindowTable, standardization
 
 #: Penalties of the ridge head, relative to the number of windows it is fitted on.
 ALPHAS = np.logspace(-4, 2, 13)
 
-#: Weights of the embeddings beside the lags that the folds choose from.
-EMBEDDING_WEIGHTS = (0.0, 1.0)
-
-#: Share by which embeddings must lower the error on the folds to be used beside the lags.
-MARGIN = 0.05
-
-#: Folds that choose the head and give the residuals of the intervals.
-N_FOLDS = 5
-
 #: Penalties of the regression on exogenous variables.
 EXOGENOUS_ALPHAS = np.logspace(-3, 3, 13)
-
-#: Features whose inner products are computed at once, which bounds the memory in float64.
-COLUMNS_AT_ONCE = 1024
-
-#: Share of the largest variance below which a principal component is rounding error. The smallest
-#: penalty is a billion times larger.
-NEGLIGIBLE = 1e-13
-
-#: Training and test windows of a fold.
-Fold = tuple[np.ndarray, np.ndarray]
 
 #: Present names of attributes by those in pickles of the time when the head was called `_Head`.
 _RENAMED = {
@@ -52,115 +23,6 @@ _RENAMED = {
     "spread": "residual_std",
     "freedom": "degrees_of_freedom",
 }
-
-
-@dataclass
-class WindowTable:
-    """Windows and their embeddings, one row per window.
-
-    Attributes
-    ----------
-    windows : ndarray of shape (n, 1 + n_exogenous, length)
-        Windows of the series, followed by those of its exogenous variables.
-    embeddings : ndarray of shape (n, n_features)
-        Embeddings of the windows.
-    steps : ndarray of shape (n_steps,), int
-        Steps ahead to forecast, from 1 on.
-    floor : float
-        Smallest unit of a window.
-    """
-
-    windows: np.ndarray
-    embeddings: np.ndarray
-    steps: np.ndarray
-    floor: float
-
-    @property
-    def scale(self) -> np.ndarray:
-        """Unit of each window, of shape (n, 1): its standard deviation, but at least the floor."""
-        series = self.windows[:, 0]
-        std = series.std(axis=-1, keepdims=True)
-        return np.maximum(std, self.floor)
-
-    @cached_property
-    def embedding_block(self) -> _EmbeddingBlock:
-        """Standardized embeddings, computed once for all designs."""
-        return _EmbeddingBlock.of(self.embeddings)
-
-    def rotated(self) -> WindowTable:
-        """Return a table with at most as many features as windows, of the same inner products.
-
-        Ridge regression depends on the embeddings by their inner products alone.
-        """
-        n_windows, n_features = self.embeddings.shape
-        if n_features <= n_windows:
-            return self
-        return replace(self, embeddings=_principal_components(self.embeddings))
-
-    def take(self, rows: np.ndarray) -> WindowTable:
-        """Return a table of some of the windows."""
-        return WindowTable(
-            windows=self.windows[rows],
-            embeddings=self.embeddings[rows],
-            steps=self.steps,
-            floor=self.floor,
-        )
-
-
-@dataclass(frozen=True)
-class HeadDesign:
-    """Form of a head except for its penalty.
-
-    Attributes
-    ----------
-    difference : {"none", "first", "seasonal", "both"}
-        Kind of difference, as in :class:`fei_sklearn.adapters.sktime.FEIForecaster`.
-    sp : int
-        Time points per season.
-    n_lags : int or None
-        Number of lags; None for all of the window.
-    embedding_weight : float
-        Weight of the embeddings beside the lags.
-    """
-
-    difference: str
-    sp: int
-    n_lags: Integral | int | None
-    embedding_weight: float
-
-    def reference(
-        self,
-        windows: np.ndarray,
-        steps: np.ndarray,
-    ) -> np.ndarray:
-        """Return the values that steps are differences from, (..., length) to (..., n_steps)."""
-        if self.difference == "none":
-            mean = windows.mean(axis=-1, keepdims=True)
-            return np.repeat(mean, len(steps), axis=-1)
-        last_value = windows[..., -1:]
-        if self.difference == "first":
-            return np.repeat(last_value, len(steps), axis=-1)
-        last = windows.shape[-1] - 1
-        seasons = -(-steps // self.sp)
-        position = last + steps - seasons * self.sp
-        same_season = windows[..., position]
-        if self.difference == "seasonal":
-            return same_season
-        season_before = windows[..., [last - self.sp]]
-        return same_season + seasons * (last_value - season_before)
-
-    def lags(self, windows: np.ndarray) -> np.ndarray:
-        """Return the latest differences within windows of shape (n, length)."""
-        if self.difference in ("seasonal", "both"):
-            windows = windows[:, self.sp :] - windows[:, : -self.sp]
-        if self.difference in ("first", "both"):
-            windows = windows[:, :-1] - windows[:, -1:]
-        if self.difference == "none":
-            windows = windows - windows.mean(axis=1, keepdims=True)
-        if self.n_lags is None:
-            return windows
-        n_left_out = windows.shape[1] - int(self.n_lags)
-        return windows[:, max(n_left_out, 0) :]
 
 
 class RidgeHead:
@@ -227,7 +89,7 @@ class RidgeHead:
         self.slope = _exogenous_slope(differences)
         target = _without_exogenous(differences, self.slope) / table.scale
         lags = self._lags(table)
-        mean, factor = _standardization(lags)
+        mean, factor = standardization(lags)
         self.standardizations = [(mean, factor)]
         standardized_lags = (lags - mean) * factor
         # no intercept: one would carry the drift of the past on, which costs more than it gains
@@ -320,250 +182,6 @@ class RidgeHead:
         return np.hstack(standardized)
 
 
-@dataclass(frozen=True)
-class _EmbeddingBlock:
-    """Embeddings of windows, standardized to a total variance of 1.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n, n_features)
-        Standardized embeddings.
-    factor : float
-        Factor of the standardization.
-    """
-
-    values: np.ndarray
-    factor: float
-
-    @classmethod
-    def of(cls, embeddings: np.ndarray) -> _EmbeddingBlock:
-        """Standardize embeddings."""
-        embeddings = embeddings.astype(np.float64)
-        mean, factor = _standardization(embeddings)
-        return cls((embeddings - mean) * factor, factor)
-
-    @cached_property
-    def spectrum(self) -> tuple[np.ndarray, np.ndarray]:
-        """Eigenvalues and eigenvectors of the inner products of windows."""
-        return np.linalg.eigh(self.values @ self.values.T)
-
-    def dual_coefficients(
-        self,
-        lags: np.ndarray,
-        weight: float,
-        target: np.ndarray,
-        penalties: np.ndarray,
-    ) -> np.ndarray:
-        """Return ridge coefficients of windows, for more features than windows.
-
-        The inverse is that of the embeddings' inner products and a penalty, updated for the lags
-        by the Woodbury identity. So one decomposition serves all designs and penalties.
-
-        Parameters
-        ----------
-        lags : ndarray of shape (n, n_lags)
-            Standardized lags.
-        weight : float
-            Weight of the embeddings.
-        target : ndarray of shape (n, n_steps)
-            Targets.
-        penalties : ndarray of shape (n_alphas,)
-            Penalties.
-
-        Returns
-        -------
-        ndarray of shape (n_alphas, n, n_steps)
-            Coefficients of the windows, whose features they combine.
-        """
-        eigenvalues, eigenvectors = self.spectrum
-        products = weight**2 * np.maximum(eigenvalues, 0.0)
-        rotated_lags = eigenvectors.T @ lags
-        rotated_target = eigenvectors.T @ target
-        identity = np.eye(lags.shape[1])
-        coefficients = []
-        for penalty in penalties:
-            inverse = 1 / (products + penalty)[:, np.newaxis]
-            scaled_lags = inverse * rotated_lags
-            scaled_target = inverse * rotated_target
-            inner = identity + rotated_lags.T @ scaled_lags
-            of_lags = np.linalg.solve(inner, rotated_lags.T @ scaled_target)
-            coefficients.append(scaled_target - scaled_lags @ of_lags)
-        return eigenvectors @ np.stack(coefficients)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """Design with its best penalty, the error on the folds, and the residuals there."""
-
-    design: HeadDesign
-    alpha: float
-    error: float
-    residuals: np.ndarray
-
-
-@dataclass
-class HeadSearch:
-    """Choice of the head on folds ordered in time.
-
-    Attributes
-    ----------
-    sp : int
-        Time points per season.
-    difference : {"auto", "none", "first", "seasonal", "both"}
-        Kind of difference, or "auto" for a choice among all.
-    lags : int or "auto"
-        Number of lags, or "auto" for all of the window.
-    embedding_weights : tuple of float, default=(0.0, 1.0)
-        Weights of the embeddings to choose from. Without lags the weight is 1.
-    """
-
-    sp: int
-    difference: str
-    lags: int | str
-    embedding_weights: tuple[float, ...] = EMBEDDING_WEIGHTS
-
-    def fit(
-        self,
-        table: WindowTable,
-        future: np.ndarray,
-    ) -> RidgeHead:
-        """Choose a head, and fit it on all windows; parameters are those of `RidgeHead.fit`."""
-        designs = self.designs(table.windows.shape[2])
-        horizon = int(table.steps.max())
-        folds = list(time_folds(len(future), horizon))
-        if not folds:
-            return _fit_without_folds(designs[-1], table, future)
-        rotated = table
-        if any(design.embedding_weight for design in designs):
-            rotated = table.rotated()
-        residuals = _residuals(designs, folds, rotated, future)
-        candidates = [
-            _best_penalty(design, of_design)
-            for design, of_design in zip(designs, residuals, strict=True)
-        ]
-        best = min(candidates, key=lambda candidate: candidate.error)
-        tested = np.concatenate([test for _, test in folds])
-        relative = best.residuals / table.take(tested).scale
-        head = RidgeHead(best.design).fit(table, future, rotated)
-        return head.choose(best.alpha, relative)
-
-    def designs(self, length: int) -> list[HeadDesign]:
-        """Return all combinations of a difference that fits in a window and a weight."""
-        n_lags = None
-        if isinstance(self.lags, Integral):
-            n_lags = self.lags
-        weights = self.embedding_weights
-        if self.lags == 0:
-            weights = (1.0,)
-        return [
-            HeadDesign(difference, self.sp, n_lags, weight)
-            for difference in self._differences(length)
-            for weight in weights
-        ]
-
-    def _differences(self, length: int) -> list[str]:
-        """Return the kinds of differences that windows of a length are long enough for."""
-        allowed = [self.difference]
-        if self.difference == "auto":
-            allowed = list(DIFFERENCES)
-            if self.sp == 1:  # a season of one time point makes no other differences
-                allowed = ["none", "first"]
-        return [name for name in allowed if window_needed(name, self.sp) <= length]
-
-
-def window_needed(
-    difference: str,
-    sp: int,
-) -> int:
-    """Return the shortest length of windows in which a kind of difference fits."""
-    if difference == "seasonal":
-        return sp + 1
-    if difference == "both":
-        return sp + 2
-    return 1
-
-
-def time_folds(
-    n_windows: int,
-    horizon: int,
-) -> Iterator[Fold]:
-    """Yield the training and the test windows of folds ordered in time.
-
-    Everything that a forecast of a test window is fitted on lies before it, targets included.
-
-    Parameters
-    ----------
-    n_windows : int
-        Number of windows.
-    horizon : int
-        Largest step to forecast.
-
-    Yields
-    ------
-    tuple of ndarray and ndarray, int
-        Training and test rows. There are no folds if the windows are too few.
-    """
-    first = max(n_windows // 2, horizon + MIN_WINDOWS - 1)
-    if first >= n_windows:
-        return
-    n_folds = min(N_FOLDS, n_windows - first)
-    edges = np.linspace(first, n_windows, n_folds + 1).astype(int)
-    for start, stop in pairwise(np.unique(edges)):
-        train = np.arange(start - horizon + 1)
-        test = np.arange(start, stop)
-        yield train, test
-
-
-def _best_penalty(
-    design: HeadDesign,
-    residuals: np.ndarray,
-) -> _Candidate:
-    """Return a design with the penalty of the least absolute error on the folds."""
-    handicap = 1 + MARGIN * design.embedding_weight
-    errors = np.abs(residuals).mean(axis=(1, 2)) * handicap
-    best = int(errors.argmin())
-    return _Candidate(
-        design=design,
-        alpha=ALPHAS[best],
-        error=errors[best],
-        residuals=residuals[best],
-    )
-
-
-def _residuals(
-    designs: list[HeadDesign],
-    folds: list[Fold],
-    table: WindowTable,
-    future: np.ndarray,
-) -> list[np.ndarray]:
-    """Return out-of-fold residuals of each design, of shape (n_alphas, n_tested, n_steps)."""
-    has_exogenous = future.shape[1] > 1
-    residuals: list[list[np.ndarray]] = [[] for _ in designs]
-    for train, test in folds:
-        training = table.take(train)  # designs share the decomposition of its embeddings
-        tested = table.take(test)
-        exogenous = None
-        if has_exogenous:
-            exogenous = future[test, 1:]
-        for design, of_design in zip(designs, residuals, strict=True):
-            head = RidgeHead(design).fit(training, future[train], training)
-            forecasts = head.forecasts(tested, exogenous)
-            of_design.append(future[test, 0] - forecasts)
-    return [np.concatenate(of_design, axis=1) for of_design in residuals]
-
-
-def _fit_without_folds(
-    design: HeadDesign,
-    table: WindowTable,
-    future: np.ndarray,
-) -> RidgeHead:
-    """Return a head of the strongest penalty, with the differences themselves as residuals."""
-    reference = design.reference(table.windows, table.steps)
-    residuals = (future - reference)[:, 0] / table.scale
-    head = RidgeHead(design).fit(table, future)
-    return head.choose(ALPHAS[-1], residuals)
-
-
 def _ridge(
     features: np.ndarray,
     target: np.ndarray,
@@ -574,29 +192,6 @@ def _ridge(
     shrinkage = singular / (singular**2 + penalties[:, np.newaxis])
     projected = left.T @ target
     return right.T @ (shrinkage[:, :, np.newaxis] * projected)
-
-
-def _principal_components(embeddings: np.ndarray) -> np.ndarray:
-    """Return the principal components of n embeddings, at most n of them."""
-    n_windows, n_features = embeddings.shape
-    products = np.zeros((n_windows, n_windows))
-    for start in range(0, n_features, COLUMNS_AT_ONCE):
-        columns = embeddings[:, start : start + COLUMNS_AT_ONCE].astype(np.float64)
-        columns -= columns.mean(axis=0)
-        products += columns @ columns.T
-    eigenvalues, eigenvectors = np.linalg.eigh(products)
-    is_signal = eigenvalues > NEGLIGIBLE * eigenvalues[-1]
-    return eigenvectors[:, is_signal] * np.sqrt(eigenvalues[is_signal])
-
-
-def _standardization(values: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the mean, and the factor that gives features a total variance of 1."""
-    mean = values.mean(axis=0)
-    variances = ((values - mean) ** 2).mean(axis=0)
-    std = np.sqrt(variances.sum())
-    if std > 0:
-        return mean, 1 / std
-    return mean, 0.0
 
 
 def _exogenous_slope(differences: np.ndarray) -> np.ndarray:

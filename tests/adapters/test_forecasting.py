@@ -11,7 +11,7 @@ from sktime.datasets import load_airline, load_longley
 from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn.adapters._ridge_head import time_folds
+from fei_sklearn.adapters._head_search import time_folds
 from fei_sklearn.adapters.forecasting import FEIForecaster
 
 #: Embeds without training, for tests of everything else.
