@@ -14,7 +14,6 @@ encoder.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections import defaultdict
@@ -24,7 +23,7 @@ import numpy as np
 from families import compare
 from heads import PENALTIES, ridge_accuracy
 from minirocket import MiniRocket
-from results import append_json, markdown_table
+from results import append_json, is_measured, markdown_table, read_json
 from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
 from sklearn.preprocessing import StandardScaler
 from ucr_sets import Split, add_set_arguments, embed, sample, sample_split, set_paths
@@ -113,21 +112,21 @@ def mean_accuracies(features: Split, head: str, args: argparse.Namespace) -> lis
     return means
 
 
-def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> list[dict]:
-    """Return the records of a method on a set, one per head."""
+def measure(name: str, path: Path, split: Split, args: argparse.Namespace) -> None:
+    """Write the records of a method on a set that are not there yet, one per head."""
+    records = read_json(args.out)
+    cell = {"set": path.stem, "method": name, "labels": args.labels}
+    heads = [head for head in args.heads if not is_measured(cell | {"head": head}, records)]
+    if not heads:
+        return
     started = time.perf_counter()
     transformer = method(name, len(split.X_train), args.encoder)
     features = embed(transformer.fit(split.X_train), split)
     seconds = time.perf_counter() - started
-    records = []
-    for head in args.heads:
-        record = {"set": path.stem, "method": name, "head": head, "seconds": seconds}
-        record["labels"] = args.labels
+    for head in heads:
+        record = cell | {"head": head, "seconds": seconds}
         record["accuracy"] = mean_accuracies(features, head, args)
-        print(json.dumps(record), flush=True)
         append_json(args.out, record)
-        records.append(record)
-    return records
 
 
 def table(records: list[dict]) -> str:
@@ -160,15 +159,16 @@ def main() -> None:
     parser.add_argument(
         "--heads", nargs="+", choices=["labelled", *HEADS], default=["labelled", *HEADS]
     )
-    parser.add_argument("--out", type=Path, help="JSON lines, one per set and method")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON lines, one per set, method and head"
+    )
     args = parser.parse_args()
-    records = []
     for path in set_paths(args):
         rng = np.random.default_rng(0)
         split = sample_split(load_dataset(path), rng, most_train=args.most, most_test=args.most)
         for name in args.methods:
-            records += measure(name, path, split, args)
-    print(table(records))
+            measure(name, path, split, args)
+    print(table(read_json(args.out)))
 
 
 if __name__ == "__main__":

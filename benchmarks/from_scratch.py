@@ -5,7 +5,8 @@
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every way fits on the
 training part, and the same ridge head scores its features: those of the default readout, and as
 "body" the mean over time of the last stage, the paper's readout. Differences are in points, with
-standard errors; seconds are those of a fit on one thread.
+standard errors; seconds are CPU seconds of a fit on one thread. A second run measures what the file
+of records lacks.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from families import compare
+from families import compare, family, mean_with_error
 from heads import ridge_accuracy
 from minirocket import MiniRocket
-from results import append_json, markdown_table
+from results import append_json, is_measured, markdown_table, read_json
 from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
@@ -45,70 +46,110 @@ WAYS: dict[str, dict[str, Any]] = {
 
 REFERENCE = "MiniRocket"
 
-#: What follows the name of a way under the paper's readout.
-BODY = ", body"
 
-
-def measure_way(way: str, split: Split, seed: int) -> tuple[dict[str, float], float]:
-    """Return the accuracy of each readout of a way, and the seconds of its fit."""
-    start = time.perf_counter()
+def measure(way: str, split: Split, seed: int) -> dict[str, float]:
+    """Return the accuracy of a way, of its body unless it is the reference, and CPU seconds."""
+    start = time.process_time()
     if way == REFERENCE:
         rocket = MiniRocket(seed).fit(split.X_train)
-        seconds = time.perf_counter() - start
-        return {way: ridge_accuracy(embed(rocket, split))}, seconds
+        seconds = time.process_time() - start
+        return {"accuracy": ridge_accuracy(embed(rocket, split)), "seconds": seconds}
     embedder = FEIEmbedder(**WAYS[way], random_state=seed, n_jobs=1).fit(split.X_train)
-    seconds = time.perf_counter() - start
-    accuracies = {way: ridge_accuracy(embed(embedder, split))}
+    seconds = time.process_time() - start
+    measures = {"accuracy": ridge_accuracy(embed(embedder, split)), "seconds": seconds}
     embedder.set_params(pooling="mean")
-    accuracies[way + BODY] = ridge_accuracy(embed(embedder, split))
-    return accuracies, seconds
+    measures["body"] = ridge_accuracy(embed(embedder, split))
+    return measures
 
 
-def measure_set(path: Path, args: argparse.Namespace) -> dict:
-    """Return the record of a set: accuracies by readout and seconds by way, by seed."""
-    dataset = load_dataset(path)
-    accuracy: dict[str, dict[str, float]] = defaultdict(dict)
-    seconds: dict[str, dict[str, float]] = defaultdict(dict)
-    for seed in args.seeds:
-        rng = np.random.default_rng(seed)
-        split = sample_split(dataset, rng, most_train=args.most, most_test=args.most)
-        for way in (REFERENCE, *args.ways):
-            of_way, seconds[way][str(seed)] = measure_way(way, split, seed)
-            for readout, value in of_way.items():
-                accuracy[readout][str(seed)] = value
-    record = {"set": path.stem, "accuracy": accuracy, "seconds": seconds}
-    append_json(args.out, record)
-    return record
+def measure_set(path: Path, seed: int, args: argparse.Namespace) -> None:
+    """Write the records of a set that are not there yet, one per way."""
+    records = read_json(args.out)
+    split = None
+    for way in (REFERENCE, *args.ways):
+        cell = {"set": path.stem, "seed": seed, "fit": way}
+        if is_measured(cell, records):
+            continue
+        if split is None:
+            rng = np.random.default_rng(seed)
+            dataset = load_dataset(path)
+            split = sample_split(dataset, rng, most_train=args.most, most_test=args.most)
+        append_json(args.out, cell | measure(way, split, seed))
 
 
-def means_by_title(records: list[dict], measure: str) -> dict[str, dict[str, float]]:
-    """Return the means of a measure over the seeds, by title and set."""
-    means: dict[str, dict[str, float]] = defaultdict(dict)
+def means_by_way(records: list[dict], measure: str) -> dict[str, dict[str, float]]:
+    """Return the means of a measure over the seeds, by way and set."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        for title, by_seed in record[measure].items():
-            means[title][record["set"]] = float(np.mean(list(by_seed.values())))
-    return dict(means)
+        if measure in record:
+            values[record["fit"]][record["set"]].append(record[measure])
+    return {
+        way: {name: float(np.mean(of_seeds)) for name, of_seeds in by_set.items()}
+        for way, by_set in values.items()
+    }
+
+
+def of_all_sets(records: list[dict]) -> list[dict]:
+    """Return the records of the ways that were measured on every set."""
+    n_sets = len({record["set"] for record in records})
+    by_way = means_by_way(records, "accuracy")
+    return [record for record in records if len(by_way[record["fit"]]) == n_sets]
+
+
+def of_all_ways(records: list[dict]) -> list[dict]:
+    """Return the records of the sets on which every way was measured."""
+    by_way = means_by_way(records, "accuracy")
+    common = set.intersection(*(set(by_set) for by_set in by_way.values()))
+    return [record for record in records if record["set"] in common]
 
 
 def table(records: list[dict]) -> str:
     """Return each way's differences to MiniRocket and to the first way, under both readouts."""
-    accuracy = means_by_title(records, "accuracy")
-    seconds = means_by_title(records, "seconds")
-    rocket, first, *others = seconds
+    accuracy = means_by_way(records, "accuracy")
+    body = means_by_way(records, "body")
+    seconds = means_by_way(records, "seconds")
+    rocket = accuracy[REFERENCE]
+    first, *_ = body
     rows = []
-    for way in (first, *others):
-        default = compare(accuracy[way], accuracy[rocket])
-        body = compare(accuracy[way + BODY], accuracy[first + BODY])
+    for way in accuracy:
+        default = compare(accuracy[way], rocket)
         cells = [way, f"{np.median(list(seconds[way].values())):.1f}", default["accuracy"]]
-        cells += [default["over sets"], f"{default['won']}, {default['lost']}"]
-        cells.append(compare(accuracy[way], accuracy[first])["over sets"])
-        cells += [body["accuracy"], body["over sets"]]
+        if way != REFERENCE:
+            cells += [default["over sets"], f"{default['won']}, {default['lost']}"]
+            cells.append(compare(accuracy[way], accuracy[first])["over sets"])
+            of_body = compare(body[way], body[first])
+            cells += [of_body["accuracy"], of_body["over sets"]]
         rows.append(cells)
-    accuracy_of_rocket = compare(accuracy[rocket], accuracy[rocket])["accuracy"]
-    rows.append([rocket, f"{np.median(list(seconds[rocket].values())):.1f}", accuracy_of_rocket])
     minus = f"minus {first}"
     columns = ["fit", "seconds", "accuracy", "above MiniRocket", "won, lost", minus]
     return markdown_table([*columns, "body", f"body, {minus}"], rows)
+
+
+def table_of_ways(records: list[dict]) -> str:
+    """Return the table of the ways that were measured on every set."""
+    return table(of_all_sets(records))
+
+
+def table_of_epochs(records: list[dict]) -> str:
+    """Return the table of every way, on the sets that all of them were measured on."""
+    return table(of_all_ways(records))
+
+
+def table_of_stretching(records: list[dict]) -> str:
+    """Return the gains of stretching over none, on short series and on sets of phalanges."""
+    accuracy = means_by_way(records, "accuracy")
+    none, *others = [way for way in accuracy if way != REFERENCE]
+    short = [name for name in accuracy[none] if family(name) != "phalanges"]
+    rows = []
+    for way in others:
+        gains: dict[bool, list[float]] = {True: [], False: []}
+        for name, start in accuracy[none].items():
+            gains[name in short].append(100 * (accuracy[way][name] - start))
+        of_short = [f"{gain:+.2f}" for gain in gains[True]]
+        means = [mean_with_error(np.array(of_group)) for of_group in gains.values()]
+        rows.append([way, *of_short, *means])
+    columns = ["fit", *short, "mean of these", "ten sets of phalanges"]
+    return markdown_table(columns, rows)
 
 
 def main() -> None:
@@ -118,9 +159,13 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["untrained", "3 epochs"])
     parser.add_argument("--most", type=int, help="series of each part")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--out", type=Path, help="JSON lines, one per set")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per set and fit")
     args = parser.parse_args()
-    print(table([measure_set(path, args) for path in set_paths(args)]))
+    paths = set_paths(args)
+    for seed in args.seeds:
+        for path in paths:
+            measure_set(path, seed, args)
+    print(table_of_ways(read_json(args.out)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Readouts of one encoder side by side: which statistics, of which blocks, on which views.
 
-    python benchmarks/readouts.py DIR --checkpoint fei-small --sets Wine Worms --most 150
+    python benchmarks/readouts.py DIR --checkpoint fei-small --most 150 --out RECORDS
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every readout gives
 features to the ridge head of all benchmarks, whose penalty is chosen by leaving one out. Features
 enter a ridge through their inner products alone, so each group of features is computed once, and a
-readout is a sum of inner products.
+readout is a sum of inner products. A second run measures what the file of records lacks.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from families import compare
 from heads import PENALTIES
-from results import table_head, table_row
+from results import append_json, by_title, is_measured, markdown_table, read_json
 from torch import Tensor
 from ucr_sets import Split, add_set_arguments, sample_split, set_paths
 
@@ -179,6 +180,8 @@ def default_and(view: str) -> list[Group]:
 
 
 DEFAULT = with_nine_biases(6, in_halves=4)
+DEFAULT_TITLE = "and ppv of halves in two stages (default)"
+
 READOUTS = {
     "mean, max after GELU, ppv 5": groups_of(["mean", "max after GELU", "ppv 5"]),
     "mean, max, ppv 5": groups_of(["mean", "max", "ppv 5"]),
@@ -187,7 +190,7 @@ READOUTS = {
     "mean, max, ppv 9 in two stages, 5 after": with_nine_biases(4),
     "mean, max, ppv 9 in three stages, 5 after": with_nine_biases(6),
     "and ppv of halves in one stage": with_nine_biases(6, in_halves=2),
-    "and ppv of halves in two stages (default)": DEFAULT,
+    DEFAULT_TITLE: DEFAULT,
     "and ppv of halves in three stages": with_nine_biases(6, in_halves=6),
     "and ppv of halves in all stages": with_nine_biases(6, in_halves=8),
     "default and min": with_nine_biases(6, "min", in_halves=4),
@@ -202,8 +205,8 @@ READOUTS = {
 }
 
 
-def accuracies(encoder: torch.nn.Module, split: Split, n_timepoints: int) -> list[float]:
-    """Return the accuracy of every readout on one set."""
+def accuracies(encoder: torch.nn.Module, split: Split, n_timepoints: int) -> dict[str, float]:
+    """Return the accuracy of every readout on one set by title."""
     centre = split.X_train.mean()
     scale = split.X_train.std()
     X_train = stretched((split.X_train - centre) / scale, n_timepoints)
@@ -218,10 +221,10 @@ def accuracies(encoder: torch.nn.Module, split: Split, n_timepoints: int) -> lis
         for block, statistic in train:
             key = (block, statistic)
             products[Group(view, *key)] = inner_products(train[key], test[key])
-    scores = []
-    for groups in READOUTS.values():
+    scores = {}
+    for title, groups in READOUTS.items():
         total = sum(products[group] for group in groups)
-        scores.append(ridge_accuracy(total, split.y_train, split.y_test))
+        scores[title] = ridge_accuracy(total, split.y_train, split.y_test)
     return scores
 
 
@@ -234,34 +237,37 @@ def draw_split(path: Path, most: int) -> Split:
     return sample_split(dataset, rng, most_train=most, most_test=most)
 
 
-def print_table(accuracy: np.ndarray) -> None:
-    """Print means over the sets, and differences from the default with their standard error."""
-    default = list(READOUTS.values()).index(DEFAULT)
-    gain = accuracy - accuracy[:, [default]]
-    error = gain.std(axis=0) / np.sqrt(len(gain))
-    print(table_head(["readout", "accuracy", "against the default"]))
-    for i, name in enumerate(READOUTS):
-        against_default = f"{gain[:, i].mean():+.4f} ± {error[i]:.4f}"
-        print(table_row([name, f"{accuracy[:, i].mean():.4f}", against_default]))
+def table(records: list[dict]) -> str:
+    """Return means over the sets, and differences to the default in points."""
+    accuracy = by_title(records)
+    rows = []
+    for title in READOUTS:
+        cells = compare(accuracy[title], accuracy[DEFAULT_TITLE])
+        rows.append([title, *cells.values()])
+    columns = ["readout", "accuracy", "over sets", "over families", "won", "lost"]
+    return markdown_table(columns, rows)
 
 
 @torch.inference_mode()
 def main() -> None:
-    """Print each readout's accuracy, its mean difference from the default, and that one's error."""
+    """Measure every set, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--checkpoint", default="fei-small")
     parser.add_argument("--most", type=int, default=150, help="series of each part")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per set")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = FEIEmbedder.from_pretrained(args.checkpoint)
     encoder = fold_batch_norm(model.encoder_)
     n_timepoints = model.min_timepoints_ or 2
-    scores = []
+    records = read_json(args.out)
     for path in set_paths(args):
-        scores.append(accuracies(encoder, draw_split(path, args.most), n_timepoints))
-        print(f"# {path.stem}: " + " ".join(f"{score:.3f}" for score in scores[-1]), flush=True)
-    print_table(np.array(scores))
+        cell = {"set": path.stem}
+        if not is_measured(cell, records):
+            split = draw_split(path, args.most)
+            append_json(args.out, cell | accuracies(encoder, split, n_timepoints))
+    print(table(read_json(args.out)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Pretraining recipes at equal steps: corpus, masks, schedule and width.
 
-    python benchmarks/recipes.py DIR --sets ... --variants base real both --real FOLDER ...
+    python benchmarks/recipes.py DIR --sets ... --variants base real --real FOLDER --out RECORDS
 
 Each variant pretrains an encoder for `--steps` steps. Its encoder is then scored as it is on UCR
 sets, under the default readout and under the paper's, by the ridge head of all benchmarks. `--start
 fei-tiny` continues from a checkpoint, which takes the luck of the initial weights out of the
-comparison, but keeps the checkpoint's encoder and objective.
+comparison, but keeps the checkpoint's encoder and objective. A second run measures what the file of
+records lacks.
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Real corpora are windows
 of the training parts of the panels in the folders or files `--real`: give it none of the families
@@ -17,14 +18,16 @@ from __future__ import annotations
 import argparse
 import functools
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from families import compare
 from heads import ridge_accuracy
-from results import append_json, table_head, table_row
+from results import append_json, is_measured, markdown_table, read_json
 from ucr_sets import Split, add_set_arguments, embed, set_paths
 
 from fei_sklearn import FEIEmbedder
@@ -253,21 +256,48 @@ def score(folder: Path, split: Split) -> dict[str, float]:
 
 
 def run(name: str, seed: int, splits: dict[str, Split], args: argparse.Namespace) -> None:
-    """Pretrain and score a variant, and print its row."""
+    """Write the record of a variant and a seed unless it is there."""
+    cell = {"variant": name, "seed": seed, "steps": args.steps}
+    if is_measured(cell, read_json(args.out)):
+        return
     with tempfile.TemporaryDirectory() as path:
         folder = Path(path)
         history = pretrain(VARIANTS[name], seed, args, folder)
         scores = {set_name: score(folder, split) for set_name, split in splits.items()}
     seconds = sum(record["seconds"] for record in history)
-    means = [np.mean([each[readout] for each in scores.values()]) for readout in READOUTS]
-    print(table_row([name, seed, f"{seconds:.0f}", *(f"{m:.4f}" for m in means)]), flush=True)
-    line = {"variant": name, "seed": seed, "steps": args.steps, "seconds": seconds}
-    line |= {"last": history[-1] if history else None, "scores": scores}
-    append_json(args.out, line)
+    append_json(args.out, cell | {"seconds": seconds, "scores": scores})
+
+
+def mean_scores(records: list[dict], readout: str) -> dict[str, float]:
+    """Return the accuracy of each set under a readout, a mean over the records' seeds."""
+    names = records[0]["scores"]
+    return {
+        name: float(np.mean([record["scores"][name][readout] for record in records]))
+        for name in names
+    }
+
+
+def table(records: list[dict]) -> str:
+    """Return accuracies of the variants, and paired differences to the base in points."""
+    by_variant: dict[str, dict[int, dict]] = defaultdict(dict)
+    for record in records:
+        by_variant[record["variant"]][record["seed"]] = record
+    base = by_variant["base"]
+    rows = []
+    for name, by_seed in by_variant.items():
+        cells = [name, len(by_seed)]
+        for readout in READOUTS:
+            of_variant = mean_scores(list(by_seed.values()), readout)
+            of_base = mean_scores([base[seed] for seed in by_seed], readout)
+            compared = compare(of_variant, of_base)
+            cells += [compared["accuracy"], compared["over sets"]]
+        rows.append(cells)
+    columns = ["variant", "seeds", "default readout", "minus base", "paper's readout", "minus base"]
+    return markdown_table(columns, rows)
 
 
 def main() -> None:
-    """Print a row for each variant and seed: means over the sets."""
+    """Measure every variant and seed, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     add_set_arguments(parser)
     parser.add_argument("--variants", nargs="+", default=["base"], help=f"of {list(VARIANTS)}")
@@ -282,13 +312,13 @@ def main() -> None:
     parser.add_argument("--corpus-seed", type=int, default=0)
     parser.add_argument("--start", help="checkpoint to continue from, rather than from scratch")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--out", type=Path, help="JSON lines, one per run")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per run")
     args = parser.parse_args()
     splits = {path.stem: draw_split(path, args.most) for path in set_paths(args)}
-    print(table_head(["variant", "seed", "seconds", "default readout", "paper's"]))
-    for name in args.variants:
-        for seed in args.seeds:
+    for seed in args.seeds:
+        for name in args.variants:
             run(name, seed, splits, args)
+    print(table(read_json(args.out)))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,11 @@ def read_json(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def is_measured(cell: dict, records: Iterable[dict]) -> bool:
+    """Return whether one of the records has every value of a cell."""
+    return any(cell.items() <= record.items() for record in records)
+
+
 def by_title(records: Iterable[dict]) -> dict[str, dict[str, float]]:
     """Return the value of each set by title, from records of one set and many titles."""
     values: dict[str, dict[str, float]] = defaultdict(dict)

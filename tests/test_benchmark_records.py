@@ -1,0 +1,111 @@
+"""Records of the benchmarks: which cells a second run skips, and the tables that records make."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Return a function that imports a script of the benchmarks."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
+
+
+def rows_of(table):
+    """Return the rows of a Markdown table as lists of cells, without its head."""
+    lines = table.splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_a_cell_is_measured_where_a_record_has_all_of_its_values(benchmark):
+    results = benchmark("results")
+    records = [{"set": "Wine", "seed": 0, "accuracy": 0.5}, {"set": "Meat", "seed": 1}]
+    assert results.is_measured({"set": "Wine", "seed": 0}, records)
+    assert not results.is_measured({"set": "Wine", "seed": 1}, records)
+    assert not results.is_measured({"set": "Wine", "way": "as it is"}, records)
+
+
+def test_fits_from_scratch_are_compared_on_the_sets_that_all_of_them_have(benchmark):
+    from_scratch = benchmark("from_scratch")
+    cell = {"seed": 0, "seconds": 1.0}
+    records = [
+        cell | {"set": "Wine", "fit": "MiniRocket", "accuracy": 0.50},
+        cell | {"set": "Wine", "fit": "untrained", "accuracy": 0.60, "body": 0.3},
+        cell | {"set": "Wine", "fit": "3 epochs", "accuracy": 0.62, "body": 0.4},
+        cell | {"set": "Wine", "fit": "20 epochs", "accuracy": 0.63, "body": 0.6},
+        cell | {"set": "Meat", "fit": "MiniRocket", "accuracy": 0.70},
+        cell | {"set": "Meat", "fit": "untrained", "accuracy": 0.70, "body": 0.5},
+        cell | {"set": "Meat", "fit": "3 epochs", "accuracy": 0.72, "body": 0.5},
+    ]
+    of_ways = {row[0]: row for row in rows_of(from_scratch.table_of_ways(records))}
+    assert list(of_ways) == ["MiniRocket", "untrained", "3 epochs"]
+    assert of_ways["untrained"][3:5] == ["+5.00 (5.00)", "1, 0"]
+    assert of_ways["3 epochs"][5:] == ["+2.00 (0.00)", "0.4500", "+5.00 (5.00)"]
+    of_epochs = {row[0]: row for row in rows_of(from_scratch.table_of_epochs(records))}
+    assert of_epochs["20 epochs"][5:] == ["+3.00", "0.6000", "+30.00"]
+    assert of_epochs["MiniRocket"][2] == "0.5000"
+
+
+def test_stretching_is_compared_on_short_series_and_on_phalanges(benchmark):
+    from_scratch = benchmark("from_scratch")
+    by_way = {"untrained, not stretched": (0.5, 0.8), "untrained": (0.6, 0.78)}
+    records = [
+        {"set": name, "seed": 0, "fit": way, "accuracy": accuracy}
+        for way, accuracies in by_way.items()
+        for name, accuracy in zip(("Crop", "DistalPhalanxTW"), accuracies, strict=True)
+    ]
+    assert rows_of(from_scratch.table_of_stretching(records)) == [
+        ["untrained", "+10.00", "+10.00", "-2.00"]
+    ]
+
+
+def test_further_pretraining_is_compared_with_the_checkpoint_as_it_is(benchmark):
+    adapting = benchmark("adapting")
+    accuracies = {("Crop", "as it is"): (0.5, 0.7), ("Crop", "1e-4"): (0.6, 0.7)}
+    accuracies |= {("Wafer", "as it is"): (0.9, 0.9), ("Wafer", "1e-4"): (0.9, 0.94)}
+    records = [
+        {"checkpoint": "default", "size": 1000, "set": name, "way": way, "seed": seed, "default": a}
+        for (name, way), of_seeds in accuracies.items()
+        for seed, a in enumerate(of_seeds)
+    ]
+    assert rows_of(adapting.table(records, "default")) == [
+        ["default", "1,000", "Crop", "0.6000", "+5.00"],
+        ["default", "1,000", "Wafer", "0.9000", "+2.00"],
+        ["default", "1,000", "**mean**", "0.7500", "+3.50 (1.50)"],
+    ]
+
+
+def test_variants_of_pretraining_are_compared_with_the_base_of_the_same_seeds(benchmark):
+    recipes = benchmark("recipes")
+
+    def record(variant, seed, accuracy):
+        scores = {"Wine": {"default": accuracy, "paper": accuracy / 2}}
+        return {"variant": variant, "seed": seed, "scores": scores}
+
+    records = [record("base", 0, 0.6), record("base", 1, 0.8), record("temporal", 1, 0.9)]
+    assert rows_of(recipes.table(records)) == [
+        ["base", "2", "0.7000", "+0.00", "0.3500", "+0.00"],
+        ["temporal", "1", "0.9000", "+10.00", "0.4500", "+5.00"],
+    ]
+
+
+def test_choices_are_compared_readout_by_readout(benchmark):
+    choices = benchmark("choices")
+    cell = {"study": "scaling", "set": "Tecator"}
+    records = [
+        cell | {"variant": "channel", "seed": 0, "default": 0.9, "paper": 0.8},
+        cell | {"variant": "channel", "seed": 1, "default": 0.8, "paper": 0.8},
+        cell | {"variant": "series", "seed": 0, "default": 0.9, "paper": 0.95},
+    ]
+    assert rows_of(choices.table(records, "scaling")) == [
+        ["default", "channel", "0.850"],
+        ["default", "series", "0.900"],
+        ["paper", "channel", "0.800"],
+        ["paper", "series", "0.950"],
+    ]
