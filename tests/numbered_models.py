@@ -7,7 +7,8 @@ import json
 import numpy as np
 from safetensors.numpy import save
 
-from fei_sklearn._saving.folder import CONFIG, WEIGHTS, digest, read_folder
+from fei_sklearn._saving.folder import CONFIG, WEIGHTS, read_folder
+from fei_sklearn._saving.model_file import digest
 
 
 def numbered(number):

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._saving.folder import BUNDLED
+from fei_sklearn._saving.names import BUNDLED
 from fei_sklearn._specs import max_epochs
 
 pytest.importorskip("sktime")

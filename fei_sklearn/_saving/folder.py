@@ -1,47 +1,40 @@
 """A model in a folder: weights as safetensors, everything else as JSON. Data, never code.
 
-`model.safetensors` alone is a whole model: its metadata holds the configuration and a checksum, and
-one rename puts it in place. `config.json` beside it is a copy to be read by people and by versions
-that wrote no such metadata. The copy is only used for models of those versions; for any other model
-it may be stale, altered or missing.
+`model.safetensors` alone is a whole model, and one rename puts it in place. `config.json` beside it
+is a copy of its configuration, to be read by people and by versions that kept the configuration
+there alone. The copy is only used for models of those versions; for any other model it may be
+stale, altered or missing.
 
 The folder is also what a model hub keeps. Nothing in it is executed when it is read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import IO
 
 from fei_sklearn._files import whole_file
+from fei_sklearn._saving.model_file import (
+    LIBRARY,
+    PARSE_ERRORS,
+    Arrays,
+    Config,
+    digest,
+    encode,
+    split,
+    stated_size,
+)
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-LIBRARY = "fei_sklearn"
 MODEL_FORMAT = 1
-
-#: Checkpoints that come with the package, one folder each.
-BUNDLED = Path(__file__).parents[1] / "checkpoints"
 
 #: Most bytes of a configuration, as of the header of a safetensors file.
 MOST_CONFIG_BYTES = 100_000_000
-
-#: Valid ids on the Hugging Face hub.
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-
-#: Errors of parsing text that is no JSON object of the expected kind.
-PARSE_ERRORS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-
-Config = dict[str, Any]
-Arrays = dict[str, np.ndarray]
 
 
 def write_folder(
@@ -204,7 +197,7 @@ def _read_model(path: Path) -> bytes:
         n_header = int.from_bytes(start, "little")
         if n_header <= MOST_CONFIG_BYTES:
             start += file.read(n_header)
-        stated = _stated_size(start)
+        stated = stated_size(start)
         if stated is None and n_bytes > MOST_CONFIG_BYTES:
             raise _not_safetensors(path)
         if stated is not None and stated != n_bytes:
@@ -223,66 +216,13 @@ def _open_regular(path: Path) -> IO[bytes]:
     return file
 
 
-def _stated_size(start: bytes) -> int | None:
-    """Return the size of a safetensors file by its header, or None if it cannot be read."""
-    try:
-        header = json.loads(start[8:])
-        header.pop("__metadata__", None)
-        ends = [int(entry["data_offsets"][1]) for entry in header.values()]
-    except PARSE_ERRORS:
-        return None
-    return len(start) + max(ends, default=0)
-
-
-def encode(
-    config: Config,
-    weights: Arrays,
-) -> bytes:
-    """Return the content of a model file: arrays, and in its metadata configuration and checksum.
-
-    Parameters
-    ----------
-    config : dict
-        Configuration, with library and format.
-    weights : dict of str to ndarray
-        Arrays by name.
-    """
-    from safetensors.numpy import save
-
-    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    _, table, data = _split(save(arrays))
-    signed = config | {"sha256": digest(config, table, data)}
-    # a single entry, because safetensors writes several in any order
-    return save(arrays, metadata={LIBRARY: json.dumps(signed)})
-
-
-def digest(config: Config, *contents: bytes | memoryview) -> str:
-    """Return the checksum of contents and of a configuration, except for the checksum in it."""
-    rest = {key: value for key, value in config.items() if key != "sha256"}
-    text = json.dumps(rest, sort_keys=True).encode()
-    checksum = hashlib.sha256(text + b"\n")
-    for content in contents:
-        checksum.update(content)
-    return checksum.hexdigest()
-
-
-def _split(model: bytes) -> tuple[str | None, bytes, memoryview]:
-    """Return the configuration in a model file, the table of its arrays, and their data."""
-    n_header = int.from_bytes(model[:8], "little")
-    header = json.loads(model[8 : 8 + n_header])
-    metadata = header.pop("__metadata__", {})
-    table = json.dumps(header, sort_keys=True).encode()
-    data = memoryview(model)[8 + n_header :]
-    return metadata.get(LIBRARY), table, data
-
-
 def _config_within(
     folder: Path,
     model: bytes,
 ) -> Config | None:
     """Return the checked configuration in a model file, or None where there is none."""
     try:
-        text, table, data = _split(model)
+        text, table, data = split(model)
     except PARSE_ERRORS:
         return None
     if text is None:
@@ -357,102 +297,3 @@ def _foreign(path: Path) -> ValueError:
     return ValueError(
         f"{str(path)!r} does not describe a {LIBRARY} model: it is damaged or of another library."
     )
-
-
-def locate(
-    name_or_path: str | os.PathLike[str],
-    *,
-    revision: str | None = None,
-) -> Path:
-    """Return the folder of a model.
-
-    Parameters
-    ----------
-    name_or_path : str or path-like
-        A folder; the name of a bundled checkpoint; or the id "owner/name" of a model on the
-        Hugging Face hub, which is downloaded into that library's own cache. The id may end in
-        "@" and a revision. A path-like object that is not a string, and a string whose owner is a
-        folder here, are paths and never ids. A bundled name wins over a folder of that name, which
-        "./name" names.
-    revision : str, default=None
-        Branch, tag or commit on the hub; None is the last one. Only an id may have a revision.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    ValueError
-        If there is no such model.
-    """
-    name = os.fspath(name_or_path)
-    if revision is not None:
-        if not HUB_ID.fullmatch(name):
-            raise ValueError(
-                f"revision={revision!r} needs the id 'owner/name' of a model on the Hugging Face "
-                f"hub, got {name!r}: leave revision out for a folder or a bundled checkpoint."
-            )
-        return _download(name, revision)
-    is_text = isinstance(name_or_path, str)
-    bundled = sorted(folder.name for folder in BUNDLED.glob("*/"))
-    if is_text and name in bundled:
-        return BUNDLED / name
-    if name and Path(name).is_dir():
-        return Path(name)
-    if name in bundled:
-        return BUNDLED / name
-    owner = name.partition("/")[0]
-    repo_id, _, revision_in_name = name.partition("@")
-    if is_text and HUB_ID.fullmatch(repo_id) and not Path(owner).is_dir():
-        return _download(repo_id, revision_in_name or None)
-    raise ValueError(
-        f"There is no model {name!r}: give a folder that save(path) wrote, the id 'owner/name' of "
-        f"a model on the Hugging Face hub, or one of the bundled checkpoints {bundled}."
-    )
-
-
-def _download(
-    repo_id: str,
-    revision: str | None = None,
-) -> Path:
-    """Return the folder of the hub's cache that holds a model, downloaded if needed."""
-    hub = _hub()
-    names = [CONFIG, WEIGHTS]
-    try:
-        folder = hub.snapshot_download(repo_id, revision=revision, allow_patterns=names)
-        return Path(folder)
-    except Exception as error:  # every failure of the hub's client, network included
-        first_line = str(error).partition("\n")[0]
-        raise ValueError(
-            f"{repo_id!r} is neither a folder nor a model that the Hugging Face hub returned: "
-            f"{type(error).__name__}: {first_line}"
-        ) from error
-
-
-def upload(
-    folder: Path,
-    repo_id: str,
-    *,
-    private: bool,
-    token: str | None,
-) -> str:
-    """Upload a model's folder to the Hugging Face hub and return its address."""
-    hub = _hub()
-    hub.create_repo(repo_id, private=private, exist_ok=True, token=token)
-    commit = hub.upload_folder(repo_id=repo_id, folder_path=str(folder), token=token)
-    address = getattr(commit, "repo_url", None)  # older clients return no address
-    return str(address or f"https://huggingface.co/{repo_id}")
-
-
-def _hub() -> Any:
-    """Return the client of the Hugging Face hub."""
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise ValueError(
-            "The Hugging Face hub needs the package huggingface_hub: "
-            "pip install 'fei-sklearn[hub]'."
-        ) from error
-    return huggingface_hub

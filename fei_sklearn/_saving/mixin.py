@@ -9,7 +9,9 @@ from typing import cast
 
 from sklearn.utils.validation import check_is_fitted
 
-from fei_sklearn._saving.folder import locate, read_folder, upload, write_folder
+from fei_sklearn._saving.folder import read_folder, write_folder
+from fei_sklearn._saving.hub import upload
+from fei_sklearn._saving.names import locate
 from fei_sklearn._saving.state import FittedEmbedder, from_folder, to_folder
 
 

@@ -15,8 +15,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.utils.validation import check_is_fitted
 
 from fei_sklearn._embedder import FEIEmbedder
-from fei_sklearn._saving import folder as saved_folder
 from fei_sklearn._saving import state as saved_state
+from fei_sklearn._saving.names import locate
 from fei_sklearn.evaluation.standardise import padded_with_nan
 
 #: Parameters of a saved model that may be chosen after training.
@@ -237,7 +237,7 @@ class SavedModel(Model):
                 f"{unknown[0]!r} is fixed in the trained model {name_or_path!r}: set only "
                 f"{', '.join(READOUT_PARAMS)}."
             )
-        folder = saved_folder.locate(name_or_path)
+        folder = locate(name_or_path)
         fitted = FEIEmbedder.load(folder)
         fitted.set_params(**readout)
         fitted._validate_params()

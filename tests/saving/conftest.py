@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from unittest import mock
+
 import pytest
 import torch
 from fitted_models import KINDS, Model
@@ -31,3 +34,14 @@ def no_cuda(monkeypatch):
     if hasattr(torch, "accelerator"):
         monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """The hub's client with no network behind it; calls have to fit the real signatures."""
+    real = pytest.importorskip("huggingface_hub")
+    fake = mock.Mock(spec=["snapshot_download", "create_repo", "upload_folder"])
+    for name in fake._mock_methods:
+        setattr(fake, name, mock.create_autospec(getattr(real, name)))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
+    return fake

@@ -18,15 +18,8 @@ from quick import quick, run_python
 from safetensors.numpy import save
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._saving.folder import (
-    CONFIG,
-    LIBRARY,
-    WEIGHTS,
-    digest,
-    encode,
-    read_folder,
-    write_folder,
-)
+from fei_sklearn._saving.folder import CONFIG, WEIGHTS, read_folder, write_folder
+from fei_sklearn._saving.model_file import LIBRARY, digest, encode
 
 
 def make_older(folder):

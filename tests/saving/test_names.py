@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from quick import quick
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._saving import folder as folders
+from fei_sklearn._saving import names
 from fei_sklearn._saving.folder import CONFIG, WEIGHTS
 
 # Folders by name
@@ -26,7 +22,7 @@ def test_an_unknown_name_lists_what_there_is(hub):
 
 
 def test_a_bundled_checkpoint_goes_by_its_name(plain, tmp_path, monkeypatch):
-    monkeypatch.setattr(folders, "BUNDLED", tmp_path)
+    monkeypatch.setattr(names, "BUNDLED", tmp_path)
     plain.embedder.save(tmp_path / "small-walks")
     plain.check(FEIEmbedder.from_pretrained("small-walks"))
     with pytest.raises(ValueError, match=r"bundled checkpoints \['small-walks'\]"):
@@ -47,18 +43,7 @@ def test_from_pretrained_takes_a_folder(plain, saved):
     plain.check(FEIEmbedder.from_pretrained(str(saved), device="cpu"))
 
 
-# Hubs
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """The hub's client with no network behind it; calls have to fit the real signatures."""
-    real = pytest.importorskip("huggingface_hub")
-    fake = mock.Mock(spec=["snapshot_download", "create_repo", "upload_folder"])
-    for name in fake._mock_methods:
-        setattr(fake, name, mock.create_autospec(getattr(real, name)))
-    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
-    return fake
+# Ids of a hub
 
 
 def test_from_pretrained_takes_an_id_of_the_hub(plain, saved, hub):
@@ -112,34 +97,3 @@ def test_a_path_that_is_mistyped_does_not_go_to_the_hub(name, tmp_path, hub, mon
     with pytest.raises(ValueError, match="There is no model"):
         FEIEmbedder.from_pretrained(name)
     hub.snapshot_download.assert_not_called()
-
-
-def test_push_to_hub_uploads_what_save_writes(plain, tmp_path, hub):
-    def upload(*, folder_path, **kwargs):
-        shutil.copytree(folder_path, tmp_path / "uploaded")
-        return mock.Mock(repo_url="https://hub.example/owner/name")
-
-    hub.upload_folder.side_effect = upload
-    address = plain.embedder.push_to_hub("owner/name", private=True, token="secret")
-    assert address == "https://hub.example/owner/name"
-    hub.create_repo.assert_called_once_with(
-        "owner/name", private=True, exist_ok=True, token="secret"
-    )
-    call = hub.upload_folder.call_args.kwargs
-    assert (call["repo_id"], call["token"]) == ("owner/name", "secret")
-    assert not Path(call["folder_path"]).exists()
-    assert sorted(os.listdir(tmp_path / "uploaded")) == [CONFIG, WEIGHTS]
-    plain.check(FEIEmbedder.load(tmp_path / "uploaded"))
-
-
-def test_a_hub_that_does_not_answer(hub):
-    hub.snapshot_download.side_effect = OSError("no route\nto host")
-    with pytest.raises(ValueError, match=r"'owner/name' is neither a folder.*OSError: no route$"):
-        FEIEmbedder.from_pretrained("owner/name")
-
-
-@pytest.mark.parametrize("use", ["from_pretrained", "push_to_hub"])
-def test_without_the_hubs_client(use, plain, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ValueError, match=r"pip install 'fei-sklearn\[hub\]'"):
-        getattr(plain.embedder, use)("owner/name")
