@@ -18,9 +18,10 @@ from fei_sklearn.cli.arguments import (
 from fei_sklearn.cli.messages import DONE, FAILED, complain, sentence
 from fei_sklearn.evaluation import STUDIES
 from fei_sklearn.evaluation.choices import HEADS, PROTOCOLS, READOUTS, STANDARDISE, TASKS
+from fei_sklearn.evaluation.results import cell_name
 
 if TYPE_CHECKING:
-    from fei_sklearn.evaluation.runner import CellProgress
+    from fei_sklearn.evaluation.cells import CellProgress
 
 
 def add_to(commands: Commands) -> None:
@@ -52,6 +53,16 @@ def add_to(commands: Commands) -> None:
         default=[0],
         help="(default: 0)",
     )
+    _add_settings(parser)
+    parser.add_argument("--study", choices=sorted(STUDIES), help="evaluate a study's variants")
+    parser.add_argument("--pretrain-on", metavar="DATA", help="what a study pretrains on")
+    add_embedder(parser)
+    add_machine(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what changes a number apart from the model and the set."""
     parser.add_argument("--head", choices=HEADS, help="head of the probe")
     parser.add_argument(
         "--standardise",
@@ -69,11 +80,13 @@ def add_to(commands: Commands) -> None:
         help="cut the paper's sets as the paper does (default for linear and finetune)",
     )
     parser.add_argument("--most", type=int, metavar="N", help="train on at most N series of a set")
-    parser.add_argument("--study", choices=sorted(STUDIES), help="evaluate a study's variants")
-    parser.add_argument("--pretrain-on", metavar="DATA", help="what a study pretrains on")
-    add_embedder(parser)
-    add_machine(parser)
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="give the probe's head N labels per class, or N targets; the seeds draw them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
             readout=args.readout,
             paper_protocol=args.paper_protocol,
             most=args.most,
+            labels=args.labels,
             label=args.label,
             device=args.device,
             n_jobs=args.jobs,
@@ -130,5 +144,5 @@ def _line(progress: CellProgress, seconds: float) -> str:
     record = progress.record
     metrics = [f"{name} {value:.4f}" for name, value in record["metrics"].items()]
     measured = "  ".join(metrics)
-    where = f"{record['set']}, {record['model']}, seed {record['seed']}"
+    where = cell_name(record)
     return f"[{progress.n_done}/{progress.n_cells}] {where}: {measured}  ({seconds:.0f} s)"

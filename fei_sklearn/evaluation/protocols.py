@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, RidgeClassifierCV, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifierCV, RidgeCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,7 +20,7 @@ from fei_sklearn._embedder import plain_embeddings
 from fei_sklearn._regressor import FEIRegressor
 from fei_sklearn.evaluation.models import Conditions, Transformer
 from fei_sklearn.evaluation.sets import Task
-from fei_sklearn.evaluation.splits import folds, hold_out
+from fei_sklearn.evaluation.splits import folds, hold_out, labelled_rows
 from fei_sklearn.evaluation.standardise import padded_with_nan
 
 #: Hyper-parameters of the paper, by protocol. Early stopping is for linear classification alone.
@@ -167,10 +167,16 @@ def _stacked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([first, second])
 
 
-def probe(task: Task, embedder: Transformer, head: str, seed: int) -> Outcome:
+def probe(
+    task: Task,
+    embedder: Transformer,
+    head: str,
+    seed: int,
+    n_labels: int | None = None,
+) -> Outcome:
     """Run a linear head of scikit-learn on standardised features.
 
-    The penalty of the head is chosen on folds of the training part.
+    The penalty of the head is chosen on folds of the labelled training series.
 
     Parameters
     ----------
@@ -181,14 +187,19 @@ def probe(task: Task, embedder: Transformer, head: str, seed: int) -> Outcome:
     head : {"logistic", "ridge"}
         Head for classes. Targets are regressed by ridge.
     seed : int
-        Seed of the folds.
+        Seed of the folds, and of the labelled series.
+    n_labels : int, default=None
+        Number of labels that the head sees: per class, or in all for targets. None is all labels.
 
     Returns
     -------
     Outcome
-        In its `seconds`, "embed" is embedding training and test series, and "fit" is fitting the
-        head.
+        In its `seconds`, "embed" is embedding the labelled training series and the test series,
+        and "fit" is fitting the head.
     """
+    if n_labels is not None:
+        rows = labelled_rows(task.y_train, n_labels, classes=task.classes, seed=seed)
+        task = task.with_training_rows(rows)
     started = time.perf_counter()
     features = plain_embeddings(embedder, task.X_train)
     features = features.astype(np.float64)
@@ -222,6 +233,8 @@ def _head(task: Task, head: str, seed: int) -> Pipeline | GridSearchCV:
             return logistic
         grid = {"logisticregression__C": INVERSE_PENALTIES}
         return GridSearchCV(logistic, grid, cv=splits)
+    if len(task.y_train) == 1:  # no series is left to choose a penalty by
+        return _standardised(Ridge())
     ridge = RidgeCV(alphas=PENALTIES)
     if task.classes:
         ridge = RidgeClassifierCV(alphas=PENALTIES)

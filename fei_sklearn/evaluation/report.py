@@ -42,6 +42,7 @@ CSV_HEADER = (
     "study",
     "protocol",
     "standardise",
+    "labels",
     "task",
     "set",
     "model",
@@ -170,6 +171,7 @@ def comma_separated(found: list[Table]) -> str:
             table.study or "",
             table.protocol,
             table.settings.get("standardise", ""),
+            table.settings.get("labels", ""),
             table.task,
         ]
         for (set_name, model), score in table.scores.items():

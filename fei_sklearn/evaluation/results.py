@@ -48,6 +48,16 @@ def cell_key(record: ResultRecord) -> str:
     return json.dumps(values, sort_keys=True)
 
 
+def cell_name(record: ResultRecord) -> str:
+    """Return the cell of a record, or of its key, in words."""
+    words = [record["set"], record["model"]]
+    n_labels = record["settings"].get("labels")
+    if n_labels is not None:
+        words.append(f"labels {n_labels}")
+    words.append(f"seed {record['seed']}")
+    return ", ".join(words)
+
+
 def read_results(*paths: str | os.PathLike[str]) -> list[ResultRecord]:
     """Return the records of one or several results files.
 

@@ -1,60 +1,24 @@
-"""Evaluation of models on sets under a protocol, one cell after the other."""
+"""`evaluate`: a model, or the variants of a study, on labelled sets."""
 
 from __future__ import annotations
 
 import os
-import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fei_sklearn import __version__, datasets
+from fei_sklearn import datasets
 from fei_sklearn._bridge.devices import resolve_device
 from fei_sklearn._embedder import FEIEmbedder
+from fei_sklearn.evaluation.cells import Evaluation, OnCell, OnFailure
 from fei_sklearn.evaluation.choices import TASKS, check_choice
-from fei_sklearn.evaluation.metrics import classification_metrics, regression_metrics
-from fei_sklearn.evaluation.models import Conditions, Model, find_model
+from fei_sklearn.evaluation.models import Model, find_model
 from fei_sklearn.evaluation.pretraining import Corpus, study_variants
-from fei_sklearn.evaluation.protocols import Outcome, end_to_end, probe
-from fei_sklearn.evaluation.results import RESULTS_FORMAT, ResultRecord, ResultsFile, cell_key
-from fei_sklearn.evaluation.sets import (
-    Folder,
-    SetError,
-    SetOptions,
-    Source,
-    Task,
-    choose_sets,
-    load_task,
-)
+from fei_sklearn.evaluation.results import ResultRecord, ResultsFile
+from fei_sklearn.evaluation.sets import Folder, Source, choose_sets
 from fei_sklearn.evaluation.settings import Settings, resolve_settings
-
-
-@dataclass(frozen=True)
-class CellProgress:
-    """Argument of `on_cell`.
-
-    Attributes
-    ----------
-    record : dict
-        Record of the cell.
-    n_done, n_cells : int
-        Cells done or failed until now, and all cells.
-    is_new : bool
-        Whether the cell was computed now, not found in the results file.
-    """
-
-    record: ResultRecord
-    n_done: int
-    n_cells: int
-    is_new: bool
-
-
-OnCell = Callable[[CellProgress], None]
-OnFailure = Callable[[str, Exception], None]
 
 
 def evaluate(
@@ -74,6 +38,7 @@ def evaluate(
     readout: str | None = None,
     paper_protocol: bool | None = None,
     most: int | None = None,
+    labels: Sequence[int] | None = None,
     label: str | None = None,
     device: str = "auto",
     n_jobs: int | None = None,
@@ -125,6 +90,10 @@ def evaluate(
     most : int, default=None
         Largest number of series of a set to train on, and to validate on; each class keeps its
         share. None takes all.
+    labels : sequence of int, default=None
+        Numbers of labels that the probe's head sees, one cell each: per class, or in all for
+        targets. The seed draws the labelled series. A model that adapts to the panel does so on
+        all training series, without labels. None gives the head all labels.
     label : str, default=None
         Column of the labels of tables, see :func:`fei_sklearn.datasets.load_dataset`.
     device, n_jobs
@@ -163,6 +132,7 @@ def evaluate(
         params=params,
         label=label,
     )
+    all_settings = settings.per_labels(labels)
     _check_seeds(seeds)
     conditions = settings.conditions(str(resolve_device(device)), n_jobs)
     chosen = choose_sets(data, sets, task, label)
@@ -170,12 +140,11 @@ def evaluate(
         models: Sequence[Model] = [_single_model(model, pretrain_on, params)]
     else:
         _check_study(study, model, pretrain_on)
-        corpus = _corpus(pretrain_on, data, settings)
-        models = study_variants(study, corpus, params, _models_folder(out))
+        models = _study_models(study, pretrain_on, data, settings, params, out)
     _check_encoders(models, protocol)
     set_options = settings.set_options(data, task)
     file = None if out is None else ResultsFile(out)
-    evaluation = _Evaluation(settings, conditions, set_options, file, on_cell, on_failure)
+    evaluation = Evaluation(all_settings, conditions, set_options, file, on_cell, on_failure)
     return evaluation.run(chosen, models, seeds)
 
 
@@ -203,7 +172,15 @@ def _check_study(study: str, model: object, pretrain_on: object) -> None:
         raise ValueError(f"The study {study!r} pretrains its variants: set pretrain_on.")
 
 
-def _corpus(pretrain_on: Any, data: Folder | None, settings: Settings) -> Corpus:
+def _study_models(
+    study: str,
+    pretrain_on: Any,
+    data: Folder | None,
+    settings: Settings,
+    params: dict[str, Any],
+    out: str | os.PathLike[str] | None,
+) -> Sequence[Model]:
+    """Return the variants of a study, to be pretrained on given series or on a set."""
     series = pretrain_on
     if isinstance(series, str | os.PathLike):
         series = datasets.load_dataset(
@@ -214,7 +191,8 @@ def _corpus(pretrain_on: Any, data: Folder | None, settings: Settings) -> Corpus
         )
     if isinstance(series, datasets.Dataset):
         series = series.X_train
-    return Corpus(series, per_time_index=settings.per_time_index)
+    corpus = Corpus(series, per_time_index=settings.per_time_index)
+    return study_variants(study, corpus, params, _models_folder(out))
 
 
 def _models_folder(out: str | os.PathLike[str] | None) -> Path | None:
@@ -231,166 +209,3 @@ def _check_encoders(models: Sequence[Model], protocol: str) -> None:
     for model in models:
         if not model.has_encoder:
             raise ValueError(f"{model.name!r} has no encoder to train: use protocol='probe'.")
-
-
-class _Evaluation:
-    """A run of an evaluation.
-
-    Parameters
-    ----------
-    settings : Settings
-        How cells are computed.
-    conditions : Conditions
-        Where models compute.
-    set_options : SetOptions
-        How sets are loaded.
-    file : ResultsFile or None
-        Results file, which has the cells of earlier runs.
-    on_cell, on_failure : callable or None
-        As in :func:`evaluate`.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        conditions: Conditions,
-        set_options: SetOptions,
-        file: ResultsFile | None,
-        on_cell: OnCell | None,
-        on_failure: OnFailure | None,
-    ) -> None:
-        self.settings = settings
-        self.conditions = conditions
-        self.set_options = set_options
-        self.file = file
-        self.on_cell = on_cell
-        self.on_failure = on_failure
-        self.records: list[ResultRecord] = []
-        self.n_done = 0
-        self.n_cells = 0
-
-    def run(
-        self,
-        sets: dict[str, Source],
-        models: Sequence[Model],
-        seeds: Sequence[int],
-    ) -> list[ResultRecord]:
-        """Return the records of all cells that did not fail."""
-        self.n_cells = len(sets) * len(models) * len(seeds)
-        for name, source in sets.items():
-            cells = []
-            for model in models:
-                for seed in seeds:
-                    cells.append((model, self._key(name, model, seed)))
-            self._evaluate_set(name, source, cells)
-        return self.records
-
-    def _evaluate_set(
-        self,
-        name: str,
-        source: Source,
-        cells: list[tuple[Model, ResultRecord]],
-    ) -> None:
-        """Evaluate the cells of a set, which is loaded only if a cell is missing."""
-        task: Task | None = None
-        set_failed = False
-        for model, key in cells:
-            self.n_done += 1
-            known = self._known(key)
-            if known is not None:
-                self._report(known, is_new=False)
-                continue
-            if set_failed:
-                continue
-            try:
-                if task is None:
-                    task = load_task(source, self.set_options)
-                record = self._evaluate_cell(model, task, key)
-            except SetError as error:
-                self._fail(name, error)
-                set_failed = True
-                continue
-            except Exception as error:  # a bad cell must not end a night of others
-                self._fail(f"{name}, {model.name}, seed {key['seed']}", error)
-                continue
-            if self.file is not None:
-                self.file.add(record)
-            self._report(record, is_new=True)
-
-    def _key(self, name: str, model: Model, seed: int) -> ResultRecord:
-        return {
-            "format": RESULTS_FORMAT,
-            "model": model.name,
-            "fingerprint": model.fingerprint,
-            "set": name,
-            "protocol": self.settings.protocol,
-            "seed": int(seed),
-            "study": model.study,
-            "variant": model.name if model.study else None,
-            "settings": self.settings.as_record(model),
-        }
-
-    def _known(self, key: ResultRecord) -> ResultRecord | None:
-        if self.file is None:
-            return None
-        return self.file.records.get(cell_key(key))
-
-    def _evaluate_cell(self, model: Model, task: Task, key: ResultRecord) -> ResultRecord:
-        seed = key["seed"]
-        protocol = self.settings.protocol
-        embedder = model.adapt(task.X_train, seed, self.conditions)
-        if protocol == "probe":
-            outcome = probe(task, embedder, self.settings.head_of(model), seed)
-        else:
-            outcome = end_to_end(task, embedder, protocol, seed, self.conditions)
-        if task.classes:
-            name = "classification"
-            metrics = classification_metrics(task.y_test, outcome.predicted)
-        else:
-            name = "regression"
-            metrics = regression_metrics(task.y_test, outcome.predicted)
-        seconds = {phase: round(value, 4) for phase, value in outcome.seconds.items()}
-        return key | {
-            "task": name,
-            "metrics": metrics,
-            "counts": _counts(task, outcome),
-            "seconds": seconds,
-            "device": self.conditions.device,
-            "versions": _versions(),
-        }
-
-    def _report(self, record: ResultRecord, *, is_new: bool) -> None:
-        self.records.append(record)
-        if self.on_cell is None:
-            return
-        progress = CellProgress(record, self.n_done, self.n_cells, is_new)
-        self.on_cell(progress)
-
-    def _fail(self, where: str, error: Exception) -> None:
-        if self.on_failure is None:
-            raise error
-        self.on_failure(where, error)
-
-
-def _counts(task: Task, outcome: Outcome) -> dict[str, int]:
-    _, n_channels, n_timepoints = task.X_train.shape
-    counts = {
-        "train": outcome.n_train,
-        "val": outcome.n_val,
-        "test": len(task.y_test),
-        "channels": n_channels,
-        "timepoints": n_timepoints,
-    }
-    if task.classes:
-        counts["classes"] = len(np.unique(task.y_train))
-    return counts
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "fei_sklearn": __version__,
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "scikit-learn": version("scikit-learn"),
-        "numpy": version("numpy"),
-    }

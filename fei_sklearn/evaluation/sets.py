@@ -53,6 +53,13 @@ class Task:
     y_val: np.ndarray | None = None
     groups: np.ndarray | None = None
 
+    def with_training_rows(self, rows: np.ndarray) -> Task:
+        """Return the task with some of its training series, given by their row numbers."""
+        X_train = self.X_train[rows]
+        y_train = self.y_train[rows]
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, X_train=X_train, y_train=y_train, groups=groups)
+
 
 @dataclass(frozen=True)
 class SetOptions:
@@ -292,11 +299,7 @@ def _label(dataset: datasets.Dataset, code: Any) -> Any:
 def _thinned(task: Task, most: int) -> Task:
     """Return a task with a limited number of training and validation series."""
     rows = thin(task.y_train, most, classes=task.classes)
-    X_train = task.X_train[rows]
-    y_train = task.y_train[rows]
-    thinned = replace(task, X_train=X_train, y_train=y_train)
-    if task.groups is not None:
-        thinned = replace(thinned, groups=task.groups[rows])
+    thinned = task.with_training_rows(rows)
     if task.X_val is None or task.y_val is None:
         return thinned
     rows = thin(task.y_val, most, classes=task.classes)

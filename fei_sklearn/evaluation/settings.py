@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fei_sklearn.evaluation.choices import (
@@ -39,6 +40,9 @@ class Settings:
         Largest number of series to train on, and to validate on.
     label : str or None
         Column of the labels of tables.
+    n_labels : int or None
+        Number of labels that the probe's head sees: per class, or in all for targets. None is all
+        labels.
     """
 
     protocol: str
@@ -48,6 +52,7 @@ class Settings:
     paper_protocol: bool
     most: int | None
     label: str | None = None
+    n_labels: int | None = None
 
     @property
     def per_time_index(self) -> bool:
@@ -78,6 +83,37 @@ class Settings:
         """Return the probe's head for a model."""
         return self.head or DEFAULT_HEADS.get(model.name, "logistic")
 
+    def per_labels(self, labels: Sequence[int] | None) -> list[Settings]:
+        """Return these settings for each number of labels, or as they are for None.
+
+        Parameters
+        ----------
+        labels : sequence of int or None
+            Numbers of labels.
+
+        Returns
+        -------
+        list of Settings
+            Settings that differ in `n_labels` alone.
+
+        Raises
+        ------
+        ValueError
+            For anything but different whole numbers from 1, or if the protocol is not the probe.
+        """
+        if labels is None:
+            return [self]
+        if self.protocol != "probe":
+            raise ValueError(
+                f"labels={list(labels)} is for protocol='probe', not for {self.protocol!r}."
+            )
+        n_numbers = sum(int(n) == n >= 1 for n in set(labels))
+        if not labels or n_numbers < len(labels):
+            raise ValueError(
+                f"labels must be different whole numbers, each at least 1, got {list(labels)}."
+            )
+        return [replace(self, n_labels=int(n_labels)) for n_labels in labels]
+
     def as_record(self, model: Model) -> dict[str, Any]:
         """Return the settings as the records of a model contain them."""
         settings: dict[str, Any] = {
@@ -89,6 +125,8 @@ class Settings:
             settings["most"] = self.most
         if self.label is not None:
             settings["label"] = self.label
+        if self.n_labels is not None:
+            settings["labels"] = self.n_labels
         if self.protocol == "probe":
             settings["head"] = self.head_of(model)
         return settings

@@ -1,4 +1,4 @@
-"""Splits of the training series: a smaller number, a validation part, and folds for the probe."""
+"""Splits of the training series: fewer series or labels, a validation part, and folds."""
 
 from __future__ import annotations
 
@@ -45,6 +45,43 @@ def thin(y: np.ndarray, most: int, *, classes: bool) -> np.ndarray:
         n_kept = max(1, len(rows_of_class) * most // n_samples)
         kept.append(rows_of_class[:n_kept])
     return np.sort(np.concatenate(kept))
+
+
+def labelled_rows(
+    y: np.ndarray,
+    n_labels: int,
+    *,
+    classes: bool,
+    seed: int,
+) -> np.ndarray:
+    """Draw the rows whose labels a head sees.
+
+    A larger number of labels under the same seed contains the rows of a smaller number.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels or targets.
+    n_labels : int
+        Rows per class, or in all for targets. Where there are fewer, all are drawn.
+    classes : bool
+        Whether `y` holds classes.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    ndarray of int
+        Row numbers, ascending.
+    """
+    rows = np.random.default_rng(seed).permutation(len(y))
+    if not classes:
+        return np.sort(rows[:n_labels])
+    drawn = []
+    for label in np.unique(y):
+        rows_of_class = rows[y[rows] == label]
+        drawn.append(rows_of_class[:n_labels])
+    return np.sort(np.concatenate(drawn))
 
 
 def hold_out(

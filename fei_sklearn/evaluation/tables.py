@@ -98,11 +98,17 @@ class Table:
         most = self.settings.get("most")
         if most:
             words.append(f"at most {most} series trained on")
+        n_labels = self.settings.get("labels")
+        if n_labels is not None:
+            whole = "per class" if self.task == "classification" else "in all"
+            words.append(f"labels {whole}: {n_labels}")
         metric = SHOWN.get(self.metric, self.metric)
         return f"{', '.join(words)}: {metric}"
 
     def published(self, set_name: str) -> dict[str, float]:
-        """Return the paper's numbers for a row."""
+        """Return the paper's numbers for a row, none beside heads that saw few labels."""
+        if "labels" in self.settings:
+            return {}
         return published(self.protocol, self.study, self.metric, set_name)
 
     def archive_sets(self) -> list[str]:

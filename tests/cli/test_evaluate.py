@@ -27,6 +27,15 @@ def test_results_progress_and_summary(model, data, command):
     assert len(read_results("r.jsonl")) == 7
 
 
+def test_few_labels(data, command):
+    options = "--data data --out r.jsonl --sets one target --labels 1 3 --seeds 0 1"
+    done = command(f"evaluate raw {options}")
+    assert done.code == 0, done.err
+    assert done.err.startswith("[1/8] one, raw, labels 1, seed 0: accuracy ")
+    assert "labels per class: 3" in done.out
+    assert "labels in all: 3" in done.out
+
+
 def test_a_study(data, command, small):
     options = f"--pretrain-on one --data data --sets t*o --out r.jsonl --head ridge {small}"
     done = command(f"evaluate --study masking {options}")

@@ -49,6 +49,13 @@ def test_the_csv_has_a_line_per_score_and_published_number(three_seeds, tmp_path
     assert (fei["model"], fei["mean"], fei["seeds"]) == ("FEI (published)", "96.84", "0")
 
 
+def test_the_csv_has_the_number_of_labels(tmp_path):
+    settings = {"standardise": "model"}
+    write_report([record(settings=settings), record(settings=settings | {"labels": 5})], tmp_path)
+    rows = [row for row in csv_rows(tmp_path) if row["metric"] == "f1"]
+    assert [row["labels"] for row in rows] == ["", "5"]
+
+
 def test_errors_are_not_percentages(tmp_path):
     write_report([regression_record(0.034, 0.145)], tmp_path)
     text = (tmp_path / "report.md").read_text()

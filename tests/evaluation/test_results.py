@@ -12,7 +12,7 @@ from quick import python_path
 from result_records import record
 
 from fei_sklearn.evaluation import read_results, results
-from fei_sklearn.evaluation.results import ResultsFile, cell_key
+from fei_sklearn.evaluation.results import ResultsFile, cell_key, cell_name
 
 
 @pytest.fixture
@@ -28,6 +28,11 @@ def path(tmp_path):
 def test_records_are_read_as_they_were_added(path):
     assert read_results(path) == [record(seed=0), record(seed=1)]
     assert list(ResultsFile(path).records) == [cell_key(record(seed=seed)) for seed in (0, 1)]
+
+
+def test_a_cell_has_a_name():
+    assert cell_name(record(seed=2)) == "EPI, mine, seed 2"
+    assert cell_name(record(settings={"labels": 5})) == "EPI, mine, labels 5, seed 0"
 
 
 def test_the_later_of_two_records_of_a_cell_counts(tmp_path):

@@ -69,3 +69,11 @@ def test_conditions_and_set_options_follow_the_settings():
     assert (options.data, options.task, options.most) == ("folder", "regression", 5)
     assert options.per_time_index
     assert options.paper_protocol
+
+
+def test_numbers_of_labels_are_settings_of_their_own():
+    settings = resolve_settings(**UNSET, protocol="probe")
+    assert settings.per_labels(None) == [settings]
+    one, five = settings.per_labels([1, 5])
+    assert one.as_record(Raw()) == settings.as_record(Raw()) | {"labels": 1}
+    assert five.n_labels == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fei_sklearn.evaluation.splits import folds, hold_out, thin
+from fei_sklearn.evaluation.splits import folds, hold_out, labelled_rows, thin
 
 #: 20, 10 and 1 series of three classes.
 LABELS = np.repeat([0, 1, 2], [20, 10, 1])
@@ -81,3 +81,23 @@ def test_fewer_targets_are_drawn_from_all_series():
     rows = thin(TARGETS, 20, classes=False)
     assert len(set(rows)) == 20
     assert rows.max() > 30
+
+
+def test_labels_are_drawn_per_class_and_a_small_class_gives_all():
+    rows = labelled_rows(LABELS, 4, classes=True, seed=0)
+    assert np.bincount(LABELS[rows]).tolist() == [4, 4, 1]
+
+
+def test_targets_are_drawn_in_all():
+    assert len(labelled_rows(TARGETS, 4, classes=False, seed=0)) == 4
+    assert len(labelled_rows(TARGETS, 400, classes=False, seed=0)) == 50
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_more_labels_contain_fewer_and_the_seed_draws_them(classes):
+    y = LABELS if classes else TARGETS
+    few = labelled_rows(y, 3, classes=classes, seed=0)
+    more = labelled_rows(y, 6, classes=classes, seed=0)
+    other = labelled_rows(y, 3, classes=classes, seed=1)
+    assert set(few) < set(more)
+    assert other.tolist() != few.tolist()

@@ -77,3 +77,18 @@ def test_one_set_is_no_archive():
     table, *_ = tables([record("UCR:A")])
     assert table.archive_sets() == []
     assert table.rows() == ["UCR:A"]
+
+
+def test_numbers_of_labels_are_tables_of_their_own_without_published_numbers():
+    settings = {"standardise": "model", "paper_protocol": True}
+    records = [record(settings=settings), record(settings=settings | {"labels": 5})]
+    every, few = (table for table in tables(records) if table.metric == "accuracy")
+    assert few.title == every.title.replace(": A", ", labels per class: 5: A")
+    assert every.published("EPI")
+    assert few.published("EPI") == {}
+
+
+def test_labels_of_targets_are_counted_in_all():
+    settings = {"standardise": "model", "labels": 5}
+    table, *_ = tables([regression_record(0.1, 0.2, settings=settings)])
+    assert table.title.endswith(", labels in all: 5: MSE")
