@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fei_sklearn._classifier import FEIClassifier
-    from fei_sklearn._embedder import CollapseWarning, FEIEmbedder
+    from fei_sklearn._embedder import FEIEmbedder
+    from fei_sklearn._fitting.collapse import CollapseWarning
     from fei_sklearn._regressor import FEIRegressor
 
 try:
@@ -22,7 +23,7 @@ except PackageNotFoundError:  # a checkout that was not installed
 
 #: Module of each public name, imported on first use because torch takes a second or two.
 _PUBLIC = {
-    "CollapseWarning": "fei_sklearn._embedder",
+    "CollapseWarning": "fei_sklearn._fitting.collapse",
     "FEIClassifier": "fei_sklearn._classifier",
     "FEIEmbedder": "fei_sklearn._embedder",
     "FEIRegressor": "fei_sklearn._regressor",

@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from fei_sklearn._finetune import FineTuner, checked_weights
-from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, twin, with_callbacks
+from fei_sklearn._fitting.callbacks import EpochCallbacks, with_callbacks
+from fei_sklearn._fitting.rollback import all_or_nothing, twin
 from fei_sklearn._input.checks import check_panel
 
 

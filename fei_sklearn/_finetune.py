@@ -21,9 +21,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from fei_sklearn import _specs
 from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn._bridge.spec import FinetuningSpec, MachineSpec, OptimisationSpec
-from fei_sklearn._embedder import FEIEmbedder, Number
-from fei_sklearn._fitting import CallbackSupportMixin, Watchers, printers, twin
+from fei_sklearn._embedder import FEIEmbedder
+from fei_sklearn._fitting.callbacks import CallbackSupportMixin
+from fei_sklearn._fitting.printing import printers
+from fei_sklearn._fitting.rollback import twin
+from fei_sklearn._fitting.watchers import Watchers
 from fei_sklearn._input.checks import check_fits, check_panel, share_features
+from fei_sklearn._input.numbers import Number
 from fei_sklearn._saving.fine_tuned import tuner_from_folder, tuner_to_folder
 from fei_sklearn._saving.mixin import SavingMixin
 from fei_sklearn._warnings import warn

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 
 from fei_sklearn._finetune import FineTuner, checked_weights
-from fei_sklearn._fitting import EpochCallbacks, all_or_nothing, twin, with_callbacks
+from fei_sklearn._fitting.callbacks import EpochCallbacks, with_callbacks
+from fei_sklearn._fitting.rollback import all_or_nothing, twin
 from fei_sklearn._input.checks import check_panel
 
 #: Standard deviation of a target, relative to its mean, up to which it counts as constant.

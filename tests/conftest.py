@@ -11,8 +11,10 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["SCIPY_ARRAY_API"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
+import numpy as np
 import pytest
 import torch
+from quick import quick
 
 torch.set_num_threads(1)
 
@@ -25,3 +27,11 @@ def whole_float32_on_cuda(request):
         return
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
+
+
+@pytest.fixture(scope="module")
+def front():
+    """A fitted embedder with a front, and its panel."""
+    panel = np.random.default_rng(0).normal(size=(20, 1, 40)).cumsum(axis=-1)
+    embedder = quick(encoder="dilated", pooling="auto", n_components=6).fit(panel)
+    return embedder.set_params(n_components=None), panel

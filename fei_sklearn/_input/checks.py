@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
@@ -124,27 +123,6 @@ def check_fits(estimator: BaseEstimator, X: Any) -> None:
     """
     outline, _ = _array_or_outline(estimator, X, reset=False)
     validate_data(estimator, outline, reset=False, skip_check_array=True)
-
-
-def check_integer(name: str, value: Any) -> None:
-    """Raise a TypeError if an argument is not an integer."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
-
-
-def check_count(name: str, value: Any, least: int) -> None:
-    """Raise if an argument is not an integer of at least a number.
-
-    Raises
-    ------
-    TypeError
-        If it is not an integer.
-    ValueError
-        If it is smaller.
-    """
-    check_integer(name, value)
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}.")
 
 
 def share_features(validated: BaseEstimator, estimator: BaseEstimator) -> None:

@@ -13,7 +13,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn._transform import plain_embeddings
 from fei_sklearn.adapters._parameters import parameters_of
 
 __all__ = ["FEICollectionTransformer"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fei_sklearn._embedder import plain_embeddings
 from fei_sklearn._input.checks import check_fits
+from fei_sklearn._transform import plain_embeddings
 
 if TYPE_CHECKING:
     import dask.array

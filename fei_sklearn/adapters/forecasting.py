@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sktime.forecasting.base import BaseForecaster
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn._transform import plain_embeddings
 from fei_sklearn._warnings import warn
 from fei_sklearn.adapters._head_design import DIFFERENCES, HeadDesign, window_needed
 from fei_sklearn.adapters._head_search import EMBEDDING_WEIGHTS, HeadSearch

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
-from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn._transform import plain_embeddings
 from fei_sklearn.adapters._grid import on_grid, ranks_of
 
 __all__ = ["embed_long", "from_long"]

@@ -11,7 +11,7 @@ from sktime.regression.base import BaseRegressor
 from sktime.transformations.base import BaseTransformer
 
 import fei_sklearn
-from fei_sklearn._embedder import plain_embeddings
+from fei_sklearn._transform import plain_embeddings
 from fei_sklearn.adapters._names import positions_by_name
 from fei_sklearn.adapters._parameters import parameters_of
 from fei_sklearn.adapters._sktime_panels import (

@@ -186,7 +186,7 @@ def _embed(
     from dask.delayed import delayed
     from distributed import as_completed
 
-    from fei_sklearn._embedder import plain_embeddings
+    from fei_sklearn._transform import plain_embeddings
 
     first = plain_embeddings(embedder, source[:1])[0]
     n_rows = _rows_per_block(source, first.nbytes)
@@ -229,7 +229,7 @@ def _embed_block(
     number: int,
 ) -> None:
     """Read, embed and write a block in one task, so that a worker holds one block per thread."""
-    from fei_sklearn._embedder import plain_embeddings
+    from fei_sklearn._transform import plain_embeddings
 
     embeddings = plain_embeddings(embedder, source[rows])
     write_block(embeddings, path, number)

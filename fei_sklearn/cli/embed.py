@@ -191,7 +191,7 @@ def _embed(
     args: argparse.Namespace,
 ) -> Embedded:
     """Return the embeddings of the parts one after the other, with labels if all have labels."""
-    from fei_sklearn._embedder import plain_embeddings
+    from fei_sklearn._transform import plain_embeddings
     from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
 
     series = _series(dataset)

@@ -16,8 +16,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn._classifier import FEIClassifier
-from fei_sklearn._embedder import plain_embeddings
 from fei_sklearn._regressor import FEIRegressor
+from fei_sklearn._transform import plain_embeddings
 from fei_sklearn.evaluation.models import Conditions, Transformer
 from fei_sklearn.evaluation.sets import Task
 from fei_sklearn.evaluation.splits import folds, hold_out, labelled_rows

@@ -11,7 +11,7 @@ from fei_sklearn._bridge.encoding import embed_values
 from fei_sklearn._bridge.finetuning import finetune
 from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn._bridge.spec import FinetuningSpec, MachineSpec, OptimisationSpec
-from fei_sklearn._fitting import Watchers
+from fei_sklearn._fitting.watchers import Watchers
 from fei_sklearn.data import Panel
 
 X, FREQUENCY = oscillations(24)

@@ -9,7 +9,7 @@ from quick import quick, walks
 
 from fei_sklearn import _specs
 from fei_sklearn._bridge.pretraining import prepared, pretrain
-from fei_sklearn._fitting import Watchers
+from fei_sklearn._fitting.watchers import Watchers
 from fei_sklearn.data import Panel
 
 PANEL = Panel(walks(20, 1, 24).astype(np.float32))

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from fei_sklearn._fitting import EpochCallbacks
+from fei_sklearn._fitting.callbacks import EpochCallbacks
 from fei_sklearn.training import checkpointing
 from fei_sklearn.training.checkpointing import (
     PREVIOUS,

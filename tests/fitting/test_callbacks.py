@@ -1,23 +1,16 @@
-"""Around a fit: scikit-learn's callbacks, printed lines, and rollback."""
+"""scikit-learn's callbacks: which are called, when, and with which estimator."""
 
 from __future__ import annotations
 
-import logging
-import re
-import warnings
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
-import torch
-from quick import oscillations, quick, run_python, walks
+from quick import quick, run_python, walks
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from fei_sklearn import FEIClassifier, FEIEmbedder
+from fei_sklearn import FEIEmbedder
 from fei_sklearn._bridge import pretraining
-from fei_sklearn._fitting import all_or_nothing, duration
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 
@@ -297,123 +290,3 @@ def test_without_scikit_learns_callbacks():
     lines = run_python(WITHOUT_CALLBACKS).splitlines()
     assert lines[-1] == "fitted"
     assert len(lines) == 3
-
-
-# Printed lines
-
-
-@pytest.mark.parametrize(
-    ("verbose", "epochs"),
-    [(1, [1, 2, 3, 4, 5]), (2, [1, 2, 4, 5]), (10, [1, 5]), (True, [1, 2, 3, 4, 5])],
-)
-def test_progress_has_a_line_for_some_epochs(verbose, epochs, capfd):
-    embedder = quick(verbose=verbose, max_epochs=5, n_iter_no_change=None).fit(walks())
-    shown = capfd.readouterr()
-    lines = shown.out.splitlines()
-    assert shown.err == ""
-    assert [int(re.match(r"\[FEIEmbedder\] epoch (\d)/5 ", line)[1]) for line in lines] == [*epochs]
-    for line in lines:
-        assert re.search(r"lr \d\.\d\de[-+]\d\d  \d+\.\d\d s/epoch  at most \d+ s left$", line)
-    last = embedder.history_[-1]
-    assert f"train_loss {last['train_loss']:.4f}" in lines[-1]
-    assert f"valid_loss {last['valid_loss']:.4f}" in lines[-1]
-    assert lines[-1].endswith("at most 0 s left")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (3600, "1 h 00 min"),
-        (7384, "2 h 03 min"),
-    ],
-)
-def test_durations(seconds, shown):
-    assert duration(seconds) == shown
-
-
-# Rollback
-
-
-@pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt()], ids=repr)
-def test_a_method_that_raises_leaves_the_attributes(error):
-    class Estimator:
-        @all_or_nothing
-        def fit(self):
-            self.kept = "new"
-            self.added = 1
-            del self.removed
-            raise error
-
-    estimator = Estimator()
-    estimator.kept = "old"
-    estimator.removed = "there"
-    with pytest.raises(type(error)):
-        estimator.fit()
-    assert vars(estimator) == {"kept": "old", "removed": "there"}
-
-
-@pytest.mark.parametrize("error", [None, RuntimeError("late")], ids=["fits", "fails"])
-def test_a_refit_is_seen_as_a_whole_or_not_at_all(error, monkeypatch):
-    panel = walks()
-    wider = walks(n_channels=3)
-    embedder = quick().fit(panel)
-    before = embedder.transform(panel)
-    keep = FEIEmbedder._keep
-    seen = []
-
-    def keep_and_look(self, *args):
-        seen.append(embedder.transform(panel))
-        keep(self, *args)
-        seen.append(embedder.transform(panel))
-        if error is not None:
-            raise error
-
-    monkeypatch.setattr(FEIEmbedder, "_keep", keep_and_look)
-    if error is None:
-        assert embedder.fit(wider) is embedder
-        assert embedder.transform(wider).shape == (20, 48)
-    else:
-        with pytest.raises(RuntimeError, match="late"):
-            embedder.fit(wider)
-        seen.append(embedder.transform(panel))
-    assert len(seen) >= 2
-    for embeddings in seen:
-        np.testing.assert_array_equal(embeddings, before)
-
-
-def test_a_prediction_reads_one_state(monkeypatch):
-    X, frequency = oscillations(40)
-    model = FEIClassifier(quick(), max_epochs=1, random_state=0).fit(X, frequency)
-    before = model.predict(X)
-    embed = FEIClassifier._embed
-
-    def refit_meanwhile(self, series):
-        embeddings = embed(self, series)
-        monkeypatch.undo()
-        model.fit(X, np.where(frequency > 4, "fast", "slow"))
-        return embeddings
-
-    monkeypatch.setattr(FEIClassifier, "_embed", refit_meanwhile)
-    np.testing.assert_array_equal(model.predict(X), before)
-    assert set(model.predict(X)) == {"fast", "slow"}
-
-
-def test_threads_leave_nothing_behind():
-    import lightning_fabric  # noqa: F401 its import adds filters of its own
-
-    panel = walks()
-    logger = logging.getLogger("lightning_fabric")
-    before = (list(warnings.filters), logger.level, torch.get_default_dtype())
-
-    def fit(seed):
-        precision = ("32-true", "bf16-mixed")[seed % 2]
-        return quick(random_state=seed // 2, precision=precision).fit(panel).transform(panel)
-
-    with ThreadPoolExecutor(4) as threads:
-        together = list(threads.map(fit, range(8)))
-    assert (list(warnings.filters), logger.level, torch.get_default_dtype()) == before
-    for seed, embeddings in enumerate(together):
-        np.testing.assert_array_equal(embeddings, fit(seed))
