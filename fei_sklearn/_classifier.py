@@ -150,8 +150,8 @@ class FEIClassifier(ClassifierMixin, FineTuner):
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the series in the head and in fine-tuning, relative to each other. Series of
-            weight 0 neither train nor validate. Pretraining, which sees no targets, weighs all
-            series alike.
+            weight 0 neither train nor validate. Pretraining, which sees no targets, gives all
+            series the same weight.
 
         Returns
         -------

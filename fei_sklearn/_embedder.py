@@ -89,9 +89,9 @@ default="auto"
         maps of the convolutions: maxima, shares of the time above four thresholds, and how often
         and how far a kernel leads its group of eight, on four views, 2,688 features in all. "small"
         reads one of the two groups of kernels, 1,344 features; so does "auto" for several channels,
-        each of which has its own features. All other readouts are those of the body's maps. "mean"
-        is the readout of the paper. "ppv" are MiniRocket's proportions of positive values: the
-        shares of the time that a feature is above nine biases, which are its deciles over the
+        each of which has its own features. All other readouts are statistics of the body's maps.
+        "mean" is the readout of the paper. "ppv" are MiniRocket's proportions of positive values:
+        the shares of the time that a feature is above nine biases, which are its deciles over the
         training panel. The last stage has five of the biases; in the first two stages three of them
         also apply to each half of the series. "max", "std" and "ppv" are computed on the sums
         before a map's last GELU. With the paper's encoders, "auto" takes the mean, the maximum and
@@ -113,15 +113,15 @@ default="auto"
     n_components : int or None, default=None
         Length of a short embedding: the features of the encoder "dilated" are projected on that
         many principal axes. With `pretrained` and ``calibration="fixed"`` they are the model's.
-        Otherwise they are those of the panel in `fit`, which keep 2 to 3 points more of accuracy. A
+        Otherwise `fit` computes them on its panel, which keeps 2 to 3 points more of accuracy. A
         panel has fewer axes than series; what is missing is 0, and `fit` warns. A StandardScaler
         behind such embeddings costs 1 to 6 points. None projects nothing. Other encoders have no
         such axes: `fit` warns that the parameter has no effect on them.
     calibration : {"fixed", "panel"}, default="fixed"
-        Panel of the statistics that a pretrained model is calibrated by. With "fixed" they are
-        those of its pretraining, and with "panel" `fit` takes batch norm's scale, the thresholds
-        and principal axes of the encoder "dilated" and the scaling from its own panel. A fit from
-        scratch, or with further training, always takes its own.
+        Panel whose statistics calibrate a pretrained model. "fixed" keeps the statistics of its
+        pretraining. With "panel" `fit` takes batch norm's scale, the thresholds and principal axes
+        of the encoder "dilated" and the scaling from its own panel. A fit from scratch, or with
+        further training, always takes its own.
     max_epochs : int or "auto", default="auto"
         Maximum number of epochs. "auto" is 3 for the encoder "dilated", whose default readout gains
         nothing from more, and 50 for other encoders, see docs/benchmarks/from_scratch.md. It is 0
@@ -148,17 +148,17 @@ default="auto"
     warm_start : bool, default=False
         Whether to start from the weights of the last fit.
     pretrained : str, path-like or None, default=None
-        Model to start from: a folder that `save` wrote, the name of a bundled checkpoint, of which
-        "default" is the recommended one, or "owner/name" on the Hugging Face hub, with a branch,
-        tag or commit as in "owner/name@v1". `encoder`, `objective`, `stride`, `channels`, `scaling`
-        and `min_timepoints` are then the model's. Its weights change only if `max_epochs` is a
-        number of epochs; the biases of "ppv" are always those of the panel in `fit`.
+        Model to start from: a folder that `save` wrote, the name of a bundled checkpoint, such as
+        the recommended "default", or "owner/name" on the Hugging Face hub, with a branch, tag or
+        commit as in "owner/name@v1". `encoder`, `objective`, `stride`, `channels`, `scaling` and
+        `min_timepoints` are then the model's. Its weights change only if `max_epochs` is a number
+        of epochs; `fit` always computes the biases of "ppv" on its panel.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps" or "xpu"; "auto" is the accelerator that torch finds.
     n_devices : int or "auto", default=1
         Number of devices, each with its own process, that share every batch of pretraining and the
         rows of `transform`; on the CPU, number of processes and threads. `batch_size` is the size
-        of the whole batch, and the losses are those of a single device. "auto" takes all CUDA
+        of the whole batch, and the losses are the same as on a single device. "auto" takes all CUDA
         devices, or the processes that torchrun or SLURM has started, each of which calls `fit`.
         Rivals of FEI train on one device.
     precision : {"auto", "32-true", "64-true", "16-mixed", "bf16-mixed"}, default="auto"
@@ -399,7 +399,7 @@ default="auto"
         The first chunk fixes the scaling. Every chunk is trained on for one epoch of at least
         `min_epoch_steps` steps, without validation. Learning rate and momentum are constant,
         because the end of the stream is not known. The optimiser's moments and the momentum copies
-        are kept from chunk to chunk. Batch-norm statistics and the biases of "ppv" are those of the
+        are kept from chunk to chunk. Batch-norm statistics and the biases of "ppv" come from the
         last chunk, so chunks should have some hundred series, in random order. After `fit`, or with
         `pretrained`, the stream starts from those weights. `max_epochs`, `lr_decay`,
         `validation_fraction`, `n_iter_no_change`, `warm_start` and `checkpoint_dir` are ignored.
@@ -416,7 +416,7 @@ default="auto"
         self : FEIEmbedder
             The fitted embedder. Its pickle includes the state of the stream, and is about three
             times as large as the weights. A folder that `save` writes has no such state: after
-            `load` the optimiser and the momentum copies start anew. `fit` drops the state.
+            `load` the optimiser and the momentum copies start afresh. `fit` drops the state.
 
         Raises
         ------

@@ -339,8 +339,7 @@ def checked_weights(sample_weight, values):
     Raises
     ------
     ValueError
-        If a weight is negative or not finite, all are zero, or their number is not that of the
-        series.
+        If a weight is negative or not finite, all are zero, or there is not one per series.
     """
     if sample_weight is None:
         return None
@@ -377,7 +376,7 @@ def _loss_weights(y, class_weight, sample_weight, rows):
 
 
 def _rows_that_may_validate(y, random_state):
-    """Return rows but for one of each class, of the classes that then have at least two left."""
+    """Return rows of classes of at least three series, without one row of each class."""
     order = random_state.permutation(np.arange(len(y)))
     _, first_of_class = np.unique(y[order], return_index=True)
     others = np.setdiff1d(np.arange(len(y)), order[first_of_class])

@@ -31,8 +31,8 @@ class TargetScaling:
     mean, std : ndarray of shape (n_outputs,)
         Statistics of the targets in units of `unit`; the deviation of a constant target is 1.
     unit : ndarray of shape (n_outputs,)
-        Powers of 2 near the largest target, by which division is exact: squares of targets of
-        1e200 would overflow, those of 1e-200 vanish.
+        Powers of 2 near the largest target, by which division is exact. Without the division,
+        squares of targets near 1e200 would overflow, and squares near 1e-200 would vanish.
     """
 
     standardised: np.ndarray
@@ -160,8 +160,8 @@ class FEIRegressor(RegressorMixin, FineTuner):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the series in the head and in fine-tuning, relative to each other. Series of
-            weight 0 neither train nor validate. Pretraining, which sees no targets, weighs all
-            series alike.
+            weight 0 neither train nor validate. Pretraining, which sees no targets, gives all
+            series the same weight.
 
         Returns
         -------

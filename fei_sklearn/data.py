@@ -121,7 +121,7 @@ class Panel:
     targets : ndarray of shape (n_samples, ...), or None
         Targets of supervised training.
     weights : ndarray of shape (n_samples,), float32, or None
-        Weights of the series in the loss of supervised training; None weighs all alike.
+        Weights of the series in the loss of supervised training; None gives all the same weight.
     """
 
     values: np.ndarray | LazySeries

@@ -32,8 +32,9 @@ __all__ = ["embed"]
 #: Most rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256, "xpu": 256}
 
-#: Time points up to which a tile has most rows. Longer series share as many values among fewer
-#: rows: 32 series of 400,000 points at once would take 3.5 GB and ten times as long per series.
+#: Time points up to which a tile has most rows. A tile of longer series has fewer rows and the same
+#: number of values: 32 series of 400,000 points at once would take 3.5 GB and ten times as long per
+#: series.
 MOST_ROWS_TIMEPOINTS = 4096
 
 #: Rows of the tile of a series that comes alone, as in recursive forecasting. With strides of 2 two
@@ -73,8 +74,8 @@ def embed(
     Returns
     -------
     ndarray of shape (n_samples, n_features) or (n_samples, n_steps, n_features), float32
-        Embeddings, the same on any number of devices; those of steps are NaN beyond the end of
-        shorter series.
+        Embeddings, the same on any number of devices. Embeddings of steps beyond the end of a
+        shorter series are NaN.
 
     Raises
     ------

@@ -326,7 +326,7 @@ def _remove_own_frequencies(x: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
 def spectra(x: Tensor, lengths: Tensor) -> Tensor:
     """Return the Fourier transform of each series over its own time points.
 
-    A spectrum belongs to one length. Bluestein's algorithm computes those of all lengths by
+    A spectrum belongs to one length. Bluestein's algorithm computes the spectra of all lengths by
     transforms of one size: no length is read from the device, and the number of operators does not
     depend on the number of lengths.
 

@@ -105,7 +105,7 @@ class Devices:
     count : int
         Number of devices, each with a process of its own in training.
     joined : bool
-        Whether torchrun or SLURM has started these processes, of which this is one.
+        Whether torchrun or SLURM has started this process and the others of its group.
     """
 
     own: torch.device

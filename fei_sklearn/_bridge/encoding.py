@@ -150,7 +150,7 @@ def _embed_front(
 
 
 def _kept_kernels(encoding: EncodingSpec) -> FrontKernels:
-    """Return the kernels of the owner's front, made anew if its weights have changed."""
+    """Return the kernels of the owner's front, rebuilt if its weights have changed."""
     model = encoding.model
     kept = _kernels.get(encoding.owner)
     if kept is not None:
@@ -164,7 +164,7 @@ def _kept_kernels(encoding: EncodingSpec) -> FrontKernels:
 
 
 def _kept_encoder(encoding: EncodingSpec, device: torch.device) -> nn.Module:
-    """Return the owner's folded encoder, restored anew if its weights or device have changed."""
+    """Return the owner's folded encoder, rebuilt if its weights or device have changed."""
     model = encoding.model
     kept = _encoders.get(encoding.owner)
     if kept is not None:
@@ -178,7 +178,7 @@ def _kept_encoder(encoding: EncodingSpec, device: torch.device) -> nn.Module:
 
 
 def _kept_weights(weights: Weights) -> Weights:
-    """Return weights of which a later change in place can be noticed: copies, unless read-only."""
+    """Return copies of weights unless read-only, to notice later changes in place."""
     return {
         name: array.copy() if array.flags.writeable else array for name, array in weights.items()
     }

@@ -80,7 +80,7 @@ def finetune(
     head : HeadArrays
         The head to start from.
     rows, held_out : ndarray of int
-        Rows that train and rows that validate, of which there may be none.
+        Rows that train, and rows that validate. The latter may be empty.
     watcher : Watcher
         Follows the run.
 

@@ -81,11 +81,11 @@ def first_head(
         Whether ridge regression on the targets or on class indicators fits the head; otherwise it
         is zero.
     n_classes : int, default=None
-        Number of classes, of which `y` may lack some; None counts them up to the greatest in `y`.
+        Number of classes. `y` may lack some of them. None is the largest class in `y` plus one.
     class_weight : ndarray of shape (n_classes,), default=None
         Weights of the classes.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the samples; None weighs all alike.
+        Weights of the samples; None gives all the same weight.
     rows : ndarray of int, default=None
         Samples that the head is fitted on; None fits all.
 

@@ -78,7 +78,7 @@ def front_arrays(
     start : FittedModel or None
         Model that the pretraining started from.
     recalibrates : bool
-        Whether thresholds and axes are those of the panel; otherwise they are those of `start`.
+        Whether thresholds and axes are computed on the panel; otherwise they are `start`'s.
     n_components : int or None
         Number of principal axes to fit; None fits no axes.
 

@@ -23,7 +23,7 @@ from fei_sklearn.training.progress import EpochRecord, Watcher, copies
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """Arguments of training but for the watcher; every process of a group is sent a copy.
+    """Arguments of training except the watcher. Every process of a group gets a copy.
 
     Attributes
     ----------
@@ -167,7 +167,7 @@ def _check(devices: Devices, run: TrainingRun, spec: PretrainingSpec) -> None:
 
 
 def _remedy(spec: PretrainingSpec) -> str:
-    """Return the advice for a run of which a process was killed."""
+    """Return advice for the error that a process of the run was killed."""
     if spec.checkpoint_dir is None:
         return "fit again; with a checkpoint_dir the next fit would resume from the last state."
     folder = str(spec.checkpoint_dir)

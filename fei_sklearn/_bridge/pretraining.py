@@ -153,7 +153,7 @@ def prepared(
 
 
 class Pretraining:
-    """An objective with its initial weights, and what it is to be trained on.
+    """An objective with its initial weights, the panel and the devices that it is trained on.
 
     Parameters
     ----------

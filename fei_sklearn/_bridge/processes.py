@@ -217,7 +217,7 @@ class _Ranks:
         return failed
 
     def _silence(self, silent: set[int], remedy: str) -> RuntimeError:
-        """Return the error of ranks for which the others have waited in vain."""
+        """Return the error of ranks that did not answer the others in time."""
         numbers = ", ".join(map(str, sorted(silent)))
         return RuntimeError(
             f"Process {numbers} of the {self.n_ranks} that trained together, counted from 0, did "

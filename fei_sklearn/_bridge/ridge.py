@@ -52,7 +52,7 @@ class StandardisedFeatures:
         rows : ndarray of int, of shape (n_samples,)
             Rows of the statistics.
         weights : ndarray of shape (n_samples,), default=None
-            Weights of these rows; None weighs all alike.
+            Weights of these rows; None gives all the same weight.
         """
         n_features = features.shape[1]
         centre = np.empty(n_features)
@@ -116,7 +116,7 @@ class Ridge(ABC):
         targets : ndarray of shape (n_fitted, n_outputs)
             Their targets.
         weights : ndarray of shape (n_fitted,)
-            Their weights, of which at least one is positive.
+            Their weights. At least one is positive.
         """
 
     @abstractmethod

@@ -193,7 +193,7 @@ class PretrainingSpec:
     objective : str
         Name of the objective.
     objective_options : mapping of str to object
-        Parameters of which an objective takes those that its `options` name.
+        Parameters for the objective, which takes only the ones that its `options` name.
     encoder : EncoderSpec
         Architecture of the encoder, unless the pretraining starts from a model.
     layers : str
@@ -213,7 +213,7 @@ class PretrainingSpec:
     n_components : int or None, default=None
         Number of principal axes to fit, if the model to start from has none; None fits no axes.
     recalibrates : bool, default=False
-        Whether batch norm and the thresholds of the front become those of the panel even if the
+        Whether batch norm and the thresholds of the front are computed on the panel, even if the
         weights of a model are used as they are.
     """
 

@@ -60,7 +60,7 @@ class EpochCallbacks:
             self.fit.call_on_fit_task_begin(**self.arguments)
 
     def follow(self, outcome_so_far: Callable[..., Any]) -> None:
-        """Let callbacks have the estimator as it would be if the fit stopped now.
+        """Give callbacks the estimator that the fit would return if it stopped now.
 
         Parameters
         ----------
@@ -75,13 +75,13 @@ class EpochCallbacks:
         self.best = best
 
     def begin_epoch(self) -> None:
-        """Call the callbacks at the begin of an epoch."""
+        """Call the callbacks at the beginning of an epoch."""
         if self.fit is not None:
             self.epoch = self.fit.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(**self.arguments)
 
     def end_epoch(self, record: EpochRecord) -> bool:
-        """Call the callbacks at the end of an epoch, and return whether one asks to stop."""
+        """Call the callbacks at the end of an epoch, and return whether any stops the run."""
         self.records.append(record)
         if self.fit is None:
             return False

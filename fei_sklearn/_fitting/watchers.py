@@ -26,6 +26,6 @@ class Watchers:
             watcher.begin_epoch()
 
     def end_epoch(self, record: EpochRecord) -> bool:
-        """Pass the record on to each watcher, and return whether one asks to stop."""
+        """Pass the record on to each watcher, and return whether any of them stops the run."""
         answers = [watcher.end_epoch(record) for watcher in self.watchers]
         return any(answers)

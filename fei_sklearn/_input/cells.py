@@ -12,7 +12,7 @@ import numpy as np
 #: Beginnings of the names of date and duration types in NumPy, pandas, polars and Arrow.
 TEMPORAL_PREFIXES = ("date", "time", "duration", "period", "interval", "month_day_nano")
 
-#: Classes of single dates and durations. Those of pandas are subclasses, but for its periods.
+#: Classes of single dates and durations. pandas's classes are subclasses, except for its periods.
 TEMPORAL_CLASSES = (
     datetime.date,
     datetime.time,

@@ -171,7 +171,7 @@ def _with_channel_axis(
     if length not in (None, X.shape[1]):
         raise ValueError(
             f"X has {X.shape[1]} features, but {type(estimator).__name__} was fitted on a list of "
-            f"series of {length} time points: give series of other lengths as a list, too."
+            f"series of {length} time points: give series of other lengths as a list as well."
         )
     return X[:, np.newaxis]
 
@@ -227,7 +227,7 @@ def _check_dimensions(
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
-    """Raise if a shape is not that of a panel, with or without an axis of channels."""
+    """Raise if a shape fits no panel, with or without an axis of channels."""
     if len(shape) > 3:
         raise ValueError(
             f"X has {len(shape)} dimensions, {shape}; a panel has 2, (n_samples, n_timepoints), or "

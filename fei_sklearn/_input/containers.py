@@ -11,7 +11,7 @@ import numpy as np
 from fei_sklearn._input.cells import fill_missing, refuse_dates
 from fei_sklearn._input.unequal import UnequalSeries
 
-#: Methods that return the items of a column: those of pandas and polars, and that of Arrow.
+#: Methods that return the items of a column, in pandas and polars, and in Arrow.
 LIST_METHODS = ("to_list", "to_pylist")
 
 #: A list of series is padded at once up to this number of values, or this multiple of its own.

@@ -9,8 +9,8 @@ import numpy as np
 
 from fei_sklearn._input.stored import StoredPanel, row_blocks
 
-#: Differences are taken of halves: the range of float64 is twice its largest number. Halving is
-#: exact but for subnormal numbers.
+#: Factor on numbers before they are subtracted: the range of float64 is twice its largest number.
+#: Halving is exact except for subnormal numbers.
 HALF = 0.5
 
 
@@ -21,7 +21,7 @@ class Scaler:
     Attributes
     ----------
     offset, scale : ndarray of shape (n_channels,), float64, or None
-        Statistics of the training panel; None for those of each channel of each series.
+        Statistics of the training panel; None scales each channel of each series by its own.
     """
 
     offset: np.ndarray | None = None

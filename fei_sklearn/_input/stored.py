@@ -35,7 +35,7 @@ class ChunkedArray(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the array, whose first axis is that of rows."""
+        """Shape of the array. The first axis counts rows."""
 
     @property
     def dtype(self) -> DTypeLike:
@@ -52,7 +52,7 @@ def is_memory_map(array: Any) -> bool:
 def is_stored(X: Any) -> bool:
     """Return whether an array is read in row blocks: a memory map of numbers, or a chunked array.
 
-    Chunked arrays are those of zarr, HDF5 (h5py), dask, xarray, and of other libraries whose arrays
+    zarr, HDF5 (h5py), dask and xarray have chunked arrays, as have other libraries whose arrays
     have the same attributes. The attributes are looked up in the class, because reading them from
     an array in a closed file raises.
     """
@@ -222,7 +222,7 @@ class StoredPanel:
         rows: np.ndarray,
         n_rows: int,
     ) -> Sequence[int]:
-        """Return the positions in `rows` at which a block begins, but for the first."""
+        """Return the positions in `rows` at which a block begins, except for the first."""
         if isinstance(self.source, np.ndarray):  # NumPy reads any rows at once
             return range(n_rows, len(rows), n_rows)
         chunks = rows // self.chunk_rows
@@ -298,7 +298,7 @@ def rows_per_block(shape: tuple[int, ...]) -> int:
 def row_blocks(values: np.ndarray | StoredPanel) -> RowBlocks:
     """Yield a panel in order, in row blocks that are small enough for a float64 copy.
 
-    The blocks of a stored panel are those of the same panel in memory, so that sums over them have
+    A stored panel has the same blocks as the same panel in memory. Sums over blocks therefore have
     the same bits.
 
     Parameters

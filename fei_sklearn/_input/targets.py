@@ -73,8 +73,8 @@ def _refuse_masked(y: np.ma.MaskedArray) -> None:
     n_masked = np.count_nonzero(mask)
     if n_masked > 0:
         raise ValueError(
-            f"y is a masked array of which {n_masked} targets are masked: leave out their series, "
-            "for example with X[~y.mask] and y[~y.mask]."
+            f"y is a masked array with {n_masked} masked targets: leave out their series, for "
+            "example with X[~y.mask] and y[~y.mask]."
         )
 
 

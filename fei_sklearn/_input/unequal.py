@@ -11,9 +11,9 @@ import numpy as np
 class UnequalSeries:
     """Chunked array of series of unequal length, with NaN behind their ends.
 
-    One long series among many short ones would multiply the memory of the panel. This array
-    occupies that of the series alone, and :class:`fei_sklearn._input.stored.StoredPanel` reads it
-    in row blocks.
+    One long series among many short ones would multiply the memory of the panel. This array takes
+    only the memory of the series, and :class:`fei_sklearn._input.stored.StoredPanel` reads it in
+    row blocks.
 
     Parameters
     ----------

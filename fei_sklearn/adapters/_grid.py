@@ -44,7 +44,7 @@ def on_grid(
     ranks : ndarray of shape (n_rows,), int
         Position of each row's time among all distinct times.
     n_series : int
-        Number of series, each of which has a row.
+        Number of series. Each has at least one row.
     id, time : object
         Names of the columns of ids and times, for messages.
 
@@ -92,7 +92,7 @@ def on_grid(
 
 
 def _check_growth(n_cells: int, n_rows: int, n_channels: int, remedy: str) -> None:
-    """Raise if a panel would be large, and nearly all of it missing."""
+    """Raise if a panel would be large and nearly empty."""
     n_bytes = 8 * n_channels * n_cells
     growth = n_cells / n_rows
     if growth > MAX_GROWTH and n_bytes > SMALL_BYTES:

@@ -13,7 +13,7 @@ DIFFERENCES = ("none", "first", "seasonal", "both")
 
 @dataclass(frozen=True)
 class HeadDesign:
-    """Form of a head except for its penalty.
+    """Form of a ridge head, without the penalty.
 
     Attributes
     ----------

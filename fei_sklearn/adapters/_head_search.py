@@ -53,7 +53,7 @@ class HeadSearch:
         table: WindowTable,
         future: np.ndarray,
     ) -> RidgeHead:
-        """Choose a head, and fit it on all windows; parameters are those of `RidgeHead.fit`."""
+        """Choose a head, and fit it on all windows; parameters as in `RidgeHead.fit`."""
         designs = self.designs(table.windows.shape[2])
         horizon = int(table.steps.max())
         folds = list(time_folds(len(future), horizon))

@@ -16,7 +16,7 @@ ALPHAS = np.logspace(-4, 2, 13)
 #: Penalties of the regression on exogenous variables.
 EXOGENOUS_ALPHAS = np.logspace(-3, 3, 13)
 
-#: Present names of attributes by those in pickles of the time when the head was called `_Head`.
+#: Former name -> present name, for pickles from when the class was called `_Head`.
 _RENAMED = {
     "recipe": "design",
     "blocks": "standardizations",
@@ -75,7 +75,7 @@ class RidgeHead:
         future : ndarray of shape (n, 1 + n_exogenous, n_steps)
             Values of the series and of its exogenous variables at the steps to forecast.
         rotated : WindowTable or None, default=None
-            Result of ``table.rotated()``, if it is at hand.
+            Result of ``table.rotated()``; None computes it.
 
         Returns
         -------

@@ -22,7 +22,7 @@ class WindowTable:
     Attributes
     ----------
     windows : ndarray of shape (n, 1 + n_exogenous, length)
-        Windows of the series, followed by those of its exogenous variables.
+        Windows of the series, followed by the windows of its exogenous variables.
     embeddings : ndarray of shape (n, n_features)
         Embeddings of the windows.
     steps : ndarray of shape (n_steps,), int
@@ -104,8 +104,8 @@ class EmbeddingBlock:
     ) -> np.ndarray:
         """Return ridge coefficients of windows, for more features than windows.
 
-        The inverse is that of the embeddings' inner products and a penalty, updated for the lags
-        by the Woodbury identity. So one decomposition serves all designs and penalties.
+        The inner products of the embeddings are decomposed once, for all designs and penalties. The
+        Woodbury identity then adds the lags.
 
         Parameters
         ----------

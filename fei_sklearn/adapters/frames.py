@@ -41,7 +41,7 @@ def from_long(
         Panel for :class:`fei_sklearn.FEIEmbedder`, float64 with NaN for missing values; a list if
         the series differ in length.
     ids : pandas.Index of length n_samples
-        Names of the series in the order of the panel, which is that of their first rows.
+        Names of the series in the order of the panel. Series are ordered by their first rows.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, default=None
-        Arguments; None uses those of the process.
+        Arguments; None uses the process's.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Run a command, and return its exit code or that of its error."""
+    """Run a command, and return its exit code or the code of its error."""
     try:
         code = int(args.run(args))
         sys.stdout.flush()

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, readout: dict[str, Any]) -> int:
     Parameters
     ----------
     args : argparse.Namespace
-        Arguments of ``embed``, of which `dask` is set.
+        Arguments of ``embed``, with `dask` set.
     readout : dict
         Parameters of the readout.
 

@@ -1,6 +1,6 @@
 """Readers of published benchmark sets, a registry of those that the paper uses, and a corpus.
 
-Nothing is downloaded: :func:`describe_dataset` says what to fetch, and where to put it.
+Nothing is downloaded: :func:`describe_dataset` returns where to fetch a set and where to put it.
 """
 
 from fei_sklearn.datasets._dataset import Dataset

@@ -1,4 +1,4 @@
-"""Tables in ``.arff`` files, as those of the UEA and UCR archives."""
+"""Tables in ``.arff`` files, as in the UEA and UCR archives."""
 
 from __future__ import annotations
 

@@ -172,13 +172,13 @@ def keys_of(path: Path) -> list[str]:
 
 
 def read_arrays(path: Path, keys: Iterable[str] | None = None) -> dict[str, ndarray]:
-    """Read the arrays of an archive, all of them or those of `keys`."""
+    """Read the arrays of an archive: all, or only `keys`."""
     arrays = _read(path, keys)
     return {key: array for key, array in arrays.items() if array is not None}
 
 
 def _read(path: Path, keys: Iterable[str] | None) -> dict[str, ndarray | None]:
-    """Return all keys of an archive, with None for the arrays that were not asked for."""
+    """Return all keys of an archive, with None for the arrays that were not wanted."""
     key = None
     try:
         with path.open("rb") as file:  # NumPy would leave a damaged file open

@@ -51,15 +51,15 @@ _DAMAGE = (
 
 
 class _ForbiddenError(Exception):
-    """A file asks for more than tensors."""
+    """Error of a file whose pickle needs more than tensors."""
 
 
 class _RefusedError(ValueError):
-    """A file that is whole, and not what is wanted."""
+    """Error of an intact file with other content than expected."""
 
 
 class _Storage(NamedTuple):
-    """Numbers of an archive that are not read yet; `name` is that of their file in it."""
+    """Numbers of an archive that are not read yet; `name` is their file in the archive."""
 
     dtype: str
     name: str
@@ -350,7 +350,7 @@ _INSTRUCTIONS = [
 class _TensorUnpickler(pickle._Unpickler):
     """Interpreter of a pickle that describes tensors, written in Python.
 
-    pickle's own, which is written in C, allocates what an instruction asks for.
+    pickle's own interpreter, in C, allocates any size that an instruction names.
     """
 
     dispatch = {

@@ -93,7 +93,7 @@ class Entry:
         return ", or ".join(ways)
 
     def _places(self, folder: Path) -> list[Path]:
-        """Return the files or folders of which any shows that the set is in a folder."""
+        """Return files and folders. If one of them exists, the set is in the folder."""
         if self.format == "tfc":
             return [folder / "train.pt"]
         if self.format == "cmapss":
@@ -281,7 +281,7 @@ _ENTRIES = (
     ),
 )
 _BY_NAME = {entry.name: entry for entry in _ENTRIES}
-#: The paper's code says OP where its text says OC.
+#: The paper's code writes OP where its text writes OC.
 _ALIASES = {"OPA": "OC-A", "OPB": "OC-B", "OPC": "OC-C"}
 _UCR_BY_LOWER = {name.lower(): name for name in UCR_NAMES}
 

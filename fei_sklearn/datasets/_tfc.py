@@ -20,7 +20,7 @@ def read_tfc(
     name: str | None = None,
     task: str | None = None,
 ) -> Dataset:
-    """Read a folder of ``.pt`` files, of which ``train.pt`` must exist.
+    """Read a folder of ``.pt`` files. ``train.pt`` must be there.
 
     Parameters
     ----------

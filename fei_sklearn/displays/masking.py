@@ -79,7 +79,7 @@ class MaskingDisplay:
         Parameters
         ----------
         estimator : FEIEmbedder
-            Embedder, fitted or not, of which `mask_ratio` and `mask_kind` count.
+            Embedder, fitted or not. Only its `mask_ratio` and `mask_kind` are used.
         series : array-like of shape (n_timepoints,)
             One channel of a series, without missing values.
         random_state : int, default=0

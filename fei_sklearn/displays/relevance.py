@@ -84,8 +84,8 @@ def _outputs(model: Any, panel: np.ndarray, target: Any) -> np.ndarray:
         outputs = np.asarray(model.predict(panel), dtype=np.float64)
         if outputs.size != len(panel):
             raise ValueError(
-                f"The model has {outputs[0].size} outputs, and relevance is that of one: give a "
-                "model of a single target."
+                f"The model has {outputs[0].size} outputs, and relevance needs a single one: give "
+                "a model of one target."
             )
         return outputs.ravel()
     classes = list(model.classes_)
@@ -102,7 +102,7 @@ def _outputs(model: Any, panel: np.ndarray, target: Any) -> np.ndarray:
 
 
 class RelevanceDisplay:
-    """Which stretches of a series speak for a class, by hiding one after the other.
+    """Relevance of the stretches of a series for a class, by hiding one after the other.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class Statistics(NamedTuple):
 
 @contextmanager
 def shared_batch() -> Iterator[None]:
-    """Declare that the process group shares one batch, of which this process has a share."""
+    """Declare that each process of the group computes on a share of one batch."""
     token = _batch_is_shared.set(True)
     try:
         yield
@@ -60,7 +60,7 @@ def combined_statistics(
     mean: Tensor,
     variance: Tensor,
 ) -> Statistics:
-    """Return the statistics of a whole batch from those of the share of this process.
+    """Combine the statistics of all processes' shares into the statistics of the batch.
 
     Every process of the group must call this function.
 

@@ -170,7 +170,7 @@ def _gradient_of_weight(
     weight: Tensor,
     stride: int,
 ) -> Tensor:
-    """Return the gradient of `weight` from that of the output, with time before channels."""
+    """Return the gradient of `weight`, given the output's, with time before channels."""
     n_out, n_in, n_taps = weight.shape
     windows = _windows(x, stride)
     grads = rows.flatten(0, 1)

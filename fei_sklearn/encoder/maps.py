@@ -1,8 +1,8 @@
 """Maps over time of any encoder: of the package's own, and of a user's torch module.
 
 A user's encoder is any torch module from (n_samples, n_channels, n_timepoints) to (n_samples,
-width, n_steps). It may offer more by methods named as those of :class:`BlockEncoder`; which ones it
-has is decided in this module alone.
+width, n_steps). It may offer more maps by methods that are named as in :class:`BlockEncoder`. This
+module alone looks for them.
 """
 
 from __future__ import annotations

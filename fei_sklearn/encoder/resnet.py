@@ -246,7 +246,7 @@ def _stage(
     width: int,
     stride: int,
 ) -> nn.ModuleList:
-    """Return the blocks of a stage, of which the first changes the shape."""
+    """Return the blocks of a stage. The first one changes the shape."""
     blocks = nn.ModuleList([ResidualBlock(in_width, width, stride)])
     while len(blocks) < BLOCKS_PER_STAGE:
         blocks.append(ResidualBlock(width, width, 1))

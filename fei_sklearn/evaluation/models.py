@@ -84,7 +84,7 @@ class Model(ABC):
     fingerprint : str
         Digest of weights and parameters; the seed is not part of it.
     study : str or None
-        Study of which the model is a variant.
+        Study that the model is a variant of.
     has_encoder : bool
         Whether :meth:`adapt` returns an FEIEmbedder, which can be fine-tuned.
     """
@@ -140,8 +140,9 @@ def adapt_embedder(
     Returns
     -------
     FEIEmbedder
-        Embedder of the same weights. Its scaling is that of `fitted` for the same number of
-        channels, and else fitted on `X`. Thresholds of the readout are fitted on `X`.
+        Embedder of the same weights. It keeps the scaling of `fitted` if the number of channels is
+        the same; otherwise its scaling is fitted on `X`. Thresholds of the readout are fitted on
+        `X`.
 
     Raises
     ------

@@ -31,7 +31,7 @@ METHODS = (
     "FEI",
 )
 
-#: Methods of which numbers are shown outside of studies.
+#: Methods whose numbers are shown outside of studies.
 SHOWN_METHODS = ("Rand. Init.", "FEI")
 
 #: Protocol -> set -> accuracy in percent, in the order of METHODS.

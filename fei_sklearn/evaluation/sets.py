@@ -63,14 +63,14 @@ class Task:
 
 @dataclass(frozen=True)
 class SetOptions:
-    """How sets are loaded.
+    """Options of loading sets.
 
     Attributes
     ----------
     data : path-like or None
         Folder of the sets.
     task : {"classification", "regression"} or None
-        Task that a set has to be for; None allows both.
+        Task that a set must have; None allows both.
     paper_protocol : bool
         Cut the paper's sets as the paper does.
     per_time_index : bool

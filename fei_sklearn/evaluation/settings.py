@@ -22,7 +22,7 @@ DEFAULT_HEADS = {"minirocket": "ridge"}
 
 @dataclass(frozen=True)
 class Settings:
-    """How the cells of a run are computed.
+    """Settings that all cells of a run share.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_samples, n_channels, n_timepoints)
-        The panel in float32 where float32 is exact for the types of the series, and else in
+        The panel in float32 where float32 is exact for the types of the series, otherwise in
         float64. An array of these types is returned as it is.
     """
     if isinstance(X, np.ndarray):
@@ -46,7 +46,7 @@ def as_panel(X: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _float_type(dtypes: list[np.dtype]) -> type[np.floating]:
-    """Return float32 if float32 represents all values of the types, and else float64."""
+    """Return float32 if float32 represents all values of the types, otherwise float64."""
     if all(np.can_cast(dtype, np.float32) for dtype in dtypes):
         return np.float32
     return np.float64

@@ -1,7 +1,7 @@
 """The paper's studies: names, and the parameters of the embedder that their variants change.
 
-Parameters that a variant does not change are those of the run: what was set, the paper's encoder,
-or the defaults of FEIEmbedder.
+A variant keeps the run's values of all other parameters: what was set, the paper's encoder, or the
+defaults of FEIEmbedder.
 """
 
 from __future__ import annotations

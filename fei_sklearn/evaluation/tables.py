@@ -13,7 +13,7 @@ from fei_sklearn.evaluation.choices import METRICS
 from fei_sklearn.evaluation.published import published
 from fei_sklearn.evaluation.results import ResultRecord
 
-#: Metric -> heading, for the metrics of which reports show a table. The CSV has all metrics.
+#: Metric -> heading, for the metrics that reports show as tables. The CSV has all metrics.
 SHOWN = {
     "accuracy": "Accuracy, %",
     "f1": "Macro F1, %",

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-#: Folds where every class has as many series.
+#: Folds, unless a class has fewer series.
 N_FOLDS = 3
 
 
 class CalibrationFolds:
     """Stratified folds, at most three and at most as many as the smallest class has series.
 
-    A number of folds would be refused by scikit-learn wherever a class has fewer series.
+    scikit-learn would refuse a plain number of folds wherever a class has fewer series.
     """
 
     def __repr__(self) -> str:

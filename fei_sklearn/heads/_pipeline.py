@@ -77,6 +77,6 @@ def _embedder_step(embedder: Any) -> BaseEstimator:
             f"a FrozenEstimator of one, got {embedder!r}."
         )
     if hasattr(embedder, "weights_"):
-        # the pipeline's fit would train its weights anew
+        # unfrozen, the pipeline's fit would train its weights from scratch
         return FrozenEstimator(embedder)
     return embedder

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class Losses(Protocol):
-    """Losses of a batch: a NamedTuple of 0-dim tensors, of which `loss` is minimised."""
+    """Losses of a batch: a NamedTuple of 0-dim tensors. Training minimises `loss`."""
 
     @property
     def loss(self) -> Tensor:
@@ -151,7 +151,7 @@ class PretrainingObjective(Objective):
         return build(n_channels)
 
     def model_state(self) -> dict[str, Tensor]:
-        """Return the weights of the fitted model: the whole state but for the momentum copies."""
+        """Return the weights of the fitted model: the whole state without the momentum copies."""
         state = self.state_dict()
         return {name: value for name, value in state.items() if not self._is_momentum_copy(name)}
 

@@ -17,9 +17,9 @@ def compiled(**options: Any) -> Callable[[Loop], Loop]:
     """Return a decorator that compiles a loop when Python first calls it.
 
     The loop runs without Python's global lock, so that threads share the rows of a panel. Numba
-    compiles it anew when its own file has changed, but not when a constant of another module has:
-    touch the file then. Its functions of :func:`inlined` and :func:`internal` belong in its own
-    file.
+    recompiles it when its own file has changed, but not when a constant of another module has
+    changed: touch the file in that case. Its functions of :func:`inlined` and :func:`internal`
+    belong in its own file.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def compiled(**options: Any) -> Callable[[Loop], Loop]:
         try:
             dispatcher = compile_and_keep(loop)
         except RuntimeError:
-            # numba finds no folder that it may write to: every process compiles anew
+            # numba finds no folder that it may write to, so every process compiles again
             dispatcher = compile_loop(loop)
         return dispatcher
 

@@ -232,7 +232,7 @@ class Readout(nn.Module):
     spec : ReadoutSpec, default=None
         Statistics, layers and views. None is the paper's readout, the mean of the last stage.
     biases : dict of str to Tensor of shape (n_biases, sum of widths), default=None
-        Biases of "ppv" for each view: those of the maps of the layers, side by side, see
+        Biases of "ppv" for each view, on the maps of the layers side by side, see
         :func:`fit_biases` and :func:`biases_of_layers`.
     separate_channels : bool, default=False
         Whether the encoder is univariate, and the vectors of the channels stand side by side.
@@ -345,7 +345,7 @@ def _split_views(
     maps: BlockMaps,
     n_views: int,
 ) -> list[BlockMaps]:
-    """Return the maps of each view out of those of all views in one batch."""
+    """Split maps of all views in one batch into the maps of each view."""
     activated = maps.activated.chunk(n_views)
     summed = maps.summed.chunk(n_views)
     n_steps: Sequence[Tensor | None] = [None] * n_views
@@ -435,7 +435,7 @@ def biases_of_layers(
     stage_widths: Sequence[int],
     layers: str,
 ) -> Tensor:
-    """Return the biases of some layers out of those of all maps of an encoder.
+    """Select the biases of some layers from the biases of all maps of an encoder.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Engines of a run: torch alone, or Lightning Fabric, which only this module knows.
 
-One device in float32 needs nothing but torch. The bits are those of Fabric, whose import, with that
-of torch's compiler, takes more than half of the first fit of a process.
+One device in float32 needs nothing but torch, and gives the same bits as Fabric. Importing Fabric
+and torch's compiler would take more than half of the first fit of a process.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Engine:
         return value
 
     def copy_weights_from_first(self, module: nn.Module) -> None:
-        """Replace a module's weights and buffers by those of the group's first process."""
+        """Copy a module's weights and buffers from the group's first process to all others."""
 
     def precision_state(self) -> dict[str, Any]:
         """Return the state of the precision, such as a factor on the loss, in JSON's types."""
@@ -197,7 +197,7 @@ def _takes_fused_steps(device: torch.device) -> bool:
 
 
 def parameter_groups(objective: Objective) -> list[dict[str, Any]]:
-    """Return AdamW's groups: parameters with weight decay, then those that are to be spared.
+    """Return AdamW's groups: parameters with weight decay, then parameters without.
 
     Parameters
     ----------
@@ -311,9 +311,9 @@ def _fabric(options: TrainingOptions) -> Fabric:
 def _own_buffers() -> dict[str, Any]:
     """Return the option with which each process keeps its buffers.
 
-    Buffers agree without synchronisation, because their statistics are those of the whole batch.
-    Processes that validate on different batches must not wait for each other. The option's name
-    changed in torch 2.13.
+    Buffers agree without synchronisation, because each process has the statistics of the whole
+    batch. Processes that validate on different batches must not wait for each other. The option's
+    name changed in torch 2.13.
     """
     options = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     if "forward_sync_buffers" in options:

@@ -42,7 +42,7 @@ def set_random_state(device: torch.device, state: Tensor) -> None:
 
 
 def seed_random_state(device: torch.device, seed: int) -> None:
-    """Seed the global generator of a device, and that of no other device.
+    """Seed the global generator of one device, and of no other.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class BatchShare:
     lengths : Tensor of shape (n_samples,), int64, or None
         Time points of all series of the whole batch; None if they are equal.
     weight : float
-        Weight of the share's losses in those of the batch, times the number of processes.
+        Weight of the share's losses in the batch's losses, times the number of processes.
     """
 
     batch: Batch
@@ -83,7 +83,7 @@ class BatchShare:
     weight: float
 
     def masks(self, objective: Objective, generator: torch.Generator) -> Tensor:
-        """Draw the masks of the whole batch as one process would, and return those of the share."""
+        """Draw the masks of the whole batch as one process would, and return the share's masks."""
         x = self.batch[0]
         masks = draw_masks(objective, x, self.n_samples, self.lengths, generator)
         if self.slice is None:
@@ -91,7 +91,7 @@ class BatchShare:
         return masks[self.slice]
 
     def whole_batch_losses(self, losses: Losses) -> Losses:
-        """Return the losses of the whole batch, from those of the shares of all processes."""
+        """Return the losses of the whole batch, from the shares of all processes."""
         own = torch.stack(list(losses)).detach()
         weight = self.weight / distributed.get_world_size()
         total = weight * own

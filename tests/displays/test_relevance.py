@@ -107,7 +107,9 @@ class TwoOutputs:
 
 def test_what_is_wrong_is_named(planted):
     X, y = planted
-    with pytest.raises(ValueError, match="The model has 2 outputs, and relevance is that of one"):
+    with pytest.raises(
+        ValueError, match="The model has 2 outputs, and relevance needs a single one"
+    ):
         RelevanceDisplay.from_estimator(TwoOutputs(), X[0])
     model = make_pipeline(FEIEmbedder(pretrained="default"), RidgeClassifier()).fit(X, y)
     with pytest.raises(ValueError, match=r"window must be from 3 to the 128 time points.*got 129"):

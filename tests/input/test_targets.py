@@ -24,7 +24,7 @@ def tuner(kind):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (MASKED, r"1 targets are masked.*y\[~y.mask\]"),
+        (MASKED, r"1 masked targets.*y\[~y.mask\]"),
         (pd.Series([1, 0, pd.NA, 1, 0, 1, 0, 1], dtype="Int64"), r"y\[2\] is <NA>"),
         (np.array([1, 0, 1, pd.NA, 0, 1, 0, 1], dtype=object), r"y\[3\] is <NA>"),
         ([1.0, 0.0, None, 1.0, 0.0, 1.0, 0.0, 1.0], r"y\[2\] is None"),

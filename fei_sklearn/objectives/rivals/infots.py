@@ -25,7 +25,7 @@ from fei_sklearn.objectives.rivals.rival import StepwiseRival, at_least_float32,
 N_CANDIDATES = len(AUGMENTATIONS)
 #: Segments per map in the local contrast; maps of fewer steps have one segment per step.
 N_SEGMENTS = 8
-#: Fewest segments of which each has a negative.
+#: Fewest segments with a negative for each of them.
 MIN_SEGMENTS = 4
 #: Weight of the local contrast in the loss.
 LOCAL_WEIGHT = 0.5

@@ -213,7 +213,7 @@ def markov_mask(
 
     The states are a Markov chain from its stationary distribution on. The chain leaves "masked"
     with probability `end`, and "kept" with probability ``end * share / (1 - share)``. An equivalent
-    process is drawn: at random time points the state is drawn anew, and elsewhere it stays.
+    process is drawn: at random time points a new state is drawn, and elsewhere the state stays.
 
     Parameters
     ----------
