@@ -111,9 +111,9 @@ def table(records: list[dict]) -> str:
     rocket = accuracy[REFERENCE]
     first, *_ = body
     rows = []
-    for way in accuracy:
+    for way in (*body, REFERENCE):
         default = compare(accuracy[way], rocket)
-        cells = [way, f"{np.median(list(seconds[way].values())):.1f}", default["accuracy"]]
+        cells = [way, f"{np.median(list(seconds[way].values())):.2f}", default["accuracy"]]
         if way != REFERENCE:
             cells += [default["over sets"], f"{default['won']}, {default['lost']}"]
             cells.append(compare(accuracy[way], accuracy[first])["over sets"])

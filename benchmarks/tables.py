@@ -20,6 +20,7 @@ import compare_heads
 import cost
 import few_labels
 import forecasting
+import from_scratch
 import front_views
 import peers
 import peers_speed
@@ -96,6 +97,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "regression": partial(from_records, regression.table, "regression", "R2"),
     "regression_errors": partial(from_records, regression.error_table, "regression"),
     "regression_folds": partial(from_records, regression.table, "regression", "folds"),
+    "from_scratch": partial(from_records, from_scratch.table_of_ways, "from_scratch"),
     "channels": partial(from_records, channels.table, "channels"),
     "peers": partial(from_records, peers.table, "peers"),
     "peers_speed": partial(from_records, peers_speed.table, "peers_speed"),

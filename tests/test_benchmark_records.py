@@ -44,7 +44,7 @@ def test_fits_from_scratch_are_compared_on_the_sets_that_all_of_them_have(benchm
         cell | {"set": "Meat", "fit": "3 epochs", "accuracy": 0.72, "body": 0.5},
     ]
     of_ways = {row[0]: row for row in rows_of(from_scratch.table_of_ways(records))}
-    assert list(of_ways) == ["MiniRocket", "untrained", "3 epochs"]
+    assert list(of_ways) == ["untrained", "3 epochs", "MiniRocket"]
     assert of_ways["untrained"][3:5] == ["+5.00 (5.00)", "1, 0"]
     assert of_ways["3 epochs"][5:] == ["+2.00 (0.00)", "0.4500", "+5.00 (5.00)"]
     of_epochs = {row[0]: row for row in rows_of(from_scratch.table_of_epochs(records))}
