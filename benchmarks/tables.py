@@ -91,6 +91,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "front_views": partial(from_records, front_views.table, "front_views"),
     "short_embeddings": partial(from_records, short_embeddings.table, "short_embeddings"),
     "few_labels": partial(from_records, few_labels.table, "few_labels"),
+    "few_labels_paper": partial(from_records, few_labels.table, "few_labels_paper"),
     "heads": partial(from_records, compare_heads.table, "heads"),
     "forecasting": partial(from_records, forecasting.table, "forecasting"),
     "forecasting_series": partial(from_records, forecasting.series_table, "forecasting"),
