@@ -14,14 +14,6 @@ from torch.nn import functional as F
 
 from fei_sklearn.encoder.batch_statistics import batch_is_shared, batch_norm
 
-#: Channels from which on matrix products are faster than oneDNN's convolutions: input channels for
-#: the forward pass and the gradient of the series, output channels for the gradient of the weights.
-WIDE_IN = 512
-WIDE_OUT = 256
-
-#: Time points that a convolution window covers.
-N_TAPS = 3
-
 
 def valid_mask(
     lengths: Tensor,
@@ -86,178 +78,13 @@ class Conv1d(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         if not self.training or x.device.type != "cpu":
             return super().forward(x)
-        x = time_first(x)
-        stride = self.stride[0]
-        if self.kernel_size == (1,):
-            return _convolve_single_steps(x, self.weight, stride)
-        # autocast does not know the derivative of our own function
-        if self.out_channels < WIDE_OUT or torch.is_autocast_enabled("cpu"):
-            return _convolve_as_image(x, self.weight, stride)
-        out: Tensor = _WideConvolution.apply(x, self.weight, stride)  # type: ignore[no-untyped-call]
-        return out
-
-
-class _WideConvolution(torch.autograd.Function):
-    """Convolution of three taps with one step of padding, without a bias.
-
-    Where there are many channels and few steps, oneDNN's convolutions reach at most half the speed
-    of matrix products; the gradient of the weights is the slowest. The backward pass gathers the
-    windows again, because they take three times the memory of the series.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        stride: int,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.stride = stride
-        if x.shape[1] < WIDE_IN:
-            return _convolve_as_image(x, weight, stride)
-        rows = _windows(x, stride) @ _as_matrix(weight).t()
-        return rows.transpose(1, 2)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(
-        ctx: Any,
-        grad: Tensor,
-    ) -> tuple[Tensor | None, Tensor | None, None]:
-        x, weight = ctx.saved_tensors
-        rows = time_first(grad).transpose(1, 2)
-        grad_x = None
-        grad_weight = None
-        if ctx.needs_input_grad[0]:
-            grad_x = _gradient_of_series(grad, rows, x, weight, ctx.stride)
-        if ctx.needs_input_grad[1]:
-            grad_weight = _gradient_of_weight(rows, x, weight, ctx.stride)
-        return grad_x, grad_weight, None
-
-
-def _gradient_of_series(
-    grad: Tensor,
-    rows: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    stride: int,
-) -> Tensor:
-    """Return the gradient of `x`; `rows` is `grad` with time before channels."""
-    if x.shape[1] >= WIDE_IN:
-        windows = rows @ _as_matrix(weight)
-        return _sum_of_windows(windows, x.shape[2], stride)
-    grad_image, _, _ = torch.ops.aten.convolution_backward(
-        grad.unsqueeze(2),
-        x.unsqueeze(2),
-        weight.unsqueeze(2),
-        bias_sizes=None,
-        stride=[1, stride],
-        padding=[0, 1],
-        dilation=[1, 1],
-        transposed=False,
-        output_padding=[0, 0],
-        groups=1,
-        output_mask=[True, False, False],
-    )
-    gradient: Tensor = grad_image.squeeze(2)
-    return gradient
-
-
-def _gradient_of_weight(
-    rows: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    stride: int,
-) -> Tensor:
-    """Return the gradient of `weight`, given the output's, with time before channels."""
-    n_out, n_in, n_taps = weight.shape
-    windows = _windows(x, stride)
-    grads = rows.flatten(0, 1)
-    product = grads.t() @ windows.flatten(0, 1)
-    return product.view(n_out, n_taps, n_in).transpose(1, 2)
-
-
-def _convolve_single_steps(
-    x: Tensor,
-    weight: Tensor,
-    stride: int,
-) -> Tensor:
-    """Return the convolution with a kernel of 1 as a matrix product, in half the time."""
-    rows = x.transpose(1, 2)[:, ::stride]
-    matrix = weight[:, :, 0]
-    return F.linear(rows, matrix).transpose(1, 2)
-
-
-def _convolve_as_image(
-    x: Tensor,
-    weight: Tensor,
-    stride: int,
-) -> Tensor:
-    """Return the convolution of series as images one pixel high."""
-    image = F.conv2d(
-        x.unsqueeze(2),
-        weight.unsqueeze(2),
-        stride=(1, stride),
-        padding=(0, 1),
-    )
-    return image.squeeze(2)
-
-
-def _as_matrix(weight: Tensor) -> Tensor:
-    """Return weights for windows, of shape (n_out, 3 * n_in)."""
-    return weight.transpose(1, 2).flatten(1)
-
-
-def _windows(
-    x: Tensor,
-    stride: int,
-) -> Tensor:
-    """Return the three time points of each step side by side: (n_samples, n_steps, 3 * n_in)."""
-    n_samples, n_channels, n_timepoints = x.shape
-    n_steps = _n_steps(n_timepoints, stride)
-    windows = x.new_zeros((n_samples, n_steps, N_TAPS, n_channels))
-    rows = x.transpose(1, 2)
-    for tap in range(N_TAPS):
-        steps, points = _tap(tap, n_timepoints, stride)
-        windows[:, steps, tap] = rows[:, points]
-    return windows.flatten(2)
-
-
-def _sum_of_windows(
-    windows: Tensor,
-    n_timepoints: int,
-    stride: int,
-) -> Tensor:
-    """Return the adjoint of :func:`_windows`, of shape (n_samples, n_in, n_timepoints)."""
-    n_samples, n_steps, _ = windows.shape
-    windows = windows.view(n_samples, n_steps, N_TAPS, -1)
-    rows = windows.new_zeros((n_samples, n_timepoints, windows.shape[3]))
-    for tap in range(N_TAPS):
-        steps, points = _tap(tap, n_timepoints, stride)
-        rows[:, points] += windows[:, steps, tap]
-    return rows.transpose(1, 2)
-
-
-def _tap(
-    tap: int,
-    n_timepoints: int,
-    stride: int,
-) -> tuple[slice, slice]:
-    """Return the steps at which a tap falls within the series, and its time points there."""
-    first = 1 if tap == 0 else 0  # the first time point of the first window is padding
-    n_steps = _n_steps(n_timepoints, stride)
-    last = min(n_steps, (n_timepoints - tap) // stride + 1)
-    start = stride * first + tap - 1
-    stop = start + stride * (last - first)
-    return slice(first, last), slice(start, stop, stride)
-
-
-def _n_steps(
-    n_timepoints: int,
-    stride: int,
-) -> int:
-    return -(-n_timepoints // stride)
+        image = F.conv2d(
+            time_first(x).unsqueeze(2),
+            self.weight.unsqueeze(2),
+            stride=(1, self.stride[0]),
+            padding=(0, int(self.padding[0])),
+        )
+        return image.squeeze(2)
 
 
 class GELU(nn.GELU):

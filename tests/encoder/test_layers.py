@@ -8,7 +8,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fei_sklearn.encoder import layers
 from fei_sklearn.encoder.layers import Conv1d, MaskedBatchNorm1d, time_first, valid_mask
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.readout.pooling import pool
@@ -26,16 +25,8 @@ def test_a_mask_is_one_on_the_steps_of_a_series():
 @pytest.mark.parametrize("n_channels", [1, 5])
 @pytest.mark.parametrize("n_timepoints", [1, 2, 3, 4, 5, 6, 12])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(
-    ("kernel", "wide_in", "wide_out"),
-    [(1, 512, 256), (3, 512, 256), (3, 512, 4), (3, 1, 4)],
-    ids=["shortcut", "narrow", "wide out", "wide"],
-)
-def test_maps_and_gradients_are_torchs(
-    kernel, wide_in, wide_out, stride, n_timepoints, n_channels, monkeypatch
-):
-    monkeypatch.setattr(layers, "WIDE_IN", wide_in)
-    monkeypatch.setattr(layers, "WIDE_OUT", wide_out)
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_maps_and_gradients_are_torchs(kernel, stride, n_timepoints, n_channels):
     generator = torch.Generator().manual_seed(0)
     conv = Conv1d(n_channels, 6, kernel, stride=stride, padding=kernel // 2, bias=False).double()
     x = torch.randn((3, n_channels, n_timepoints), generator=generator, dtype=torch.float64)
@@ -47,22 +38,6 @@ def test_maps_and_gradients_are_torchs(
     pairs = (torch.autograd.grad(maps, leaves, grad) for maps in (out, expected))
     for got, wanted in zip(*pairs, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-12)
-
-
-def test_wide_convolutions_are_matrix_products(monkeypatch):
-    used = []
-    windows = layers._windows
-    monkeypatch.setattr(layers, "_windows", lambda *a: used.append(1) or windows(*a))
-    x = torch.randn((2, layers.WIDE_IN, 6), requires_grad=True)
-    for n_out, n_uses in ((layers.WIDE_OUT - 1, 0), (layers.WIDE_OUT, 2)):
-        used.clear()
-        Conv1d(layers.WIDE_IN, n_out, 3, padding=1, bias=False)(x).sum().backward()
-        assert len(used) == n_uses
-    with torch.autocast("cpu", torch.bfloat16):  # autocast does not know our derivative
-        out = Conv1d(layers.WIDE_IN, layers.WIDE_OUT, 3, padding=1, bias=False)(x)
-    used.clear()
-    out.sum().backward()
-    assert out.dtype == torch.bfloat16 and not used
 
 
 # Batch norm
