@@ -1,6 +1,7 @@
 """Steps per second of pretraining, beside the authors' own code.
 
     python benchmarks/authors.py --repo PATH [--sizes tiny small] [--steps 5] [--device cpu]
+                                 [--out authors.jsonl]
 
 PATH is a checkout of the authors' repository on GitHub,
 USTBInnovationPark/Frequency-masked-Embedding-Inference. Both sides train the same encoder on the
@@ -27,13 +28,17 @@ import types
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
+from results import append_json, markdown_table
 from timing import Work, medians_in_turn
 from training_step import Step, forever, our_step
 
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS
+
+AUTHORS = "the authors'"
 
 
 def authors_step(repo: str, size: str, x: np.ndarray, batch_size: int, device: str) -> Step:
@@ -117,14 +122,14 @@ def seconds_on(device: str, work: Work) -> float:
     return clock() - started
 
 
-def compare(size: str, args: argparse.Namespace) -> None:
-    """Print a line for the authors' code and for each precision of ours."""
+def compare(size: str, args: argparse.Namespace) -> list[dict]:
+    """Return a record of the authors' code and of each precision of ours."""
     n_series = args.batch_size * max(args.steps, 2)
     x = np.random.default_rng(0).normal(size=(n_series, 1, args.length)).astype(np.float32)
     setting = (size, x, args.batch_size, args.device)
-    sides = {"authors": Side(partial(authors_step, args.repo, *setting))}
+    sides = {AUTHORS: Side(partial(authors_step, args.repo, *setting))}
     for precision in args.precisions:
-        sides[precision] = Side(partial(our_step, *setting, precision))
+        sides[f"ours, {precision}"] = Side(partial(our_step, *setting, precision))
     seconds = partial(seconds_on, args.device)
     seconds_before = {}
     for name, side in sides.items():
@@ -132,13 +137,46 @@ def compare(size: str, args: argparse.Namespace) -> None:
         side.step()  # warms up
     steps = {name: side.step for name, side in sides.items()}
     medians = medians_in_turn(steps, args.steps, seconds)
-    for name, median in medians.items():
-        print(
-            f"{size:6s} {name:12s} {median:8.4f} s a step  {1 / median:7.2f} steps/s  "
-            f"{medians['authors'] / median:5.2f} x authors  "
-            f"{seconds_before[name]:6.2f} s before the first",
-            flush=True,
+    return [
+        {
+            "encoder": size,
+            "side": name,
+            "batch size": args.batch_size,
+            "seconds per step": median,
+            "seconds before": seconds_before[name],
+        }
+        for name, median in medians.items()
+    ]
+
+
+def table(records: list[dict]) -> str:
+    """Return the steps per second of both sides by encoder, and their ratio."""
+    of_authors = {r["encoder"]: r["seconds per step"] for r in records if r["side"] == AUTHORS}
+    rows = []
+    for record in records:
+        seconds = record["seconds per step"]
+        ratio = of_authors[record["encoder"]] / seconds
+        rows.append(
+            [
+                record["encoder"],
+                record["side"],
+                record["batch size"],
+                f"{seconds:.3f}",
+                f"{1 / seconds:.2f}",
+                f"{ratio:.2f}",
+                f"{record['seconds before']:.2f}",
+            ]
         )
+    columns = [
+        "encoder",
+        "side",
+        "batch size",
+        "seconds per step",
+        "steps/s",
+        "ratio",
+        "seconds before the first step",
+    ]
+    return markdown_table(columns, rows)
 
 
 def main() -> None:
@@ -151,6 +189,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=178)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="JSON lines, one per encoder and side")
     args = parser.parse_args()
     args.repo = os.path.abspath(args.repo)
     if not os.path.isfile(os.path.join(args.repo, "models", "pretrain_models.py")):
@@ -161,7 +200,10 @@ def main() -> None:
     machine = processor or platform.machine()
     print(f"torch {torch.__version__}, {args.threads} thread(s), {machine}")
     for size in args.sizes:
-        compare(size, args)
+        records = compare(size, args)
+        for record in records:
+            append_json(args.out, record)
+        print(table(records))
 
 
 if __name__ == "__main__":

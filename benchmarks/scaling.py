@@ -1,21 +1,22 @@
 """Cost of a step in parameters, bytes and operations, and the bytes a network has to carry.
 
-    python benchmarks/scaling.py                       # the table, counted on this machine
+    python benchmarks/scaling.py --out scaling.jsonl   # the counts
     python benchmarks/scaling.py --processes 2         # steps per second of 1 and 2 processes here
 
-The table counts: nothing in it was timed. Operations are those of convolutions and matrix products,
-of the encoder forward and backward and of the target encoder forward. Activations are the tensors
-that autograd keeps for the backward pass, in float32.
+The first command counts; it times nothing. Operations are those of convolutions and matrix
+products, of the encoder forward and backward and of the target encoder forward. Activations are
+the tensors that autograd keeps for the backward pass, in float32.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from pathlib import Path
 
 import numpy as np
 import torch
-from results import table_head, table_row
+from results import append_json, markdown_table
 from torch.utils.flop_counter import FlopCounterMode
 
 from fei_sklearn import FEIEmbedder
@@ -25,21 +26,26 @@ from fei_sklearn.objectives.fei import FEIObjective
 
 N_SAMPLES = 8
 
-COLUMNS = (
-    "encoder",
-    "parameters (M)",
-    "trained (M)",
-    "state on a device (MB)",
-    "gradients a step (MB)",
-    "batch norms, forward and backward",
-    "operations a series (G)",
-    "activations a series (MB)",
-)
+#: Bytes per value of float32.
+VALUE = 4
+
+#: Assumed rates of a network, in Gb/s, and of a device, in floating-point operations per second.
+NETWORKS = (10, 100, 400)
+BETWEEN_MACHINES = 100
+DEVICE_FLOPS = 20e12
+
+#: Assumed seconds until a small message arrives, within a machine and between machines.
+LATENCY_WITHIN = 20e-6
+LATENCY_BETWEEN = 50e-6
+
+#: Series per step that devices share.
+BATCHES = (512, 8192)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--length", type=int, default=512)
+    parser.add_argument("--out", type=Path, help="JSON lines, one per encoder")
     parser.add_argument("--processes", type=int, help="time this many processes beside one")
     parser.add_argument("--encoder", default="small", help="encoder to time")
     parser.add_argument("--batch-size", type=int, default=128, help="of all processes together")
@@ -47,34 +53,101 @@ def main() -> None:
     args = parser.parse_args()
     if args.processes:
         compare(args)
-    else:
-        print_counts(args.length)
+        return
+    records = [count(encoder, args.length) for encoder in ENCODER_WIDTHS]
+    for record in records:
+        append_json(args.out, record)
+    for table in (step_table, network_table, device_table):
+        print(table(records), end="\n\n")
 
 
-def print_counts(length: int) -> None:
-    print(table_head(COLUMNS))
-    for encoder in ENCODER_WIDTHS:
-        print(table_row([encoder, *count(encoder, length)]), flush=True)
-
-
-def count(encoder: str, length: int) -> list[str]:
-    """Return one row of the table."""
+def count(encoder: str, length: int) -> dict:
+    """Return the parameters, batch norms, operations and kept bytes of an encoder's step."""
     width = ENCODER_WIDTHS[encoder]
     objective = FEIObjective(FEIEncoder(1, width), width=width, n_timepoints=length).train()
     n_operations, n_kept_bytes = count_step(objective, length)
-    n_parameters = sum(p.numel() for p in objective.parameters())
-    n_trained = sum(p.numel() for p in objective.parameters() if p.requires_grad)
-    n_norms = sum(isinstance(m, MaskedBatchNorm1d) for m in objective.encoder.modules())
-    n_state = n_parameters + 3 * n_trained  # weights; gradients and two moments of AdamW
-    return [
-        f"{n_parameters / 1e6:.2f}",
-        f"{n_trained / 1e6:.2f}",
-        f"{4 * n_state / 1e6:.0f}",
-        f"{4 * n_trained / 1e6:.1f}",
-        f"{2 * n_norms} and {n_norms}",
-        f"{n_operations / N_SAMPLES / 1e9:.3f}",
-        f"{n_kept_bytes / N_SAMPLES / 1e6:.2f}",
+    return {
+        "encoder": encoder,
+        "length": length,
+        "parameters": sum(p.numel() for p in objective.parameters()),
+        "trained": sum(p.numel() for p in objective.parameters() if p.requires_grad),
+        "norms": sum(isinstance(m, MaskedBatchNorm1d) for m in objective.encoder.modules()),
+        "operations per series": n_operations / N_SAMPLES,
+        "bytes per series": n_kept_bytes / N_SAMPLES,
+    }
+
+
+def step_table(records: list[dict]) -> str:
+    """Return parameters, memory and operations of a step by encoder."""
+    rows = []
+    for record in records:
+        n_trained = record["trained"]
+        n_state = record["parameters"] + 3 * n_trained  # gradients and two moments of AdamW
+        rows.append(
+            [
+                record["encoder"],
+                f"{record['parameters'] / 1e6:.2f}",
+                f"{n_trained / 1e6:.2f}",
+                f"{VALUE * n_state / 1e6:.0f}",
+                f"{VALUE * n_trained / 1e6:.1f}",
+                f"{record['operations per series'] / 1e9:.3f}",
+                f"{record['bytes per series'] / 1e6:.2f}",
+            ]
+        )
+    columns = [
+        "encoder",
+        "parameters (M)",
+        "trained (M)",
+        "state on a device (MB)",
+        "gradients per step (MB)",
+        "operations per series (G)",
+        "activations per series (MB)",
     ]
+    return markdown_table(columns, rows)
+
+
+def network_table(records: list[dict]) -> str:
+    """Return the time of a step on the network: gradients by rate, and batch norm."""
+    rows = []
+    for record in records:
+        n_bytes = 2 * VALUE * record["trained"]
+        within = norm_seconds(record, LATENCY_WITHIN)
+        between = norm_seconds(record, LATENCY_BETWEEN)
+        norms = f"{1e3 * within:.1f} / {1e3 * between:.1f} ms"
+        times = [f"{1e3 * seconds_for(n_bytes, rate):.3g} ms" for rate in NETWORKS]
+        rows.append([record["encoder"], f"{n_bytes / 1e6:.3g} MB", *times, norms])
+    rates = [f"{rate} Gb/s" for rate in NETWORKS]
+    columns = ["encoder", "gradients, both ways", *rates, "batch norm within / between machines"]
+    return markdown_table(columns, rows)
+
+
+def device_table(records: list[dict]) -> str:
+    """Return how many devices a batch can feed before half of their time goes to the network."""
+    rows = []
+    for record in records:
+        per_series = record["operations per series"] / DEVICE_FLOPS
+        gradients = seconds_for(2 * VALUE * record["trained"], BETWEEN_MACHINES)
+        network = gradients + norm_seconds(record, LATENCY_BETWEEN)
+        n_series = network / per_series
+        devices = [max(round(batch / n_series), 1) for batch in BATCHES]
+        rows.append([record["encoder"], f"{1e6 * per_series:.3g}", f"{n_series:.0f}", *devices])
+    columns = [
+        "encoder",
+        "microseconds per series",
+        "series per device at which half is network",
+        *(f"devices at a batch of {batch}" for batch in BATCHES),
+    ]
+    return markdown_table(columns, rows)
+
+
+def seconds_for(n_bytes: int, rate: float) -> float:
+    """Return the seconds that bytes take at a rate in Gb/s."""
+    return 8 * n_bytes / (rate * 1e9)
+
+
+def norm_seconds(record: dict, latency: float) -> float:
+    """Return the seconds of the messages of batch norm: two per layer forward, one backward."""
+    return 3 * record["norms"] * latency
 
 
 def count_step(objective: FEIObjective, length: int) -> tuple[int, int]:

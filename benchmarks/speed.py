@@ -1,28 +1,31 @@
 """Series per second of `transform`, beside MiniRocket's, and its cost against number and length.
 
     python benchmarks/speed.py [front] [minirocket] [folding] [growth] [--encoders small tiny]
-                               [--length 512] [--rounds 7] [--plot growth.png]
+                               [--length 512] [--rounds 7] [--plot growth.png] [--out speed.jsonl]
 
 One thread. All sides transform the same series in turn, round after round; the script prints
-medians and ratios of CPU time, which does not count waiting for a core. Encoders are untrained,
-which costs the same. "small mean" is the readout of the paper; a plain "small" is the default
-readout, of many more features. sktime's MiniRocket needs numba, the plot needs matplotlib.
+medians of CPU time, which does not count waiting for a core. Encoders are untrained, which costs
+the same. "small mean" is the readout of the paper; a plain "small" is the default readout, of many
+more features. sktime's MiniRocket needs numba, the plot needs matplotlib.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from results import append_json, markdown_table
+from sktime.transformations.panel.rocket import MiniRocket
 from timing import Work, medians_in_turn
 from training_step import our_step
 
@@ -57,101 +60,85 @@ def warm_medians(sides: Mapping[str, Work], rounds: int) -> dict[str, float]:
     return medians_in_turn(sides, rounds)
 
 
-def minirockets(X: np.ndarray) -> dict[str, Work]:
-    """Return the transforms of the MiniRockets that are installed."""
-    sides: dict[str, Work] = {}
-    with suppress(ImportError):
-        from sktime.transformations.panel.rocket import MiniRocket
-
-        rocket = MiniRocket(n_jobs=1, random_state=0).fit(X.astype(np.float64))
-        sides["MiniRocket"] = partial(rocket.transform, X)
-    with suppress(ImportError):
-        from aeon.transformations.collection.convolution_based import MiniRocket as OfAeon
-
-        of_aeon = OfAeon(n_jobs=1, random_state=0).fit(X)
-        sides["aeon's"] = partial(of_aeon.transform, X)
-    return sides
+def minirocket(X: np.ndarray) -> dict[str, Work]:
+    """Return the transform of sktime's MiniRocket; ``peers_speed.py`` has aeon's."""
+    rocket = MiniRocket(n_jobs=1, random_state=0).fit(X.astype(np.float64))
+    return {"MiniRocket": partial(rocket.transform, X)}
 
 
-def print_beside_minirocket(sides: dict[str, Work], n: int, rounds: int) -> None:
+def rates(study: str, sides: dict[str, Work], n: int, rounds: int) -> list[dict]:
+    """Return a record of each side: how many series per second it transforms."""
     medians = warm_medians(sides, rounds)
-    reference = medians.get("MiniRocket", medians.get("aeon's"))
-    for name, seconds in medians.items():
-        ratio = f"{reference / seconds:5.2f} x MiniRocket" if reference else ""
-        print(f"{name:16s} {n / seconds:8.0f} series/s  {ratio}", flush=True)
+    return [
+        {"study": study, "side": side, "series/s": n / seconds} for side, seconds in medians.items()
+    ]
 
 
-def front(args: argparse.Namespace) -> None:
-    """Print the speed of a dilated front end, its views one by one and in both forms."""
+def front(args: argparse.Namespace) -> list[dict]:
+    """Return the speeds of a dilated front end, both forms and its views one by one."""
     X = noise(args.n, args.length)
     panel = Panel(X)
     kernels = DilatedEncoder().front_bank()
     thresholds = fit_thresholds(kernels, panel, FRONT_VIEWS)
-    specs = {"front default": FrontSpec(), "front small": FrontSpec(n_groups=1)}
-    specs |= {view: FrontSpec(views=(view,)) for view in FRONT_VIEWS}
-    sides = minirockets(X)
+    specs = {"`default`": FrontSpec(), "`default`, small": FrontSpec(n_groups=1)}
+    specs |= {f"{view} alone": FrontSpec(views=(view,)) for view in FRONT_VIEWS}
+    sides = minirocket(X)
     for name, spec in specs.items():
         readout = FrontReadout(kernels, spec, thresholds)
         sides[name] = partial(embed, readout, panel, device=torch.device("cpu"))
-    print_beside_minirocket(sides, len(X), args.rounds)
+    return rates("front", sides, len(X), args.rounds)
 
 
-def against_minirocket(args: argparse.Namespace) -> None:
+def against_minirocket(args: argparse.Namespace) -> list[dict]:
+    """Return the speeds of the paper's encoders under both readouts."""
     X = noise(args.n, args.length)
-    sides = minirockets(X)
+    sides = minirocket(X)
     for encoder in args.encoders:
-        for name, readout in {"mean": PAPER, "default": {}}.items():
+        for name, readout in {"mean over time": PAPER, "default readout": {}}.items():
             embedder = fitted(encoder, X, **readout)
-            sides[f"{encoder} {name}"] = partial(embedder.transform, X)
-    print_beside_minirocket(sides, len(X), args.rounds)
+            sides[f"{encoder}, {name}"] = partial(embedder.transform, X)
+    return rates("minirocket", sides, len(X), args.rounds)
 
 
-def folding(args: argparse.Namespace) -> None:
+def folding(args: argparse.Namespace) -> list[dict]:
+    """Return the speeds of encoders with batch norm folded into the convolutions and without."""
     X = noise(args.n, args.length)
     device = torch.device("cpu")
+    sides = {}
     for encoder in args.encoders:
         embedder = fitted(encoder, X, **PAPER)
         encoding = _specs.encoding_spec(embedder)
         plain = embedder.encoder_
-        sides = {}
         for name, module in {"plain": plain, "folded": fold_batch_norm(plain)}.items():
             readout = build_readout(encoding.model, encoding.readout, module)
-            sides[name] = partial(embed, readout, Panel(X), device=device)
-        medians = warm_medians(sides, args.rounds)
-        gain = medians["plain"] / medians["folded"]
-        print(f"{encoder:6s} folded batch norm: {gain:5.2f} x as fast", flush=True)
+            sides[f"{encoder}, {name}"] = partial(embed, readout, Panel(X), device=device)
+    return rates("folding", sides, len(X), args.rounds)
 
 
-def growth(args: argparse.Namespace) -> None:
-    """Print microseconds per value, which are level where cost grows in proportion."""
+def growth(args: argparse.Namespace) -> list[dict]:
+    """Return the seconds of `transform` and of a step of `fit` by number and length of series."""
     encoder = args.encoders[0]
-    shapes = {
-        "series": [(n, args.length) for n in (64, 256, 1024)],
-        "time points": [(64, length) for length in (128, 512, 2048, 8192)],
-    }
     sides: dict[tuple[str, Shape], Work] = {}
-    for shape in chain(*shapes.values()):
+    for shape in chain(*growing_shapes(args.length).values()):
         X = noise(*shape)
         embedder = fitted(encoder, X, **PAPER)
         sides["transform", shape] = partial(embedder.transform, X)
         sides["step of fit", shape] = our_step(encoder, X, shape[0], "cpu", "32-true")
     medians = warm_medians(sides, max(args.rounds // 2, 1))
-    for (work, (n, length)), seconds in medians.items():
-        microseconds = 1e6 * seconds / (n * length)
-        panel = f"n={n:5d} length={length:5d}"
-        print(f"{encoder} {work:12s} {panel} {seconds:8.3f} s  {microseconds:6.3f} us a value")
-    print_one_series(encoder, args.length)
     if args.plot:
-        plot(args.plot, shapes, medians)
+        plot(args.plot, growing_shapes(args.length), medians)
+    return [
+        {"study": "growth", "side": side, "n": n, "length": length, "seconds": seconds}
+        for (side, (n, length)), seconds in medians.items()
+    ]
 
 
-def print_one_series(encoder: str, length: int) -> None:
-    """Print milliseconds for one series alone."""
-    embedder = fitted(encoder, noise(64, length), **PAPER)
-    series = noise(1, length)
-    sides = {"one": partial(embedder.transform, series)}
-    seconds = warm_medians(sides, 21)["one"]
-    print(f"{encoder} one series: {1e3 * seconds:.2f} ms", flush=True)
+def growing_shapes(length: int) -> dict[str, list[Shape]]:
+    """Return the panels of growing number and of growing length."""
+    return {
+        "series": [(n, length) for n in (64, 256, 1024)],
+        "time points": [(64, longer) for longer in (128, 512, 2048, 8192)],
+    }
 
 
 def plot(
@@ -174,6 +161,32 @@ def plot(
     figure.savefig(file, dpi=100)
 
 
+def rate_table(records: list[dict], study: str) -> str:
+    """Return the series per second of each side, and their ratios to the first side."""
+    of_study = [record for record in records if record["study"] == study]
+    reference = of_study[0]["series/s"]
+    rows = []
+    for record in of_study:
+        rate = record["series/s"]
+        rows.append([record["side"], f"{rate:,.0f}", f"{rate / reference:.2f}"])
+    return markdown_table(["transform", "series/s", "ratio"], rows)
+
+
+def growth_table(records: list[dict]) -> str:
+    """Return microseconds per value, which are level where cost grows in proportion."""
+    cells: dict[Shape, dict[str, str]] = defaultdict(dict)
+    for record in records:
+        if record["study"] == "growth":
+            shape = (record["n"], record["length"])
+            microseconds = 1e6 * record["seconds"] / (shape[0] * shape[1])
+            cells[shape][record["side"]] = f"{microseconds:.2f}"
+    rows = []
+    for (n, length), by_side in sorted(cells.items()):
+        rows.append([f"{n:,}", f"{length:,}", by_side["transform"], by_side["step of fit"]])
+    columns = ["series", "time points", "transform, us per value", "step of fit, us per value"]
+    return markdown_table(columns, rows)
+
+
 STUDIES = {"front": front, "minirocket": against_minirocket, "folding": folding, "growth": growth}
 
 
@@ -187,10 +200,14 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--plot", help="file of the plot of growth")
+    parser.add_argument("--out", type=Path, help="JSON lines, one per side")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for study in args.studies:
-        STUDIES[study](args)
+        records = STUDIES[study](args)
+        for record in records:
+            append_json(args.out, record)
+        print(growth_table(records) if study == "growth" else rate_table(records, study))
 
 
 if __name__ == "__main__":

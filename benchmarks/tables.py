@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import authors
 import channels
 import checkpoints
 import compare_heads
@@ -26,8 +27,10 @@ import peers
 import peers_speed
 import regression
 import rival_tables
+import scaling
 import semi_supervised
 import short_embeddings
+import speed
 import unequal_lengths
 from families import compare
 from results import by_title, markdown_table, read_json
@@ -106,6 +109,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "cut_series": partial(from_records, unequal_lengths.table, "cut_series"),
     "cost": partial(from_records, cost.cost_table, "cost"),
     "cost_rates": partial(from_records, cost.rates_table, "cost"),
+    "scaling_steps": partial(from_records, scaling.step_table, "scaling"),
+    "scaling_network": partial(from_records, scaling.network_table, "scaling"),
+    "scaling_devices": partial(from_records, scaling.device_table, "scaling"),
+    "speed_front": partial(from_records, speed.rate_table, "speed", "front"),
+    "speed_minirocket": partial(from_records, speed.rate_table, "speed", "minirocket"),
+    "speed_growth": partial(from_records, speed.growth_table, "speed"),
+    "authors": partial(from_records, authors.table, "authors"),
     "semi_supervised_default": of_panels("classification", "default"),
     "semi_supervised_short": of_panels("classification", "64 numbers"),
     "semi_supervised_paper": of_panels("classification", "paper"),
