@@ -21,6 +21,28 @@ LEFTOVER_SECONDS = 3600
 REMEDY = "give a file in a folder that exists and can be written, with room on its disk."
 
 
+def refuse_empty(
+    path: object,
+    name: str,
+) -> None:
+    """Raise for the empty text, which would be the working directory.
+
+    Parameters
+    ----------
+    path : object
+        Path, or name of something.
+    name : str
+        Name of the argument, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If `path` is "".
+    """
+    if path == "":
+        raise ValueError(f"{name} is empty: give a path; '.' is the working directory.")
+
+
 @contextmanager
 def whole_file(
     path: str | os.PathLike[str],

@@ -1,7 +1,7 @@
 """Embeddings of a panel, in tiles of one shape.
 
 A matrix product of another shape may round differently. The shape of a tile therefore depends on
-the length of its series alone: series of unequal length are padded to a grid of lengths, each of
+the shape of its series alone: series of unequal length are padded to a grid of lengths, each of
 which has its number of rows, and the last tile of a length is filled up with zeros. The embedding
 of a series does not depend on its neighbours.
 """
@@ -32,9 +32,9 @@ __all__ = ["embed"]
 #: Most rows of a tile, by type of device.
 TILE_ROWS = {"cpu": 32, "cuda": 256, "mps": 256, "xpu": 256}
 
-#: Time points up to which a tile has most rows. A tile of longer series has fewer rows and the same
-#: number of values: 32 series of 400,000 points at once would take 3.5 GB and ten times as long per
-#: series.
+#: Time points up to which a tile has most rows, over all channels that are embedded one by one. A
+#: tile of longer series has fewer rows and the same number of values: 32 series of 400,000 points,
+#: or of 1,000 channels of 128 points, would take 3.5 GB, even if all rows but one are padding.
 MOST_ROWS_TIMEPOINTS = 4096
 
 #: Rows of the tile of a series that comes alone, as in recursive forecasting. With strides of 2 two
@@ -85,7 +85,10 @@ def embed(
     if isinstance(readout, FrontReadout):
         return _embed_front(readout, panel, device, out)
     most_rows = _most_rows(readout.encoder, panel)
-    rows_for = partial(rows_per_tile, device, most_rows=most_rows)
+    n_channels = 1
+    if readout.separate_channels:
+        n_channels = panel.values.shape[1]
+    rows_for = partial(rows_per_tile, device, most_rows=most_rows, n_channels=n_channels)
     masked = has_stages(readout.encoder)
     tiles = _TileQueue(_tiles(panel, rows_for, masked=masked))
     output = _Output(out, len(panel))
@@ -136,6 +139,7 @@ def rows_per_tile(
     device: torch.device,
     n_timepoints: int,
     most_rows: int | None = None,
+    n_channels: int = 1,
 ) -> int:
     """Return the rows of a tile of series of a padded length, a power of 2.
 
@@ -147,10 +151,12 @@ def rows_per_tile(
         Padded length.
     most_rows : int, default=None
         Most rows; None is the device's.
+    n_channels : int, default=1
+        Channels of a row that the encoder embeds one by one. Each takes the place of a series.
     """
     most_of_device = TILE_ROWS.get(device.type, 32)
     most_values = most_of_device * MOST_ROWS_TIMEPOINTS
-    fitting = max(most_values // n_timepoints, 1)
+    fitting = max(most_values // (n_channels * n_timepoints), 1)
     n_rows: int = 1 << (fitting.bit_length() - 1)
     return min(n_rows, most_rows or most_of_device)
 

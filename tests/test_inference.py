@@ -382,6 +382,24 @@ def test_a_long_series_has_fewer_rows_beside_it():
             assert n_rows == 1 or n_rows * n <= inference.TILE_ROWS[kind] * 4096
 
 
+@pytest.mark.parametrize(("channels", "n_rows"), [("independent", 2), ("mix", 32)])
+def test_channels_that_are_embedded_one_by_one_share_a_tile(channels, n_rows, monkeypatch):
+    monkeypatch.setattr(inference, "MOST_ROWS_TIMEPOINTS", 50)
+    embedder = fast(channels=channels).fit(noise(20, 16, 30))
+    X = noise(5, 16, 40)
+    whole = embedder.transform(X)
+    shapes = set()
+
+    def recorded(panel, rows, shape, masked):
+        shapes.add(shape)
+        return original(panel, rows, shape, masked)
+
+    original = inference._tile
+    monkeypatch.setattr(inference, "_tile", recorded)
+    np.testing.assert_array_equal(embedder.transform(X[[4, 0]]), whole[[4, 0]])
+    assert shapes == {(n_rows, 16, 40)}
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("n_timepoints", [40, 100, 200, 400, 2000])
 def test_a_long_row_is_the_same_in_any_company(stride, n_timepoints, monkeypatch):

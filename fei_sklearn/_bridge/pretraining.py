@@ -31,6 +31,7 @@ from fei_sklearn._bridge.spec import (
     bias_name,
 )
 from fei_sklearn._bridge.torch_state import own_torch_state
+from fei_sklearn._files import refuse_empty
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.maps import check_has_layers, map_widths
 from fei_sklearn.inference import embed
@@ -247,6 +248,7 @@ class Pretraining:
         spec = self.spec
         if spec.checkpoint_dir is None:
             return None
+        refuse_empty(spec.checkpoint_dir, "checkpoint_dir")
         if not spec.is_repeatable:
             raise ValueError(
                 f"checkpoint_dir={str(spec.checkpoint_dir)!r} needs a random_state, got None: only "

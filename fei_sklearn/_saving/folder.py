@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from fei_sklearn._files import whole_file
+from fei_sklearn._files import refuse_empty, whole_file
 from fei_sklearn._saving.model_file import (
     LIBRARY,
     PARSE_ERRORS,
@@ -60,6 +60,7 @@ def write_folder(
     ValueError
         If `path` is a file, or cannot be written. An older model stays as it was.
     """
+    refuse_empty(path, "path")
     folder = Path(path)
     config = {"library": LIBRARY, "format": MODEL_FORMAT} | config
     model = encode(config, weights)

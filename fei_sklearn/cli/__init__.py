@@ -42,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         After ``--help`` and ``--version``, and, with code 2, for arguments that do not parse.
     """
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    for name, value in vars(args).items():
+        if value == "":  # an unset variable of the shell
+            parser.error(f"argument {name} is empty: give a value, or leave the argument out.")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         return _run(args)

@@ -79,7 +79,11 @@ def add_to(commands: Commands) -> None:
 
 
 def _number_of_devices(text: str) -> int | str:
-    return text if text == "auto" else int(text)
+    if text == "auto":
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"give a number of at least 1, or auto, not {text!r}")
 
 
 @dataclass(frozen=True)

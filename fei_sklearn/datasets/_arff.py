@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from fei_sklearn.datasets._columns import label_position
+from fei_sklearn.datasets._columns import label_position, refuse_other_columns
 from fei_sklearn.datasets._dataset import Part, PartFile, Series
 from fei_sklearn.datasets._text import without_padding
+
+#: Characters beyond ASCII, and their codes between two control characters.
+BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+ENCODED = re.compile("\x01([0-9a-f]+)\x02")
 
 
 def read_arff(path: Path, label: str | None = None) -> PartFile:
@@ -41,17 +47,18 @@ def read_arff(path: Path, label: str | None = None) -> PartFile:
         label = nominal[0]
     position = label_position(names, label, path)
     kept = [name for i, name in enumerate(names) if i != position]
+    refuse_other_columns(kept, path)
     X = _series(data, {name: types[name] for name in kept}, path)
     if position is None:
-        return PartFile(Part(X), "pretraining")
+        return PartFile(Part(X), "pretraining", kept)
     labels = data[names[position]]
     if labels.dtype.kind != "S":
-        return PartFile(Part(X, labels), "regression")
-    y = np.char.decode(labels, "utf-8")
+        return PartFile(Part(X, labels), "regression", kept)
+    y = np.array([_decoded(text.decode()) for text in labels])
     missing = np.flatnonzero(y == "?")
     if len(missing):
         raise ValueError(f"{path}, case {missing[0] + 1} has no label: add it, or leave it out.")
-    return PartFile(Part(X, y), "classification")
+    return PartFile(Part(X, y), "classification", kept)
 
 
 def _load(path: Path) -> tuple[ndarray, dict[str, str]]:
@@ -59,8 +66,8 @@ def _load(path: Path) -> tuple[ndarray, dict[str, str]]:
     from scipy.io import arff  # only for this format
 
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            data, meta = arff.loadarff(file)
+        text = path.read_text(encoding="utf-8-sig")
+        data, meta = arff.loadarff(io.StringIO(_in_ascii(text)))
     except NotImplementedError as error:
         raise ValueError(f"{path}: {error}. Leave the attribute out.") from None
     except Exception as error:  # a damaged file makes scipy raise any of eight classes
@@ -69,7 +76,20 @@ def _load(path: Path) -> tuple[ndarray, dict[str, str]]:
         ) from error
     if not data.size:
         raise ValueError(f"{path} has no case after @data: copy or download it again.")
-    return np.atleast_1d(data), dict(zip(meta.names(), meta.types(), strict=True))
+    cases = np.atleast_1d(data)
+    names = [_decoded(name) for name in meta.names()]
+    cases.dtype.names = tuple(names)
+    return cases, dict(zip(names, meta.types(), strict=True))
+
+
+def _in_ascii(text: str) -> str:
+    """Return a text with the code of each character beyond ASCII, which scipy cannot store."""
+    return BEYOND_ASCII.sub(lambda match: f"\x01{ord(match[0]):x}\x02", text)
+
+
+def _decoded(text: str) -> str:
+    """Return a text of which `_in_ascii` made a part of its result."""
+    return ENCODED.sub(lambda match: chr(int(match[1], 16)), text)
 
 
 def _series(data: ndarray, types: dict[str, str], path: Path) -> Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy import ndarray
 
 #: Names of a column that has the labels if no column is named, in lower case.
 LABEL_NAMES = ("label", "class", "target")
+
+#: Names of columns that tables have beside their time points, in lower case.
+OTHER_NAMES = ("id", "index", "time", "timestamp", "date", "datetime", "y")
 
 #: Texts that Python reads as numbers, and writes otherwise.
 AMBIGUOUS = re.compile(r"[+-]?0\d|.*_")
@@ -55,6 +59,61 @@ def label_position(names: list[str], label: str | None, path: Path) -> int | Non
     close = difflib.get_close_matches(label, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"its columns are {', '.join(names[:10])}."
     raise ValueError(f"{path} has no column {label!r}: {hint}")
+
+
+def refuse_other_columns(names: Sequence[str], path: Path) -> None:
+    """Raise if a column that would be a time point or a channel has the name of something else.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the columns without that of the labels.
+    path : Path
+        File that the error message names.
+
+    Raises
+    ------
+    ValueError
+        If a column is called "id", "time", "y" or the like.
+    """
+    for name in names:
+        if name.lower() in OTHER_NAMES:
+            raise ValueError(
+                f"{path} has the column {name!r}, which would become a time point of every series: "
+                "leave it out, name it as the column of labels, or rename it. Rows are series; a "
+                "table of one row per time point is read by fei_sklearn.adapters.frames.from_long."
+            )
+
+
+def check_same_columns(
+    train: Sequence[str],
+    test: Sequence[str],
+    path: Path,
+) -> None:
+    """Raise if a test part has the columns of the training part at other positions.
+
+    Parameters
+    ----------
+    train, test : sequence of str
+        Names of the columns of both parts, empty if a file does not name them. Parts may have other
+        names altogether, such as dates, and one may have more time points at the end.
+    path : Path
+        File of the test part, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If all names of one part are in the other, but not at the same positions.
+    """
+    shorter, longer = sorted((train, test), key=len)
+    if not set(shorter) <= set(longer):
+        return
+    for expected, name in zip(train, test, strict=False):
+        if name != expected:
+            raise ValueError(
+                f"{path} has the column {name!r} where the training part has {expected!r}: give "
+                "both parts the same columns in the same order."
+            )
 
 
 def read_labels(texts: list[str]) -> tuple[ndarray, str]:

@@ -7,6 +7,7 @@ comma.
 from __future__ import annotations
 
 import csv
+import reprlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from fei_sklearn.datasets._columns import LABEL_NAMES, label_position, read_labels
+from fei_sklearn.datasets._columns import (
+    LABEL_NAMES,
+    label_position,
+    read_labels,
+    refuse_other_columns,
+)
 from fei_sklearn.datasets._dataset import Part, PartFile
 from fei_sklearn.datasets._text import without_padding
 
@@ -30,6 +36,12 @@ class _Columns(NamedTuple):
     has_header: bool
     values: list[int]
     label: int | None
+
+    def names_of_values(self) -> list[str]:
+        """Return the names of the columns of values, none if the file does not name its columns."""
+        if not self.has_header:
+            return []
+        return [self.names[position] for position in self.values]
 
 
 def read_csv(path: Path, label: str | None = None) -> PartFile:
@@ -60,7 +72,9 @@ def read_csv(path: Path, label: str | None = None) -> PartFile:
             file.seek(0)
             rows = _rows(csv.reader(file, delimiter=separator, strict=True))
             return _read(rows, path, label, decimal_comma=separator != ",")
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error}): save it in UTF-8.") from None
+    except csv.Error as error:
         raise ValueError(f"{path} is no table of text ({error}): give another file.") from None
 
 
@@ -107,10 +121,11 @@ def _read(
     if not series:
         raise ValueError(f"{path} has names of columns, but no series.")
     X = without_padding(np.stack(series), path, numbers)
+    names = columns.names_of_values()
     if columns.label is None:
-        return PartFile(Part(X), "pretraining")
+        return PartFile(Part(X), "pretraining", names)
     y, task = read_labels(labels)
-    return PartFile(Part(X, y), task)
+    return PartFile(Part(X, y), task, names)
 
 
 def _chained(
@@ -133,7 +148,9 @@ def _columns(first: list[str], path: Path, label: str | None) -> _Columns:
         values.remove(0)
     if not values:
         raise ValueError(f"{path} has no values beside its labels: give a table of series.")
-    return _Columns(False, names, has_header, values, position)
+    columns = _Columns(False, names, has_header, values, position)
+    refuse_other_columns(columns.names_of_values(), path)
+    return columns
 
 
 def _is_header(fields: list[str], path: Path, label: str | None) -> bool:
@@ -180,9 +197,12 @@ def _values(
         try:
             series[i] = float(field.replace(",", ".") if columns.decimal_comma else field)
         except ValueError:
+            remedy = "name the column of labels, and leave out other columns of text."
+            if len(fields) == 1:
+                remedy = "put commas, semicolons or tabs between the columns."
             raise ValueError(
-                f"{path}, line {number} has {field!r} in column {columns.names[position]!r}, which "
-                "is no number: name the column of labels, and leave out other columns of text."
+                f"{path}, line {number} has {reprlib.repr(field)} in column "
+                f"{reprlib.repr(columns.names[position])}, which is no number: {remedy}"
             ) from None
     if np.isinf(series).any():
         raise ValueError(

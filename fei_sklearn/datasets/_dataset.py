@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -75,10 +75,21 @@ class Part(NamedTuple):
 
 
 class PartFile(NamedTuple):
-    """Content of a file that holds one part, and the task that its labels are for."""
+    """Content of a file that holds one part.
+
+    Attributes
+    ----------
+    part : Part
+        Series and labels.
+    task : str
+        Task that the labels are for.
+    names : list of str
+        Names of the columns of time points or channels, empty if the file does not name them.
+    """
 
     part: Part
     task: str
+    names: Sequence[str] = ()
 
 
 def assemble(

@@ -7,6 +7,7 @@ import difflib
 import os
 from pathlib import Path
 
+from fei_sklearn._files import refuse_empty
 from fei_sklearn.datasets import _registry
 from fei_sklearn.datasets._cmapss import SUBSETS, read_cmapss
 from fei_sklearn.datasets._dataset import TASKS, Dataset, Series
@@ -14,6 +15,9 @@ from fei_sklearn.datasets._npz import keys_of, read_arrays, read_npy, read_npz, 
 from fei_sklearn.datasets._tfc import read_tfc
 from fei_sklearn.datasets._ucr import READERS, SUFFIXES, read_ucr, train_file
 from fei_sklearn.datasets._xjtu import CONDITIONS, read_xjtu
+
+#: Endings of compressed files.
+COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 
 
 def load_dataset(
@@ -72,6 +76,7 @@ def load_dataset(
         raise TypeError(
             f"name_or_path must be a name or a path, got {type(name_or_path).__name__}."
         )
+    refuse_empty(name_or_path, "name_or_path")
     folder = Path(root) if root is not None else Path.cwd()
     entry = None
     if isinstance(name_or_path, str):
@@ -291,6 +296,8 @@ def _read_path(path: Path, label: str | None) -> Dataset:
         return read_cmapss(path.parent, subset)
     if path.suffix in SUFFIXES:
         return read_ucr(path, label=label)
+    if path.suffix in COMPRESSED:
+        raise ValueError(f"{path} is compressed: unpack it first.")
     if path.suffix == ".pt":
         raise ValueError(f"{path} is one part of a set: give its folder, {path.parent}.")
     raise ValueError(

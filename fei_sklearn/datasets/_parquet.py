@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from fei_sklearn.datasets._columns import label_position
+from fei_sklearn.datasets._columns import label_position, refuse_other_columns
 from fei_sklearn.datasets._dataset import Part, PartFile, Series
 from fei_sklearn.datasets._text import without_padding
 
@@ -44,12 +44,14 @@ def read_parquet(path: Path, label: str | None = None) -> PartFile:
     kept = [i for i in range(len(names)) if i != position]
     if not kept or not len(frame):
         raise ValueError(f"{path} has no series: give a table of one series per row.")
+    kept_names = [names[i] for i in kept]
+    refuse_other_columns(kept_names, path)
     X = _series(frame.iloc[:, kept], path)
     if position is None:
-        return PartFile(Part(X), "pretraining")
+        return PartFile(Part(X), "pretraining", kept_names)
     y = _labels(frame.iloc[:, position], path)
     task = "regression" if y.dtype.kind == "f" else "classification"
-    return PartFile(Part(X, y), task)
+    return PartFile(Part(X, y), task, kept_names)
 
 
 def _frame(path: Path) -> pd.DataFrame:

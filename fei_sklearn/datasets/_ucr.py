@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fei_sklearn.datasets._arff import read_arff
+from fei_sklearn.datasets._columns import check_same_columns
 from fei_sklearn.datasets._csv import read_csv
 from fei_sklearn.datasets._dataset import LARGEST_WHOLE, Dataset, Part, PartFile, Series, assemble
 from fei_sklearn.datasets._parquet import read_parquet
@@ -51,6 +52,7 @@ def read_ucr(path: Path, name: str | None = None, label: str | None = None) -> D
     test_path = train_path.with_name(f"{stem}_TEST{suffix}")
     if name is not None or test_path.is_file():
         test = read(_existing(test_path), label)
+        check_same_columns(train.names, test.names, test_path)
         parts["test"] = test.part
         if train.task != test.task and suffix == ".ts":
             raise ValueError(

@@ -68,3 +68,10 @@ def test_options_of_an_objective_are_taken_by_name():
     with prepared(spec(n_targets=3, mask_ratio=0.4), PANEL, None) as pretraining:
         assert pretraining.objective.n_targets == 3
         assert pretraining.objective.mask_ratio == (0.0, 0.4)
+
+
+def test_an_empty_checkpoint_dir_is_not_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="checkpoint_dir is empty: give a path"):
+        pretrain(spec(checkpoint_dir=""), PANEL, None, SILENT)
+    assert list(tmp_path.iterdir()) == []

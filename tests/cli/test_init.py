@@ -68,6 +68,23 @@ def test_warnings_are_one_line(data, command, small, monkeypatch):
     assert done.err == "fei-sklearn: warning: two lines\n"
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["embed", "", "x.csv", "--out", "e.npz"], "argument model is empty"),
+        (["embed", "default", "", "--out", "e.npz"], "argument dataset is empty"),
+        (["pretrain", "x.csv", "--out", ""], "argument out is empty"),
+        (["embed", "m", "d", "--out", "e.npz", "--n-devices", "0"], "at least 1, or auto, not '0'"),
+        (["embed", "m", "d", "--out", "e.npz", "--n-devices", "x"], "at least 1, or auto, not 'x'"),
+    ],
+)
+def test_an_argument_that_cannot_be_meant_is_refused(line, message, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(line)
+    assert leaving.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("standardise", ["time-index", "model"])
 def test_training_that_fails_leaves_nothing(standardise, data, command, small):
     with np.load(data / "one.npz") as file:

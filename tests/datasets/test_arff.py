@@ -35,6 +35,17 @@ def test_numeric_attributes_are_time_points(path):
     assert dataset.y_train.tolist() == [1, 0]
 
 
+def test_texts_beyond_ascii_are_labels_and_names(path):
+    header = NUMBERS.replace("attribute a", "attribute größe")
+    path.write_text(header + "@attribute état {läuft,'日 本'}\n@data\n1,2,'日 本'\n3,4,läuft\n")
+    dataset = load_dataset(path, label="état")
+    assert dataset.classes.tolist() == ["läuft", "日 本"]
+    assert dataset.y_train.tolist() == [1, 0]
+    np.testing.assert_array_equal(dataset.X_train[:, 0], [[1, 2], [3, 4]])
+    with pytest.raises(ValueError, match="no column 'grösse': did you mean 'größe'"):
+        load_dataset(path, label="grösse")
+
+
 def test_a_relational_attribute_has_channels(path):
     path.write_text(CHANNELS)
     dataset = load_dataset(path)

@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fei_sklearn.datasets._columns import label_position, read_labels
+from fei_sklearn.datasets._columns import (
+    check_same_columns,
+    label_position,
+    read_labels,
+    refuse_other_columns,
+)
 
 PATH = Path("pumps.csv")
 
@@ -55,3 +60,36 @@ def test_labels_are_numbers_if_all_are(texts, expected, task):
     labels, found = read_labels(texts)
     np.testing.assert_array_equal(labels, expected)
     assert found == task
+
+
+@pytest.mark.parametrize("name", ["id", "Time", "date", "y"])
+def test_a_column_that_is_no_time_point_is_named(name):
+    with pytest.raises(ValueError, match=f"pumps.csv has the column '{name}', which would become"):
+        refuse_other_columns(["t0", name, "t1"], PATH)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        (["a", "b", "c"], ["a", "b", "c"]),
+        (["a", "b", "c"], ["a", "b"]),
+        (["a", "b"], ["a", "b", "c"]),
+        (["2020", "2021"], ["2021", "2022"]),
+        (["a", "b"], []),
+    ],
+)
+def test_parts_may_have_other_names_or_a_later_end(train, test):
+    check_same_columns(train, test, PATH)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (["a", "b", "c"], ["c", "b", "a"], "'c' where the training part has 'a'"),
+        (["a", "b", "c"], ["a", "c"], "'c' where the training part has 'b'"),
+        (["a", "c"], ["a", "b", "c"], "'b' where the training part has 'c'"),
+    ],
+)
+def test_columns_at_other_positions_are_named(train, test, message):
+    with pytest.raises(ValueError, match=f"pumps.csv has the column {message}"):
+        check_same_columns(train, test, PATH)

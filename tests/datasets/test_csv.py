@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fei_sklearn.datasets import load_dataset
@@ -70,6 +71,20 @@ def test_two_files_are_two_parts(tmp_path):
     np.testing.assert_array_equal(dataset.X_test, [[[5, 6]]])
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_parts_with_columns_in_another_order_are_refused(suffix, tmp_path):
+    table = pd.DataFrame({"a": [1.0, 2.0], "label": [0, 1], "b": [3.0, 4.0]})
+    reordered = table[["b", "a", "label"]]
+    if suffix == "csv":
+        table.to_csv(tmp_path / "Pumps_TRAIN.csv", index=False)
+        reordered.to_csv(tmp_path / "Pumps_TEST.csv", index=False)
+    else:
+        table.to_parquet(tmp_path / "Pumps_TRAIN.parquet")
+        reordered.to_parquet(tmp_path / "Pumps_TEST.parquet")
+    with pytest.raises(ValueError, match=r"_TEST.*'b' where the training part has 'a'"):
+        load_dataset(tmp_path / f"Pumps_TRAIN.{suffix}")
+
+
 @pytest.mark.parametrize(
     ("text", "label", "message"),
     [
@@ -86,6 +101,8 @@ def test_two_files_are_two_parts(tmp_path):
         ('a,b\n1,"2\n', None, "is no table of text"),
         ('a,b\n"1,234",2\n', None, "line 2 has '1,234' in column 'a'"),
         ("a;b\n1.234,5;2\n", None, "line 2 has '1.234,5' in column 'a'"),
+        ("a b\n1.5 2\n", None, "'1.5 2' in column 'a b', .*: put commas, semicolons or tabs"),
+        (NAMED.replace("t1", "id"), "state", "has the column 'id', which would become"),
     ],
 )
 def test_a_damaged_table_is_refused(path, text, label, message):
@@ -95,5 +112,5 @@ def test_a_damaged_table_is_refused(path, text, label, message):
 
 def test_a_binary_file_is_refused(path):
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="is no table of text"):
+    with pytest.raises(ValueError, match=r"is no text in UTF-8 .*: save it in UTF-8"):
         load_dataset(path)

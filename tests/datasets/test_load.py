@@ -139,3 +139,17 @@ def test_own_files_and_folders_are_listed_and_loaded(tmp_path, monkeypatch):
     for name in classes:
         assert load_dataset(name, tmp_path).X_test.shape == (1, 1, 2)
     assert load_dataset("series/Pumps", tmp_path).y_train.tolist() == [0.5, -2]
+
+
+def test_a_compressed_file_is_to_be_unpacked(tmp_path):
+    (tmp_path / "pumps.csv.gz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"pumps\.csv\.gz is compressed: unpack it first"):
+        load_dataset(tmp_path / "pumps.csv.gz")
+
+
+def test_an_empty_name_is_not_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pumps_TRAIN.csv").write_text("a,b\n1,2\n")
+    assert load_dataset(".").X_train.shape == (1, 1, 2)
+    with pytest.raises(ValueError, match="name_or_path is empty"):
+        load_dataset("")

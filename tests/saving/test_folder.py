@@ -108,6 +108,13 @@ def test_saving_twice_gives_the_same_bytes(plain, saved, tmp_path):
         assert (saved / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
+def test_an_empty_path_is_not_the_working_directory(plain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="path is empty: give a path"):
+        plain.embedder.save("")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_path_that_is_a_file_is_not_written_over(plain, tmp_path):
     (tmp_path / "model").write_text("something else")
     for path in (tmp_path / "model", tmp_path / "model" / "within"):
