@@ -33,7 +33,7 @@ def test_ctrl_c(model, data, command, monkeypatch):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fei_sklearn._embedder.plain_embeddings", interrupt)
+    monkeypatch.setattr("fei_sklearn._transform.plain_embeddings", interrupt)
     done = command("embed model one --data data --out e.npz")
     assert (done.code, done.out) == (130, "")
     assert "interrupted" in done.err
