@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
@@ -17,7 +18,7 @@ from fei_sklearn.cli.embedding_store import missing_blocks, open_store, write_bl
 from fei_sklearn.cli.messages import DONE, WorkError, complain, failing
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
     from fei_sklearn import FEIEmbedder
 
@@ -26,6 +27,10 @@ BLOCK_BYTES = 2**26
 
 #: Address for workers that the command starts itself.
 LOCAL = "local"
+
+#: Seconds in which a local worker may end. A process that has imported torch takes some seconds for
+#: that on a busy machine, and dask kills it after 4, with a warning.
+CLOSING_SECONDS = 60.0
 
 #: Options of ``embed`` that need a whole dataset, and their defaults.
 WHOLE_DATASET = {
@@ -146,13 +151,11 @@ def _open_as(path: Path) -> Any:
 @contextmanager
 def _client(address: str) -> Iterator[Client]:
     """Yield a client of a scheduler, or of one local worker per core."""
-    from distributed import Client, KilledWorker, LocalCluster
+    from distributed import Client, KilledWorker
 
     with ExitStack() as opened:
         if address == LOCAL:
-            # ":0" is any free port, where None is port 8787, which warns if it is taken
-            workers = LocalCluster(threads_per_worker=1, dashboard_address=":0")
-            address = opened.enter_context(workers).scheduler_address
+            address = opened.enter_context(_local_workers())
         try:
             client = Client(address)
         except (OSError, ValueError) as error:
@@ -173,6 +176,23 @@ def _client(address: str) -> Iterator[Client]:
                 "The connection to the scheduler was lost: start scheduler and workers again; the "
                 "same command then computes the blocks that are missing."
             ) from error
+
+
+@contextmanager
+def _local_workers() -> Iterator[str]:
+    """Start one local worker per core, and yield the address of their scheduler."""
+    from distributed import LocalCluster
+
+    # ":0" is any free port, where None is port 8787, which warns if it is taken
+    with LocalCluster(threads_per_worker=1, dashboard_address=":0") as cluster:
+        yield cluster.scheduler_address
+        cluster.sync(_close_workers, cluster)
+
+
+async def _close_workers(cluster: LocalCluster) -> None:
+    """Close workers that have nothing left to do, and wait until their processes have ended."""
+    workers = cluster.workers.values()
+    await asyncio.gather(*(worker.close(timeout=CLOSING_SECONDS) for worker in workers))
 
 
 def _embed(

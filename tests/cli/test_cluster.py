@@ -254,3 +254,17 @@ def test_no_scheduler(model, series, command):
         done = command("embed model x.npy --dask 127.0.0.1:9 --out e.zarr")
     assert done.code == 2
     assert "There is no dask scheduler at '127.0.0.1:9'" in done.err
+
+
+SLOW_END = """
+import atexit, time
+from fei_sklearn.cli import cluster
+with cluster._client(cluster.LOCAL) as client:
+    client.run(atexit.register, time.sleep, 6)
+"""
+
+
+@pytest.mark.slow
+def test_local_workers_that_end_slowly_are_not_killed():
+    done = subprocess.run([sys.executable, "-c", SLOW_END], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
