@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.linalg import eigh
@@ -44,6 +46,21 @@ LARGEST_DEVIATION = 8.0
 AXES_NAMES = (AXES_MEAN, AXES_SCALE, AXES_COMPONENTS)
 
 
+class FrontArrays(NamedTuple):
+    """Arrays of a front readout, by their names among a model's weights.
+
+    Attributes
+    ----------
+    weights : dict of str to ndarray
+        Thresholds and principal axes.
+    n_fitted_axes : int or None
+        Principal axes that the panel has, of those that were wanted; None if none were fitted.
+    """
+
+    weights: Weights
+    n_fitted_axes: int | None
+
+
 def front_kernels(encoder: nn.Module) -> FrontKernels | None:
     """Return the kernels of an encoder's front end, None if it has none."""
     if has_front(encoder):
@@ -66,7 +83,7 @@ def front_arrays(
     start: FittedModel | None,
     recalibrates: bool,
     n_components: int | None,
-) -> Weights:
+) -> FrontArrays:
     """Return the thresholds and principal axes that a model stores.
 
     Parameters
@@ -84,7 +101,7 @@ def front_arrays(
 
     Returns
     -------
-    dict of str to ndarray
+    FrontArrays
         Arrays by their names among a model's weights.
     """
     arrays = _arrays_of(start)
@@ -93,9 +110,30 @@ def front_arrays(
         thresholds = fit_thresholds(kernels, sample, FRONT_VIEWS)
         # axes of the start belong to other thresholds
         arrays = {threshold_name(view): of_view for view, of_view in thresholds.items()}
-    if n_components is not None and AXES_COMPONENTS not in arrays:
-        arrays |= _fit_axes(kernels, panel, arrays, n_components)
-    return arrays
+    if n_components is None or AXES_COMPONENTS in arrays:
+        return FrontArrays(arrays, None)
+    axes = _fit_axes(kernels, panel, arrays, n_components)
+    n_fitted_axes = int(axes[AXES_COMPONENTS].any(axis=1).sum())
+    return FrontArrays(arrays | axes, n_fitted_axes)
+
+
+def warn_of_missing_axes(n_components: int | None, n_fitted_axes: int | None) -> None:
+    """Warn if a panel has fewer principal axes than wanted.
+
+    Parameters
+    ----------
+    n_components : int or None
+        Number of axes that were wanted.
+    n_fitted_axes : int or None
+        Number of axes that the panel has; None if none were fitted.
+    """
+    if n_components is None or n_fitted_axes is None or n_fitted_axes >= n_components:
+        return
+    warn(
+        f"n_components={n_components}, but the panel's series have {n_fitted_axes} principal axes: "
+        "the other numbers are 0. Use fewer components, or the axes of pretrained='default' with "
+        "calibration='fixed'."
+    )
 
 
 def check_front_arrays(kernels: FrontKernels, weights: Weights) -> None:
@@ -154,12 +192,6 @@ def _fit_axes(
     cut = np.clip(standardised, -LARGEST_DEVIATION, LARGEST_DEVIATION)
     cut[:, is_constant] = 0.0  # so that constant features have no part in any axis
     own = _principal_axes(cut, n_components)
-    if len(own) < n_components:
-        warn(
-            f"n_components={n_components}, but the panel's {len(sample)} series have {len(own)} "
-            "principal axes: the other numbers are 0. Use fewer components, or the axes of "
-            "pretrained='default' with calibration='fixed'."
-        )
     components = np.zeros((n_components, features.shape[1]))
     components[: len(own)] = own
     arrays = {AXES_MEAN: mean, AXES_SCALE: scale, AXES_COMPONENTS: components}

@@ -19,7 +19,7 @@ from fei_sklearn._bridge.devices import (
     torch_threads,
 )
 from fei_sklearn._bridge.divergence import check_converged
-from fei_sklearn._bridge.front import front_arrays, front_kernels
+from fei_sklearn._bridge.front import front_arrays, front_kernels, warn_of_missing_axes
 from fei_sklearn._bridge.launch import TrainingRun, train_on
 from fei_sklearn._bridge.spec import (
     EncoderSpec,
@@ -78,6 +78,8 @@ class Pretrained:
     relative_deviation : float
         Standard deviation of the embeddings of training series, relative to their size; NaN where
         there are no two different series.
+    n_fitted_axes : int or None, default=None
+        Principal axes that the panel has, of those that were wanted; None if none were fitted.
     """
 
     weights: Weights
@@ -89,6 +91,7 @@ class Pretrained:
     history: list[EpochRecord]
     best_epoch: int
     relative_deviation: float
+    n_fitted_axes: int | None = None
 
 
 #: From the records so far, the best weights and their epoch to the outcome if training stopped.
@@ -134,7 +137,9 @@ def pretrain(
         if follow is not None:
             follow(pretraining.outcome_so_far)
         history, best_epoch = pretraining.train(watcher)
-        return pretraining.outcome(history, best_epoch)
+        outcome = pretraining.outcome(history, best_epoch)
+    warn_of_missing_axes(spec.n_components, outcome.n_fitted_axes)
+    return outcome
 
 
 @contextmanager
@@ -309,15 +314,18 @@ class Pretraining:
         embeddings = _sample_embeddings(encoder, self.panel, device)
         learning_rate = self.spec.optimisation.learning_rate
         check_converged([*weights.values(), embeddings], learning_rate)
+        n_fitted_axes = None
         kernels = front_kernels(encoder)
         if kernels is not None:
-            weights |= front_arrays(
+            front = front_arrays(
                 kernels,
                 self.panel,
                 start=self.start,
                 recalibrates=recalibrates,
                 n_components=self.spec.n_components,
             )
+            weights |= front.weights
+            n_fitted_axes = front.n_fitted_axes
         return Pretrained(
             weights=weights,
             stage_widths=self.stage_widths,
@@ -328,6 +336,7 @@ class Pretraining:
             history=list(history),
             best_epoch=best_epoch,
             relative_deviation=_relative_deviation(embeddings, self.panel),
+            n_fitted_axes=n_fitted_axes,
         )
 
     def outcome_so_far(

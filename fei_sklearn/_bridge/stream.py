@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from fei_sklearn._bridge.divergence import check_converged
+from fei_sklearn._bridge.front import warn_of_missing_axes
 from fei_sklearn._bridge.pretraining import Pretrained, as_arrays, prepared
 from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec, Weights
 from fei_sklearn._bridge.torch_state import own_torch_state
@@ -71,7 +72,9 @@ def pretrain_on(
         result = train(objective, panel, options, watcher=watcher, moments=moments)
         next_state = _join_state(objective.momentum_state(), result.moments)
         check_converged(next_state.values(), options.learning_rate)
-        return pretraining.outcome(result.history, result.best_epoch), next_state
+        outcome = pretraining.outcome(result.history, result.best_epoch)
+    warn_of_missing_axes(spec.n_components, outcome.n_fitted_axes)
+    return outcome, next_state
 
 
 def split_state(state: Weights) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from fei_sklearn._bridge.front import (
     front_kernels,
     front_readout,
     trainable_front,
+    warn_of_missing_axes,
 )
 from fei_sklearn._bridge.spec import AXES_COMPONENTS, AXES_MEAN, AXES_SCALE, threshold_name
 from fei_sklearn.data import Panel
@@ -48,7 +51,7 @@ def kernels(model):
 
 def arrays_of(kernels, series, **params):
     given = {"start": None, "recalibrates": True, "n_components": None}
-    return front_arrays(kernels, series, **given | params)
+    return front_arrays(kernels, series, **given | params).weights
 
 
 def test_an_encoder_without_a_front_has_no_kernels():
@@ -88,16 +91,28 @@ def test_a_calibration_takes_the_axes_of_the_panel(kernels, model):
 @pytest.mark.parametrize(("rows", "n_axes"), [(range(4), 3), ([0, 1, 2] * 5, 2), ([0], 0)])
 def test_what_a_small_panel_lacks_is_zero(kernels, model, rows, n_axes):
     series = panel().take(np.array(rows))
-    message = f"n_components=6, but the panel's {len(rows)} series have {n_axes} principal axes"
-    with pytest.warns(UserWarning, match=message):
-        arrays = arrays_of(kernels, series, start=model, n_components=6)
-    components = arrays[AXES_COMPONENTS]
+    front = front_arrays(kernels, series, start=model, recalibrates=True, n_components=6)
+    assert front.n_fitted_axes == n_axes
+    components = front.weights[AXES_COMPONENTS]
     own = np.diag([1.0] * n_axes + [0.0] * (6 - n_axes))
     np.testing.assert_allclose(components @ components.T, own, atol=1e-5)
 
 
 def test_no_axes_are_fitted_unless_asked_for(kernels):
-    assert set(arrays_of(kernels, panel())) == VIEW_NAMES
+    front = front_arrays(kernels, panel(), start=None, recalibrates=True, n_components=None)
+    assert (set(front.weights), front.n_fitted_axes) == (VIEW_NAMES, None)
+
+
+def test_missing_axes_are_warned_of():
+    with pytest.warns(UserWarning, match="n_components=6, but the panel's series have 2 principal"):
+        warn_of_missing_axes(6, 2)
+
+
+@pytest.mark.parametrize(("n_components", "n_fitted_axes"), [(6, 6), (6, None), (None, None)])
+def test_there_is_no_warning_without_missing_axes(n_components, n_fitted_axes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_missing_axes(n_components, n_fitted_axes)
 
 
 def test_axes_are_the_principal_components_of_the_standardised_features(kernels):

@@ -226,6 +226,16 @@ def test_a_callback_may_save_each_epoch(tmp_path):
         np.testing.assert_array_equal(FEIEmbedder.load(path).transform(walks()), embeddings)
 
 
+def test_a_small_panel_is_warned_of_once():
+    """Each epoch's fitted estimator has principal axes of its own."""
+    seen = Snapshots(lambda embedder, X: embedder.transform(X).shape)
+    embedder = quick(encoder="dilated", pooling="auto", n_components=6).set_callbacks(seen)
+    with pytest.warns(UserWarning, match="principal axes") as caught:
+        embedder.fit(walks(4, n_channels=1))
+    assert len(caught) == 1
+    assert seen.results == [(4, 6)] * 3
+
+
 # Failing
 
 
