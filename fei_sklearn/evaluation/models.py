@@ -19,8 +19,11 @@ from fei_sklearn._saving import state as saved_state
 from fei_sklearn._saving.names import locate
 from fei_sklearn.evaluation.standardise import padded_with_nan
 
+#: Parameters of the readout.
+READOUT_PARAMS = ("pooling", "layers", "views", "n_components")
+
 #: Parameters of a saved model that may be chosen after training.
-READOUT_PARAMS = ("pooling", "layers", "views")
+LATER_PARAMS = (*READOUT_PARAMS, "calibration")
 
 #: The readout of the paper.
 PAPER_READOUT = {
@@ -212,15 +215,15 @@ class SavedModel(Model):
         self.fingerprint = model_fingerprint([config, digest.hexdigest()])
 
     @classmethod
-    def load(cls, name_or_path: str, readout: dict[str, Any]) -> SavedModel:
-        """Load a model and choose its readout.
+    def load(cls, name_or_path: str, params: dict[str, Any]) -> SavedModel:
+        """Load a model, and choose its readout and what it takes from a panel.
 
         Parameters
         ----------
         name_or_path : str
             Folder, or name of a bundled model.
-        readout : dict
-            Parameters of the readout; others stay as they were saved.
+        params : dict
+            Parameters among :data:`LATER_PARAMS`; others stay as they were saved.
 
         Returns
         -------
@@ -230,17 +233,17 @@ class SavedModel(Model):
         Raises
         ------
         ValueError
-            If there is no such model, or a parameter is not one of the readout.
+            If there is no such model, or a parameter is fixed in it.
         """
-        unknown = sorted(set(readout) - set(READOUT_PARAMS))
+        unknown = sorted(set(params) - set(LATER_PARAMS))
         if unknown:
             raise ValueError(
                 f"{unknown[0]!r} is fixed in the trained model {name_or_path!r}: set only "
-                f"{', '.join(READOUT_PARAMS)}."
+                f"{', '.join(LATER_PARAMS)}."
             )
         folder = locate(name_or_path)
         fitted = FEIEmbedder.load(folder)
-        fitted.set_params(**readout)
+        fitted.set_params(**params)
         fitted._validate_params()
         path = os.path.normpath(name_or_path)
         name = os.path.basename(path)
@@ -376,7 +379,7 @@ def find_model(
     model : str or FEIEmbedder
         "random", "raw", "minirocket", a folder, the name of a bundled model, or a fitted embedder.
     params : dict
-        Parameters of the embedder: any for "random", those of the readout for a trained one.
+        Parameters of the embedder: any for "random", :data:`LATER_PARAMS` for a trained one.
 
     Returns
     -------

@@ -74,7 +74,8 @@ def evaluate(
         Series on which a study pretrains.
     params : dict, default=None
         Parameters of :class:`fei_sklearn.FEIEmbedder`: any for "random" and studies; for a trained
-        model only the readout's, `pooling`, `layers` and `views`.
+        model only the readout's, `pooling`, `layers`, `views` and `n_components`, and
+        `calibration`.
     head : {"logistic", "ridge"}, default=None
         Head of the probe for classes. None is "ridge" for minirocket, "logistic" elsewhere.
     standardise : {"time-index", "model"}, default=None

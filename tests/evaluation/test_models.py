@@ -90,6 +90,11 @@ def test_a_saved_model_is_found_by_its_folder(fitted, panel, tmp_path):
     other_readout = find_model(str(path), {"pooling": "max"})
     assert other_readout.fitted.pooling == "max"
     assert other_readout.fingerprint != model.fingerprint
+    of_panel = find_model(str(path), {"calibration": "panel"})
+    others = 5 + 3 * panel
+    adapted = [saved.adapt(others, 0, Conditions()) for saved in (model, of_panel)]
+    offsets = [embedder.offset_[0] for embedder in adapted]
+    assert offsets == pytest.approx([fitted.offset_[0], others.mean()], abs=1e-6)
     with pytest.raises(ValueError, match="'momentum' is fixed"):
         find_model(path, {"momentum": 0.9})
 
