@@ -20,7 +20,7 @@ from families import compare
 from heads import ridge_accuracy
 from minirocket import MiniRocket
 from results import append_json, by_title, markdown_table
-from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
+from ucr_sets import Split, add_checkpoint_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
@@ -98,9 +98,7 @@ def table(records: list[dict]) -> str:
 def main() -> None:
     """Print differences in points, with standard errors."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    add_set_arguments(parser)
-    parser.add_argument("--checkpoints", nargs="+", default=["default"])
-    parser.add_argument("--most", type=int, help="series of each part")
+    add_checkpoint_arguments(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()

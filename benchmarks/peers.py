@@ -25,7 +25,7 @@ from heads import PENALTIES
 from results import append_json, by_title, markdown_table, read_json
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.preprocessing import StandardScaler
-from ucr_sets import Split, Transformer, add_set_arguments, embed, sample_split, set_paths
+from ucr_sets import Split, Transformer, add_checkpoint_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
@@ -130,9 +130,7 @@ def table(records: list[dict]) -> str:
 def main() -> None:
     """Measure the sets that are not in the file of records, and print the table of all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    add_set_arguments(parser)
-    parser.add_argument("--checkpoints", nargs="+", default=["default"])
-    parser.add_argument("--most", type=int, help="series of each part")
+    add_checkpoint_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per set")
     args = parser.parse_args()
     measured = {record["set"] for record in read_json(args.out)}

@@ -20,7 +20,7 @@ from heads import PENALTIES, ridge_accuracy
 from minirocket import MiniRocket
 from results import append_json, by_title, markdown_table
 from sklearn.linear_model import RidgeClassifierCV
-from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
+from ucr_sets import Split, add_checkpoint_arguments, embed, sample_split, set_paths
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
@@ -71,11 +71,9 @@ def table(records: list[dict]) -> str:
 def main() -> None:
     """Measure every set, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    add_set_arguments(parser)
-    parser.add_argument("--checkpoints", nargs="+", default=["default"])
+    add_checkpoint_arguments(parser)
     parser.add_argument("--calibration", nargs="+", default=["fixed", "panel"])
     parser.add_argument("--numbers", type=int, nargs="+", default=[64, 128, 256])
-    parser.add_argument("--most", type=int, help="series of each part")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()

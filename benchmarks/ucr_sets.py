@@ -33,6 +33,13 @@ def add_set_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--longest", type=int, help="time points of the longest sets measured")
 
 
+def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sets, the checkpoints that embed them, and the most series of each part."""
+    add_set_arguments(parser)
+    parser.add_argument("--checkpoints", nargs="+", default=["default"])
+    parser.add_argument("--most", type=int, help="series of each part")
+
+
 def set_paths(args: argparse.Namespace) -> list[Path]:
     """Return the files of the sets that the arguments name."""
     paths = sorted(args.folder.glob("*.npz"))

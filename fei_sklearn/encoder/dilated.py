@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fei_sklearn.encoder.layers import GELU, MaskedBatchNorm1d, initialise, keep_layout, valid_mask
+from fei_sklearn.encoder.layers import GELU, MaskedBatchNorm1d, initialise, valid_mask
 from fei_sklearn.encoder.layout import KERNELS_PER_GROUP, N_DILATIONS, N_GROUPS
 from fei_sklearn.encoder.maps import BlockEncoder, BlockMaps, FrontKernels
-from fei_sklearn.encoder.resnet import ResidualBlock
+from fei_sklearn.encoder.resnet import ResidualBlock, map_blocks
 
 #: Taps of a kernel.
 N_TAPS = 9
@@ -199,15 +199,7 @@ class DilatedEncoder(BlockEncoder):
             Eight items, from the first stage to the last.
         """
         x, n_steps = self.front(x, lengths)
-        maps: list[BlockMaps] = []
-        for stage in self.blocks:
-            for block in stage:  # type: ignore[attr-defined]
-                of_block = block(x, n_steps)
-                maps.append(of_block)
-                x = of_block.activated
-                n_steps = of_block.n_steps
-                keep_layout(x)
-        return maps
+        return map_blocks(self.blocks, x, n_steps)
 
     def front_weight(self) -> Tensor:
         """Return the kernels of the front end times the scale of their batch norm.

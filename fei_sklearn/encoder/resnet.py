@@ -207,15 +207,7 @@ class FEIEncoder(BlockEncoder):
             Eight items, from the first stage to the last.
         """
         x, n_steps = self.stem(x, lengths)
-        maps: list[BlockMaps] = []
-        for stage in self.blocks:
-            for block in stage:  # type: ignore[attr-defined]
-                of_block = block(x, n_steps)
-                maps.append(of_block)
-                x = of_block.activated
-                n_steps = of_block.n_steps
-                keep_layout(x)
-        return maps
+        return map_blocks(self.blocks, x, n_steps)
 
     def step_positions(self, n_timepoints: int) -> Tensor:
         """Return the time points at which the steps of the last stage's map are centred.
@@ -239,6 +231,29 @@ class FEIEncoder(BlockEncoder):
         steps = torch.arange(n_steps, dtype=torch.float64)
         positions: Tensor = period * steps + 0.5
         return positions
+
+
+def map_blocks(stages: nn.ModuleList, x: Tensor, n_steps: Tensor | None) -> list[BlockMaps]:
+    """Return the maps of the blocks of all stages, each block on the map before it.
+
+    Parameters
+    ----------
+    stages : torch.nn.ModuleList
+        Lists of residual blocks.
+    x : Tensor of shape (n_samples, width, n_steps)
+        Input of the first block.
+    n_steps : Tensor of shape (n_samples,) or None
+        Steps of `x` for each series, where they differ.
+    """
+    maps: list[BlockMaps] = []
+    for stage in stages:
+        for block in stage:  # type: ignore[attr-defined]
+            of_block = block(x, n_steps)
+            maps.append(of_block)
+            x = of_block.activated
+            n_steps = of_block.n_steps
+            keep_layout(x)
+    return maps
 
 
 def _stage(
