@@ -15,6 +15,7 @@ from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.stretching import Stretching
 from fei_sklearn._warnings import warn
 from fei_sklearn.encoder.layout import DILATED
+from fei_sklearn.objectives import RIVALS
 from fei_sklearn.readout.spec import FrontSpec, resolve, resolve_front
 
 #: Maximum number of epochs of a pretraining from scratch.
@@ -165,8 +166,7 @@ def check_readout(embedder, start=None):
 
 def _has_front(embedder):
     """Return whether a fitted embedder's encoder has a dilated front end to read."""
-    is_readable = embedder.objective_.startswith("fei")
-    return is_readable and embedder.architecture_ == DILATED
+    return embedder.objective_ not in RIVALS and embedder.architecture_ == DILATED
 
 
 def fitted_readout(embedder):
@@ -179,7 +179,7 @@ def fitted_readout(embedder):
     """
     stage_widths = embedder.stage_widths_
     # with an encoder of another architecture than FEI's, "auto" is the last map alone
-    if callable(embedder.encoder) or not embedder.objective_.startswith("fei"):
+    if callable(embedder.encoder) or embedder.objective_ in RIVALS:
         stage_widths = stage_widths[-1:]
     n_encoded = 1
     if embedder.separate_channels_:

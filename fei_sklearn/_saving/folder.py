@@ -25,7 +25,7 @@ from fei_sklearn._saving.model_file import (
     Config,
     digest,
     encode,
-    split,
+    split_model,
     stated_size,
 )
 
@@ -223,7 +223,7 @@ def _config_within(
 ) -> Config | None:
     """Return the checked configuration in a model file, or None where there is none."""
     try:
-        text, table, data = split(model)
+        text, table, data = split_model(model)
     except PARSE_ERRORS:
         return None
     if text is None:

@@ -33,7 +33,7 @@ def encode(
     from safetensors.numpy import save
 
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    _, table, data = split(save(arrays))
+    _, table, data = split_model(save(arrays))
     signed = config | {"sha256": digest(config, table, data)}
     # a single entry, because safetensors writes several in any order
     return save(arrays, metadata={LIBRARY: json.dumps(signed)})
@@ -49,7 +49,7 @@ def digest(config: Config, *contents: bytes | memoryview) -> str:
     return checksum.hexdigest()
 
 
-def split(model: bytes) -> tuple[str | None, bytes, memoryview]:
+def split_model(model: bytes) -> tuple[str | None, bytes, memoryview]:
     """Return the configuration in a model file, the table of its arrays, and their data."""
     n_header = int.from_bytes(model[:8], "little")
     header = json.loads(model[8 : 8 + n_header])

@@ -24,7 +24,7 @@ MARGIN = 0.05
 N_FOLDS = 5
 
 #: Training and test windows of a fold.
-Fold = tuple[np.ndarray, np.ndarray]
+TimeFold = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -100,7 +100,7 @@ class HeadSearch:
 def time_folds(
     n_windows: int,
     horizon: int,
-) -> Iterator[Fold]:
+) -> Iterator[TimeFold]:
     """Yield the training and the test windows of folds ordered in time.
 
     Everything that a forecast of a test window is fitted on lies before it, targets included.
@@ -156,7 +156,7 @@ def _best_penalty(
 
 def _residuals(
     designs: list[HeadDesign],
-    folds: list[Fold],
+    folds: list[TimeFold],
     table: WindowTable,
     future: np.ndarray,
 ) -> list[np.ndarray]:

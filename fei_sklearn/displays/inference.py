@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from fei_sklearn import _specs
 from fei_sklearn._input.checks import check_panel
 from fei_sklearn.displays._places import axis_name, in_two_dimensions, scatter
+from fei_sklearn.objectives import RIVALS
 
 #: Groups of points, in the order of their markers.
 GROUPS = ("series", "target series", "inferred")
@@ -104,7 +105,7 @@ class InferenceDisplay:
         from fei_sklearn._bridge.inferring import infer_targets
 
         check_is_fitted(estimator)
-        if not estimator.objective_.startswith("fei"):
+        if estimator.objective_ in RIVALS:
             raise ValueError(
                 f"The estimator was trained by {estimator.objective_!r}, which infers no target "
                 "embeddings: give one that was trained by 'fei'."

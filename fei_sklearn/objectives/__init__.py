@@ -19,15 +19,18 @@ __all__ = [
     "objective_class",
 ]
 
-#: Import path of each objective's class.
-_CLASSES = {
-    "fei": "fei_sklearn.objectives.fei.FEIObjective",
+#: Import path of each ablation's class.
+_ABLATION_CLASSES = {
     "fei-no-embedding-inference": "fei_sklearn.objectives.ablations.WithoutEmbeddingInference",
     "fei-no-mask-prompt": "fei_sklearn.objectives.ablations.WithoutMaskPrompt",
     "fei-no-momentum": "fei_sklearn.objectives.ablations.WithoutMomentum",
     "fei-no-subspace": "fei_sklearn.objectives.ablations.WithoutSubspace",
     "fei-no-mask-inference": "fei_sklearn.objectives.ablations.WithoutMaskInference",
     "fei-no-detach": "fei_sklearn.objectives.ablations.WithoutDetach",
+}
+
+#: Import path of each rival's class.
+_RIVAL_CLASSES = {
     "ts2vec": "fei_sklearn.objectives.rivals.ts2vec.TS2VecObjective",
     "timedrl": "fei_sklearn.objectives.rivals.timedrl.TimeDRLObjective",
     "tfc": "fei_sklearn.objectives.rivals.tfc.TFCObjective",
@@ -36,12 +39,18 @@ _CLASSES = {
     "infots": "fei_sklearn.objectives.rivals.infots.InfoTSObjective",
 }
 
+_CLASSES = {
+    "fei": "fei_sklearn.objectives.fei.FEIObjective",
+    **_ABLATION_CLASSES,
+    **_RIVAL_CLASSES,
+}
+
 #: Names of all objectives.
 OBJECTIVES = tuple(_CLASSES)
 #: Names of the ablations: FEI without one component.
-ABLATIONS = tuple(name for name in OBJECTIVES if name.startswith("fei-"))
+ABLATIONS = tuple(_ABLATION_CLASSES)
 #: Names of the rivals.
-RIVALS = tuple(name for name in OBJECTIVES if not name.startswith("fei"))
+RIVALS = tuple(_RIVAL_CLASSES)
 
 #: Parameters of :class:`fei_sklearn.FEIEmbedder` that FEI's article used for each method, and the
 #: stride at which a method contrasts single time points.

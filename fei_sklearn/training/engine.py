@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: How long processes wait for each other before they report one as lost.
-PATIENCE = timedelta(minutes=10)
+GROUP_TIMEOUT = timedelta(minutes=10)
 
 
 def engine_for(options: TrainingOptions) -> Engine:
@@ -301,7 +301,7 @@ def _fabric(options: TrainingOptions) -> Fabric:
             accelerator=device.type,
             devices=n_here,
             num_nodes=options.n_devices // n_here,
-            strategy=DDPStrategy(timeout=PATIENCE, **_own_buffers()),
+            strategy=DDPStrategy(timeout=GROUP_TIMEOUT, **_own_buffers()),
             precision=precision,
         )
         fabric.launch()

@@ -9,13 +9,13 @@ import pytest
 from numbered_models import numbered
 from safetensors.numpy import load
 
-from fei_sklearn._saving.model_file import digest, encode, split, stated_size
+from fei_sklearn._saving.model_file import digest, encode, split_model, stated_size
 
 
 def test_the_metadata_hold_the_configuration_and_the_checksum():
     config, weights = numbered(7)
     model = encode(config, weights)
-    text, table, data = split(model)
+    text, table, data = split_model(model)
     assert json.loads(text) == config | {"sha256": digest(config, table, data)}
     for name, array in load(model).items():
         np.testing.assert_array_equal(array, weights[name], strict=True)
@@ -36,7 +36,7 @@ def test_a_checksum_covers_configuration_and_contents_but_not_itself():
 
 def test_the_header_states_the_size():
     model = encode(*numbered(7))
-    _, _, data = split(model)
+    _, _, data = split_model(model)
     header = model[: len(model) - len(data)]
     assert stated_size(header) == len(model)
 
