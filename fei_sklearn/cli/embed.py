@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fei_sklearn.cli import cluster
 from fei_sklearn.cli.arguments import Commands, add_data, add_machine, split_names
+from fei_sklearn.cli.embedding_files import Embedded, check_out, write_embeddings
 from fei_sklearn.cli.messages import DONE, failing
 from fei_sklearn.evaluation.choices import STANDARDISE
 from fei_sklearn.readout.spec import LAYERS
@@ -86,33 +83,13 @@ def _number_of_devices(text: str) -> int | str:
     raise argparse.ArgumentTypeError(f"give a number of at least 1, or auto, not {text!r}")
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """Embeddings of series, and what is known of each series.
-
-    Attributes
-    ----------
-    columns : dict of str to ndarray of shape (n_samples,)
-        "part", and "y" where all series have a label.
-    embeddings : ndarray of shape (n_samples, n_features)
-        Embeddings.
-    names : list of str
-        Names of the features.
-    """
-
-    columns: dict[str, np.ndarray]
-    embeddings: np.ndarray
-    names: list[str]
-
-
 def run(args: argparse.Namespace) -> int:
     """Embed and write."""
     if args.dask is not None:
         return cluster.run(args, _readout(args))
     out = Path(args.out)
-    _check_out(out)
+    check_out(out)
     from fei_sklearn._bridge.devices import resolve_device
-    from fei_sklearn._files import whole_file
     from fei_sklearn.datasets import load_dataset
     from fei_sklearn.evaluation.models import SavedModel
 
@@ -127,26 +104,10 @@ def run(args: argparse.Namespace) -> int:
     parts = _parts(dataset, args.part)
     with failing():
         embedded = _embed(model, dataset, parts, args)
-        write = WRITERS[out.suffix]
-        with whole_file(out) as file:
-            write(file, embedded)
+        write_embeddings(out, embedded)
     n_samples, n_features = embedded.embeddings.shape
     print(f"{args.out}: {n_samples} embeddings of {n_features} features")
     return DONE
-
-
-def _check_out(out: Path) -> None:
-    if out.suffix not in WRITERS:
-        raise ValueError(f"--out must end in {', '.join(WRITERS)}, got {str(out)!r}.")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(out.parent)!r} to write in: make it.")
-    if out.suffix != ".parquet":
-        return
-    missing = [name for name in ("pandas", "pyarrow") if find_spec(name) is None]
-    if missing:
-        needed = " and ".join(missing)
-        packages = " ".join(missing)
-        raise ValueError(f"Parquet needs {needed}: pip install {packages}, or write .npz or .csv.")
 
 
 def _readout(args: argparse.Namespace) -> dict[str, Any]:
@@ -249,32 +210,3 @@ def _ready(
         embedder = model.adapt(X_train, 0, conditions)
     embedder.set_params(n_devices=args.n_devices)
     return embedder
-
-
-def _write_npz(file: IO[bytes], embedded: Embedded) -> None:
-    arrays: dict[str, Any] = {"embeddings": embedded.embeddings}
-    arrays |= embedded.columns
-    np.savez_compressed(file, **arrays)
-
-
-def _write_csv(file: IO[bytes], embedded: Embedded) -> None:
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*embedded.columns, *embedded.names])
-    rows = zip(*embedded.columns.values(), embedded.embeddings, strict=True)
-    for *cells, embedding in rows:
-        writer.writerow([*cells, *embedding])
-    text.detach()  # the file stays open
-
-
-def _write_parquet(file: IO[bytes], embedded: Embedded) -> None:
-    import pandas as pd
-
-    frame = pd.DataFrame(embedded.embeddings, columns=embedded.names)
-    for position, (name, column) in enumerate(embedded.columns.items()):
-        frame.insert(position, name, column)
-    frame.to_parquet(file, index=False)
-
-
-#: File ending -> function that writes such a file.
-WRITERS = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}
