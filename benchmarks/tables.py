@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import adapting
 import authors
 import channels
 import checkpoints
@@ -102,6 +103,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "regression_errors": partial(from_records, regression.error_table, "regression"),
     "regression_folds": partial(from_records, regression.table, "regression", "folds"),
     "from_scratch": partial(from_records, from_scratch.table_of_ways, "from_scratch"),
+    "adapting": partial(from_records, adapting.table, "adapting", "default"),
+    "adapting_paper": partial(from_records, adapting.table, "adapting", "paper"),
     "channels": partial(from_records, channels.table, "channels"),
     "peers": partial(from_records, peers.table, "peers"),
     "peers_speed": partial(from_records, peers_speed.table, "peers_speed"),
