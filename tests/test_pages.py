@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SCRIPT = re.compile(r"\b(?:tests|benchmarks|examples|fei_sklearn)/[\w./-]+\.py\b")
 BLOCK = re.compile(r"(<!-- not run: [^>]+-->\n+)?```python\n(.*?)```", re.DOTALL)
 
 
@@ -55,3 +56,10 @@ def test_most_pages_of_the_guide_have_code():
     guides = [page for page in WITH_CODE if page.parent.name == "guide"]
     assert len(guides) >= 10
     assert ROOT / "README.md" in WITH_CODE
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_scripts_that_a_page_names_exist(page):
+    named = set(SCRIPT.findall(page.read_text(encoding="utf-8")))
+    missing = sorted(path for path in named if not (ROOT / path).is_file())
+    assert missing == []
