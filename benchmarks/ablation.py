@@ -3,10 +3,10 @@
     python benchmarks/ablation.py DIR --out ablation.jsonl
     python benchmarks/ablation.py DIR --out ablation.jsonl --widths tiny --variants fei continuous
 
-Every variant pretrains the paper's encoder on the sleep EEG, in batches of 32 series. Variants of
-one seed start from the same encoder. Frozen embeddings under the paper's readout then feed a ridge
-head ("ridge") and the paper's linear evaluation ("linear"). Every panel is standardised per time
-index. Scores are accuracies. A run that was stopped goes on where it was.
+Every variant pretrains the paper's encoder on the sleep EEG. Variants of one seed start from the
+same encoder. Frozen embeddings under the paper's readout then feed a ridge head ("ridge") and the
+paper's linear evaluation ("linear"). Every panel is standardised per time index. Scores are
+accuracies. A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from families import mean_with_error
 from heads import ridge_accuracy
-from results import append_json, markdown_table, read_json
-from rivals import BATCH_SIZE, READOUTS, corpus, linear_score, steps_per_pass, task_of
+from results import append_json, is_measured, markdown_table, read_json
+from rivals import READOUTS, corpus, linear_score, task_of
 from ucr_sets import Split, embed
 
 from fei_sklearn import FEIEmbedder
@@ -46,21 +47,27 @@ PARAMS = {UNTRAINED: {}} | dict(STUDIES["ablation"] + STUDIES["masking"][1:])
 #: Variants that cost most in the paper, and what they are compared with.
 MAIN = (UNTRAINED, FEI, "fei-no-embedding-inference", "fei-no-mask-prompt", "fei-no-momentum")
 
+WIDTHS = ("tiny", "small", "norm")
 SETS = ("EPI", "GES", "EMG", "HAR", "CWRU")
 HEADS = ("ridge", "linear")
 
-#: Width of the encoder, and passes over the corpus.
-Group = tuple[str, int]
-
 #: Losses of the last pass that records keep.
 LOSSES = ("embedding_loss", "mask_loss", "unexplained")
+
+
+class Setting(NamedTuple):
+    """Recipe of the pretrainings that are compared with each other."""
+
+    width: str
+    batch_size: int
+    passes: int
 
 
 def embedder_for(key: dict) -> FEIEmbedder:
     """Return the unfitted embedder of a variant."""
     common = {
         "encoder": key["width"],
-        "batch_size": BATCH_SIZE,
+        "batch_size": key["batch_size"],
         "max_epochs": key["passes"],
         "min_epoch_steps": 1,
         "validation_fraction": None,
@@ -86,49 +93,55 @@ def measure(key: dict, X: np.ndarray, tasks: dict[str, Task]) -> dict:
     started = time.process_time()
     embedder = embedder_for(key).fit(X)
     seconds = time.process_time() - started
-    record = key | {"steps": key["passes"] * steps_per_pass(len(X)), "seconds": round(seconds, 1)}
+    steps = key["passes"] * (len(X) // key["batch_size"])
+    record = key | {"steps": steps, "seconds": round(seconds, 1)}
     for epoch in embedder.history_[-1:]:
         record["losses"] = {name: round(epoch[f"train_{name}"], 5) for name in LOSSES}
     return record | {"scores": scores_of(embedder, tasks, key["seed"])}
 
 
-def passes_of(variant: str, passes: int) -> int:
-    """Return the passes over the corpus that a variant makes in a run."""
-    return 0 if variant == UNTRAINED else passes
+def key_of(setting: Setting, variant: str) -> dict:
+    """Return what the pretrainings of a variant are known by, apart from their seed."""
+    if variant == UNTRAINED:
+        setting = setting._replace(passes=0)
+    return setting._asdict() | {"variant": variant}
 
 
 def keys(args: argparse.Namespace) -> Iterator[dict]:
     """Yield the keys of the pretrainings, all of a seed before the next seed."""
     for seed, width, variant in product(args.seeds, args.widths, args.variants):
-        passes = passes_of(variant, args.passes)
-        yield {"width": width, "passes": passes, "variant": variant, "seed": seed}
-
-
-def key_of(record: dict) -> tuple:
-    """Return what a pretraining is known by."""
-    return record["width"], record["passes"], record["variant"], record["seed"]
+        setting = Setting(width, args.batch_size, args.passes)
+        yield key_of(setting, variant) | {"seed": seed}
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure what is missing."""
     tasks = {name: task_of(name, args) for name in args.sets}
     X = corpus("sleep", args)
-    done = {key_of(record) for record in read_json(args.out)}
     for key in keys(args):
-        if key_of(key) in done:
+        if is_measured(key, read_json(args.out)):
             continue
         record = measure(key, X, tasks)
         append_json(args.out, record)
         print(json.dumps(record), f"{time.process_time():.0f} s", flush=True)
 
 
-def points(records: list[dict], head: str, group: Group, variant: str) -> dict[int, np.ndarray]:
+def order(setting: Setting) -> tuple:
+    """Return the place of a setting in tables: by width, batch and passes."""
+    return WIDTHS.index(setting.width), setting.batch_size, setting.passes
+
+
+def setting_of(record: dict) -> Setting:
+    """Return the setting of a record."""
+    return Setting(*(record[name] for name in Setting._fields))
+
+
+def points(records: list[dict], head: str, setting: Setting, variant: str) -> dict[int, np.ndarray]:
     """Return accuracies in points by seed: those of all sets, and their mean."""
-    width, passes = group
-    wanted = (width, passes_of(variant, passes), variant)
+    wanted = key_of(setting, variant)
     found = {}
     for record in records:
-        if key_of(record)[:3] == wanted:
+        if wanted.items() <= record.items():
             of_sets = [100 * record["scores"][head][name] for name in SETS]
             found[record["seed"]] = np.array([*of_sets, np.mean(of_sets)])
     return found
@@ -139,20 +152,22 @@ def title(variant: str) -> str:
     return variant.replace("fei-no-", "w/o ").replace("-", " ")
 
 
-def measured_rows(records: list[dict], head: str, group: Group, variants: list[str]) -> list[list]:
+def measured_rows(
+    records: list[dict], head: str, setting: Setting, variants: list[str]
+) -> list[list]:
     """Return the accuracies of FEI, and the differences of other variants seed by seed."""
-    reference = points(records, head, group, FEI)
+    reference = points(records, head, setting, FEI)
     of_columns = zip(*reference.values(), strict=True)
     cells = [str(mean_with_error(np.array(column))).lstrip("+") for column in of_columns]
-    rows = [[*group, "FEI: accuracy", len(reference), *cells]]
+    rows = [[*setting, "FEI: accuracy", len(reference), *cells]]
     for variant in variants:
-        of_variant = points(records, head, group, variant)
+        of_variant = points(records, head, setting, variant)
         if not of_variant:
             continue
         differences = [of_variant[seed] - reference[seed] for seed in of_variant]
         of_columns = zip(*differences, strict=True)
         cells = [str(mean_with_error(np.array(column))) for column in of_columns]
-        rows.append([*group, title(variant), len(differences), *cells])
+        rows.append([*setting, title(variant), len(differences), *cells])
     return rows
 
 
@@ -161,12 +176,12 @@ def published_rows(study: str) -> list[list]:
     of_sets = [published("linear", study, "accuracy", name) for name in SETS]
     first, *others = PUBLISHED[study]
     cells = [f"{of_set[first]:.2f}" if of_set else "" for of_set in of_sets]
-    rows = [["big, published", "", "FEI: accuracy", "", *cells, ""]]
+    rows = [["big, published", "", "", "FEI: accuracy", "", *cells, ""]]
     for variant in others:
         cells = []
         for of_set in of_sets:
             cells.append(f"{of_set[variant] - of_set[first]:+.2f}" if of_set else "")
-        rows.append(["big, published", "", variant, "", *cells, ""])
+        rows.append(["big, published", "", "", variant, "", *cells, ""])
     return rows
 
 
@@ -175,14 +190,14 @@ def table(records: list[dict], study: str, head: str) -> str:
     _, *variants = VARIANTS[study]
     if study == "ablation":
         variants = [UNTRAINED, *variants]
-    groups = dict.fromkeys(key_of(record)[:2] for record in records if record["variant"] == FEI)
+    settings = {setting_of(record) for record in records if record["variant"] == FEI}
     rows = []
-    for group in groups:
-        of_group = measured_rows(records, head, group, variants)
-        if len(of_group) > 1:
-            rows += of_group
+    for setting in sorted(settings, key=order):
+        of_setting = measured_rows(records, head, setting, variants)
+        if len(of_setting) > 1:
+            rows += of_setting
     rows += published_rows(study)
-    return markdown_table(["encoder", "passes", "variant", "seeds", *SETS, "mean"], rows)
+    return markdown_table(["encoder", "batch", "passes", "variant", "seeds", *SETS, "mean"], rows)
 
 
 def main() -> None:
@@ -190,9 +205,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="JSON lines")
-    parser.add_argument("--widths", nargs="+", default=["tiny", "small", "norm"])
+    parser.add_argument("--widths", nargs="+", default=WIDTHS)
     parser.add_argument("--variants", nargs="+", default=MAIN, choices=PARAMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--passes", type=int, default=1, help="over the corpus")
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--series", type=int, help="series of the corpus; default: all")

@@ -31,6 +31,7 @@ def small_study(ablation, monkeypatch, tmp_path):
         sets=[str(path)],
         widths=["tiny"],
         variants=["untrained", "fei", "temporal"],
+        batch_size=32,
         passes=2,
         seeds=[0],
         most=20,
@@ -53,10 +54,10 @@ def test_every_variant_is_pretrained_and_scored_by_both_heads(ablation, small_st
 
 def test_variants_of_a_seed_start_from_the_same_encoder(ablation, small_study):
     series = ablation.corpus("sleep", small_study)
-    key = {"width": "tiny", "passes": 0, "seed": 3}
+    setting = ablation.Setting("tiny", batch_size=32, passes=0)
     variants = ("untrained", "fei-no-subspace", "continuous")
     embedded = [
-        ablation.embedder_for(key | {"variant": variant}).fit_transform(series)
+        ablation.embedder_for(ablation.key_of(setting, variant) | {"seed": 3}).fit_transform(series)
         for variant in variants
     ]
     assert (embedded[0] == embedded[1]).all()
@@ -89,16 +90,15 @@ def test_tables_hold_paired_differences_over_seeds(ablation):
         if variant == "fei-no-momentum":
             accuracy += 0.01 + 0.02 * seed
         scores = dict.fromkeys(ablation.HEADS, dict.fromkeys(ablation.SETS, accuracy))
-        passes = ablation.passes_of(variant, 1)
-        key = {"width": "tiny", "passes": passes, "variant": variant, "seed": seed}
-        records.append(key | {"scores": scores})
+        key = ablation.key_of(ablation.Setting("tiny", 32, 1), variant)
+        records.append(key | {"seed": seed, "scores": scores})
     rows = ablation.table(records, "ablation", "ridge").splitlines()
     cells = " | ".join(6 * ["65.00 (5.00)"])
-    assert f"| tiny | 1 | FEI: accuracy | 2 | {cells} |" in rows
+    assert f"| tiny | 32 | 1 | FEI: accuracy | 2 | {cells} |" in rows
     cells = " | ".join(6 * ["-2.00 (0.00)"])
-    assert f"| tiny | 1 | untrained | 2 | {cells} |" in rows
+    assert f"| tiny | 32 | 1 | untrained | 2 | {cells} |" in rows
     cells = " | ".join(6 * ["+2.00 (1.00)"])
-    assert f"| tiny | 1 | w/o momentum | 2 | {cells} |" in rows
-    (published,) = [row for row in rows if "published |  | w/o mask prompt" in row]
+    assert f"| tiny | 32 | 1 | w/o momentum | 2 | {cells} |" in rows
+    (published,) = [row for row in rows if "published |  |  | w/o mask prompt" in row]
     assert "| -36.67 |" in published
     assert "tiny" not in ablation.table(records, "masking", "ridge")
