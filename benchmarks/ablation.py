@@ -200,6 +200,22 @@ def table(records: list[dict], study: str, head: str) -> str:
     return markdown_table(["encoder", "batch", "passes", "variant", "seeds", *SETS, "mean"], rows)
 
 
+def loss_table(records: list[dict]) -> str:
+    """Return the share of the variance that a variant leaves unexplained, mean over a pass."""
+    trained = [record for record in records if "losses" in record]
+    rows = []
+    for setting in sorted({setting_of(record) for record in trained}, key=order):
+        for variant in PARAMS:
+            wanted = key_of(setting, variant)
+            of_seeds = [record for record in trained if wanted.items() <= record.items()]
+            if not of_seeds:
+                continue
+            shares = np.array([record["losses"]["unexplained"] for record in of_seeds])
+            share = mean_with_error(shares)
+            rows.append([*setting, title(variant), len(shares), str(share).lstrip("+")])
+    return markdown_table(["encoder", "batch", "passes", "variant", "seeds", "unexplained"], rows)
+
+
 def main() -> None:
     """Measure what is missing, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -218,6 +234,7 @@ def main() -> None:
     run(args)
     for study, head in product(VARIANTS, HEADS):
         print(f"\n{study}, {head}\n\n{table(read_json(args.out), study, head)}")
+    print(f"\nlosses\n\n{loss_table(read_json(args.out))}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import ablation
 import adapting
 import authors
 import channels
@@ -88,6 +89,11 @@ def of_rivals(make: Callable[..., str], *args: object) -> Callable[[], str]:
     return partial(from_records, make, "rivals", *args)
 
 
+def of_study(study: str, head: str) -> Callable[[], str]:
+    """Return the maker of a table of ``ablation.py``."""
+    return partial(from_records, ablation.table, "ablation", study, head)
+
+
 #: Makers of tables by the name that pages give.
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary,
@@ -135,6 +141,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "rivals_options": of_rivals(rival_tables.option_table),
     "rivals_readouts": of_rivals(rival_tables.readout_table),
     "rivals_costs": of_rivals(rival_tables.cost_table),
+    "ablation_ridge": of_study("ablation", "ridge"),
+    "ablation_linear": of_study("ablation", "linear"),
+    "masking_ridge": of_study("masking", "ridge"),
+    "masking_linear": of_study("masking", "linear"),
+    "ablation_losses": partial(from_records, ablation.loss_table, "ablation"),
 }
 
 

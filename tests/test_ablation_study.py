@@ -102,3 +102,17 @@ def test_tables_hold_paired_differences_over_seeds(ablation):
     (published,) = [row for row in rows if "published |  |  | w/o mask prompt" in row]
     assert "| -36.67 |" in published
     assert "tiny" not in ablation.table(records, "masking", "ridge")
+
+
+def test_losses_are_averaged_over_seeds(ablation):
+    setting = ablation.Setting("tiny", 32, 1)
+    records = [
+        ablation.key_of(setting, variant) | {"seed": seed, "losses": {"unexplained": share + seed}}
+        for variant, share in (("fei-no-momentum", 0.5), ("fei", 0.25))
+        for seed in (0, 2)
+    ]
+    _, _, *rows = ablation.loss_table(records).splitlines()
+    assert rows == [
+        "| tiny | 32 | 1 | fei | 2 | 1.25 (1.00) |",
+        "| tiny | 32 | 1 | w/o momentum | 2 | 1.50 (1.00) |",
+    ]
