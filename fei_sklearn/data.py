@@ -29,7 +29,8 @@ class LazySeries:
     ----------
     read : callable
         Function from sorted, distinct rows of the source to a float32 array of shape (n_rows,
-        n_channels, at least n_timepoints).
+        n_channels, n_read). Time points beyond `n_timepoints` are cut off, and missing ones are 0,
+        so the function may stop at the longest of its rows.
     shape : tuple of int
         Shape of the array that the series stand for: n_samples, n_channels, n_timepoints.
     """
@@ -64,7 +65,7 @@ class LazySeries:
             key = (key,)
         index, *other_axes = key
         rows = self._rows[index]
-        series = self._read_rows(rows)
+        series = self._padded(self._read_rows(rows))
         all_rows = slice(None)
         selected = series[(all_rows, *other_axes)]
         return np.ascontiguousarray(selected)
@@ -76,6 +77,11 @@ class LazySeries:
     ) -> np.ndarray:
         values = self[:]
         return values.astype(dtype or np.float32, copy=False)
+
+    def cut(self, rows: np.ndarray, n_timepoints: int) -> np.ndarray:
+        """Return some of the series up to a time point behind which they are all 0."""
+        series = self._read_rows(self._rows[rows])
+        return np.ascontiguousarray(series[:, :, :n_timepoints])
 
     def select(self, rows: np.ndarray) -> LazySeries:
         """Return some of the series without reading them."""
@@ -106,6 +112,15 @@ class LazySeries:
             values = values[positions, channels]
             return values[:, np.newaxis]
         return values[positions]
+
+    def _padded(self, series: np.ndarray) -> np.ndarray:
+        """Return series with zeros for the time points that were not read."""
+        n_missing = self._n_timepoints - series.shape[-1]
+        if n_missing == 0:
+            return series
+        widths = [(0, 0)] * series.ndim
+        widths[-1] = (0, n_missing)
+        return np.pad(series, widths)
 
 
 @dataclass(frozen=True)
@@ -165,14 +180,16 @@ class Panel:
 
         Series of one length have no `lengths` afterwards.
         """
-        values = self.values[rows]
         targets = _indexed(self.targets, rows)
         weights = _indexed(self.weights, rows)
         if self.lengths is None:
-            return Panel(values, None, targets, weights)
+            return Panel(self.values[rows], None, targets, weights)
         lengths = self.lengths[rows]
         longest = int(lengths.max())
-        values = np.ascontiguousarray(values[:, :, :longest])
+        if isinstance(self.values, LazySeries):
+            values = self.values.cut(rows, longest)
+        else:
+            values = np.ascontiguousarray(self.values[rows, :, :longest])
         return Panel(values, unequal(lengths), targets, weights)
 
     def block(self, rows: slice) -> Panel:

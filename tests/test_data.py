@@ -104,6 +104,16 @@ def test_only_indexed_rows_are_read_each_once_and_in_order():
     assert source.read_rows == [[1, 2, 5]]
 
 
+def test_a_source_may_stop_at_the_longest_of_its_rows():
+    series = LazySeries(lambda rows: VALUES[rows, :, :5], VALUES.shape)
+    expected = VALUES.copy()
+    expected[:, :, 5:] = 0
+    np.testing.assert_array_equal(series[ROWS], expected[ROWS])
+    np.testing.assert_array_equal(series.univariate()[ROWS], expected.reshape(12, 1, 7)[ROWS])
+    assert series.cut(ROWS, 7).shape == (4, 2, 5)
+    np.testing.assert_array_equal(series.select(ROWS).cut([1, 3], 3), VALUES[[1, 3], :, :3])
+
+
 def test_lazy_series_become_arrays():
     series = lazy_series()
     assert np.asarray(series).dtype == np.float32

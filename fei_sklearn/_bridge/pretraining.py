@@ -394,7 +394,8 @@ def _sample_embeddings(encoder: nn.Module, panel: Panel, device: torch.device) -
 
 def _first_series(panel: Panel) -> Panel:
     n_series = min(len(panel), COLLAPSE_SAMPLE)
-    return panel.take(np.arange(n_series))
+    rows = np.arange(n_series)
+    return panel.take(rows_to_pad(panel, rows))
 
 
 def _relative_deviation(embeddings: np.ndarray, panel: Panel) -> float:

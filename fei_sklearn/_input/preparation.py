@@ -53,9 +53,9 @@ def to_panel(
     """
     stretching = stretching or Stretching()
     prepare = partial(_prepare, scaler=scaler, stretching=stretching)
-    n_timepoints = stretching.length(values.shape[2])
     if isinstance(values, StoredPanel):
-        return _lazy_panel(values, prepare, n_timepoints)
+        return _lazy_panel(values, prepare)
+    n_timepoints = stretching.length(values.shape[2])
     return _panel(values, prepare, n_timepoints)
 
 
@@ -83,7 +83,6 @@ def _panel(
 def _lazy_panel(
     values: StoredPanel,
     prepare: Prepare,
-    n_timepoints: int,
 ) -> Panel:
     """Return a panel that reads its series whenever they are used."""
     from fei_sklearn.data import LazySeries, Panel  # imports torch
@@ -95,11 +94,13 @@ def _lazy_panel(
     longest = int(lengths.max())
 
     def read(rows: np.ndarray) -> np.ndarray:
-        shape = (len(rows), n_channels, n_timepoints)
+        longest_read = int(lengths[rows].max(initial=0))
+        shape = (len(rows), n_channels, longest_read)
         series = np.empty(shape, dtype=np.float32)
         n_rows = rows_per_block(values.shape)
         for positions, block in values.selected_blocks(rows, n_rows):
-            series[positions], _ = prepare(block)
+            prepared, _ = prepare(block)
+            series[positions] = prepared[:, :, :longest_read]
         return series
 
     series = LazySeries(read, (n_samples, n_channels, longest))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -60,14 +61,33 @@ def test_infinity_is_found_when_it_is_read(pads_late):
         quick().fit(series)
 
 
-def test_one_long_series_does_not_multiply_the_memory():
-    series = [noise(50, seed=i) for i in range(600)] + [noise(60_000, seed=999)]
-    padded_bytes = 601 * 60_000 * 8
+@contextmanager
+def memory_below(n_bytes):
+    """Fail if a block takes more memory than this at any time."""
     tracemalloc.start()
     try:
-        containers.as_array(series, series_are_1d=True)
-        quick(encoder=8).fit(series[:9]).transform(series)
+        yield
         largest = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert largest < padded_bytes / 10
+    assert largest < n_bytes
+
+
+def test_one_long_series_does_not_multiply_the_memory():
+    series = [noise(50, seed=i) for i in range(600)] + [noise(60_000, seed=999)]
+    padded_bytes = 601 * 60_000 * 8
+    with memory_below(padded_bytes / 10):
+        containers.as_array(series, series_are_1d=True)
+        quick(encoder=8).fit(series[:9]).transform(series)
+
+
+@pytest.mark.parametrize("position", [3, 400])
+def test_one_long_series_does_not_multiply_the_memory_of_a_frozen_classifier(position):
+    series = [noise(50, seed=i) for i in range(400)]
+    series.insert(position, noise(100_000, seed=999))
+    padded_bytes = 401 * 100_000 * 8
+    y = np.arange(401) % 2
+    model = FEIClassifier("default", freeze_encoder=True, max_epochs=1, random_state=0)
+    model.fit(series[-40:-1], y[-40:-1])  # imports what training needs
+    with memory_below(padded_bytes / 10):
+        model.fit(series, y).predict(series)
