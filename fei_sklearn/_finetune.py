@@ -161,6 +161,7 @@ class FineTuner(
             n_classes=None if y.ndim == 2 else int(y.max()) + 1,  # the last may only validate
             class_weight=class_weight,
             sample_weight=sample_weight,
+            one_scale=_specs.gives_principal_axes(embedder),
         )
         weights = None
         if sample_weight is not None:

@@ -84,7 +84,8 @@ class FEIRegressor(RegressorMixin, FineTuner):
     freeze_encoder : bool, default=False
         Whether the head trains alone, on fixed embeddings: the paper's linear evaluation.
     warm_head : bool, default=True
-        Whether to start from ridge regression on the embeddings rather than from zero.
+        Whether to start from ridge regression on the embeddings rather than from zero. Five-fold
+        cross-validation on at most 1,000 series chooses its penalty.
     max_epochs : int, default=50
         Maximum number of epochs; 0 keeps the first head.
     min_epoch_steps : int, default=1

@@ -169,6 +169,21 @@ def _has_front(embedder):
     return embedder.objective_ not in RIVALS and embedder.architecture_ == DILATED
 
 
+def gives_principal_axes(embedder):
+    """Return whether embeddings are principal axes, whose scales tell a head how much they matter.
+
+    Parameters
+    ----------
+    embedder : FEIEmbedder
+        Fitted, or still without an encoder. `n_components` has no effect on a fitted encoder
+        without a front end.
+    """
+    if embedder.n_components is None:
+        return False
+    is_fitted = hasattr(embedder, "weights_")
+    return not is_fitted or _has_front(embedder)
+
+
 def fitted_readout(embedder):
     """Return the readout that a fitted embedder's parameters name.
 

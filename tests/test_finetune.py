@@ -222,6 +222,18 @@ def test_a_class_that_only_validates_has_an_output(frozen, warm, monkeypatch):
     assert model.predict_proba(X).shape == (40, 3)
 
 
+@pytest.mark.parametrize("n_components", [None, 5])
+def test_short_embeddings_have_one_scale(n_components):
+    fitted = quick(encoder="dilated", max_epochs=0, pooling="auto", n_components=n_components)
+    embedder = FrozenEstimator(fitted.fit(X))
+    model = classifier(embedder, freeze_encoder=True, max_epochs=0).fit(X, LABELS)
+    features = embedder.transform(X)
+    encoded = (LABELS == "slow").astype(np.int64)
+    head = first_head(features, encoded, warm=True, one_scale=n_components is not None)
+    coef, _ = head.on_features()
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-4, atol=1e-7)
+
+
 def test_a_head_needs_a_vector():
     with pytest.raises(ValueError, match=r"pooling=None.*'mean'"):
         classifier(quick(pooling=None)).fit(X, LABELS)

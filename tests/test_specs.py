@@ -123,6 +123,22 @@ def test_an_encoder_without_a_front_has_no_short_embeddings():
     assert embedder.transform(walks(n_channels=1)).shape == (20, 16)
 
 
+@pytest.mark.filterwarnings("ignore:n_components=3 has no effect")
+@pytest.mark.parametrize(
+    ("params", "unfitted", "fitted"),
+    [
+        ({"encoder": "dilated", "pooling": "auto", "n_components": 3}, True, True),
+        ({"n_components": 3}, True, False),  # the encoder is looked at in fit
+        ({"encoder": "dilated", "pooling": "auto"}, False, False),
+    ],
+)
+def test_principal_axes_are_those_of_a_front(params, unfitted, fitted):
+    embedder = quick(max_epochs=0, **params)
+    assert _specs.gives_principal_axes(embedder) is unfitted
+    embedder.fit(walks(n_channels=1))
+    assert _specs.gives_principal_axes(embedder) is fitted
+
+
 @pytest.mark.parametrize(("calibration", "is_kept"), [("fixed", True), ("panel", False)])
 def test_the_calibration_decides_about_the_scaling_of_a_start(calibration, is_kept):
     start = quick(max_epochs=0).fit(walks())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -11,14 +11,22 @@ from sklearn.model_selection import KFold
 
 from fei_sklearn._bridge.ridge import Ridge, StandardisedFeatures, ridge
 
-#: Penalties of the ridge regression per feature, on class indicators and on targets.
+#: Penalty of the ridge regression on class indicators, per feature.
 CLASS_PENALTY = 0.01
-TARGET_PENALTY = 0.1
+
+#: Penalties of the ridge regression on targets, per feature, of which cross-validation takes one.
+TARGET_PENALTIES = np.logspace(-3, 2, 6)
+
+#: The same for targets of too few samples for cross-validation.
+UNCHOSEN_TARGET_PENALTY = 0.1
+
+#: Samples on which a penalty is chosen: the cost grows with the third power of their number.
+PENALTY_SAMPLE = 1000
 
 #: Weight in the loss, per series, of the squared distance from a classifier's first head.
 ANCHOR = 5.0
 
-#: Cross-validation folds whose outputs give the factor on a classifier's outputs.
+#: Cross-validation folds, which give a regressor's penalty and a classifier's factor on outputs.
 N_FOLDS = 5
 
 #: Bounds of that factor. Beyond 10 the probabilities of a head that fits would be so close to 0
@@ -34,7 +42,7 @@ class HeadArrays:
     Attributes
     ----------
     centre, scale : ndarray of shape (n_features,)
-        Mean and standard deviation that standardise the features.
+        Mean of each feature, and the scale that it is divided by.
     weight : ndarray of shape (n_outputs, n_features)
         Weights on standardised features.
     bias : ndarray of shape (n_outputs,)
@@ -68,6 +76,7 @@ def first_head(
     class_weight: np.ndarray | None = None,
     sample_weight: np.ndarray | None = None,
     rows: np.ndarray | None = None,
+    one_scale: bool = False,
 ) -> HeadArrays:
     """Return a linear head on standardised features.
 
@@ -88,11 +97,14 @@ def first_head(
         Weights of the samples; None gives all the same weight.
     rows : ndarray of int, default=None
         Samples that the head is fitted on; None fits all.
+    one_scale : bool, default=False
+        Whether all features share one scale, as principal axes must: a deviation of 1 for each
+        would make the last axes, which are mostly noise, as important as the first.
 
     Returns
     -------
     HeadArrays
-        The head, with the mean and standard deviation of the features. A fitted head has a penalty
+        The head, with the mean and scale of the features. A fitted head has a penalty
         that keeps its weights close to their start: without it, thousands of features would go on
         to fit the training series, whatever the ridge penalty and the class weights.
     """
@@ -103,7 +115,7 @@ def first_head(
     if sample_weight is not None:
         sample_weight = sample_weight[rows]
         weights = sample_weight
-    standardised = StandardisedFeatures.fit(features, rows, sample_weight)
+    standardised = StandardisedFeatures.fit(features, rows, sample_weight, one_scale=one_scale)
     n_features = features.shape[1]
     n_outputs = _n_outputs(y, n_classes)
     if not warm:
@@ -111,9 +123,10 @@ def first_head(
         bias = np.zeros(n_outputs)
         return HeadArrays(standardised.centre, standardised.scale, weight, bias)
     if y.ndim == 2:
-        ridge_penalty = TARGET_PENALTY * n_features
+        weights = weights / weights.mean()
+        ridge_penalty = _target_penalty(standardised, y, weights)
         model = ridge(standardised, ridge_penalty)
-        model.fit(np.arange(len(y)), y, weights / weights.mean())
+        model.fit(np.arange(len(y)), y, weights)
         weight, bias = model.weight_and_bias()
         penalty = ridge_penalty / y.size
         anchor = np.zeros_like(weight)
@@ -130,6 +143,23 @@ def _n_outputs(y: np.ndarray, n_classes: int | None) -> int:
     if y.ndim == 2:
         return int(y.shape[1])
     return n_classes or int(y.max()) + 1
+
+
+def _target_penalty(features: StandardisedFeatures, y: np.ndarray, weights: np.ndarray) -> float:
+    """Return the penalty of least squared error on held-out folds of a sample."""
+    n_samples, n_features = features.shape
+    if n_samples < 2 * N_FOLDS:
+        return UNCHOSEN_TARGET_PENALTY * n_features
+    sample = np.linspace(0, n_samples - 1, min(n_samples, PENALTY_SAMPLE)).astype(np.int64)
+    penalties = TARGET_PENALTIES * n_features
+    model = ridge(replace(features, rows=features.rows[sample]), penalties[0])
+    errors = []
+    for penalty in penalties:
+        model.penalty = penalty
+        outputs = _held_out_outputs(model, y[sample], weights[sample])
+        squares = (outputs - y[sample]) ** 2
+        errors.append(weights[sample] @ squares.sum(axis=1))
+    return float(penalties[np.argmin(errors)])
 
 
 def _class_logits(

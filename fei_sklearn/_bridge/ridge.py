@@ -31,7 +31,7 @@ class StandardisedFeatures:
     rows : ndarray of int, of shape (n_samples,)
         Rows that are read.
     centre, scale : ndarray of shape (n_features,)
-        Mean and standard deviation of each feature; the scale of a constant feature is 1.
+        Mean and standard deviation of each feature, or one deviation for all; 1 where it is 0.
     """
 
     features: np.ndarray
@@ -41,7 +41,12 @@ class StandardisedFeatures:
 
     @classmethod
     def fit(
-        cls, features: np.ndarray, rows: np.ndarray, weights: np.ndarray | None = None
+        cls,
+        features: np.ndarray,
+        rows: np.ndarray,
+        weights: np.ndarray | None = None,
+        *,
+        one_scale: bool = False,
     ) -> StandardisedFeatures:
         """Compute mean and standard deviation of some rows.
 
@@ -53,6 +58,8 @@ class StandardisedFeatures:
             Rows of the statistics.
         weights : ndarray of shape (n_samples,), default=None
             Weights of these rows; None gives all the same weight.
+        one_scale : bool, default=False
+            Whether the root mean square of all deviations scales every feature.
         """
         n_features = features.shape[1]
         centre = np.empty(n_features)
@@ -66,6 +73,8 @@ class StandardisedFeatures:
             centre[part] = np.average(block, axis=0, weights=weights)
             variance = np.average((block - centre[part]) ** 2, axis=0, weights=weights)
             scale[part] = np.sqrt(variance)
+        if one_scale:
+            scale[:] = np.sqrt(np.mean(scale**2))
         largest_mean = np.abs(centre).max()
         varies = scale > CONSTANT_FEATURE * largest_mean
         return cls(features, rows, centre, np.where(varies, scale, 1.0))

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn import FEIEmbedder
+from fei_sklearn._specs import gives_principal_axes
 
 #: Candidate penalties of ridge heads. Thousands of standardised features of few series need up to
 #: 1e5.
@@ -48,7 +49,7 @@ def pipeline(
     """
     first = _embedder_step(embedder)
     scaler: BaseEstimator | str = StandardScaler()
-    if _is_short(first):
+    if gives_principal_axes(_unwrapped(first)):
         scaler = "passthrough"
     steps = [
         ("embedder", first),
@@ -58,11 +59,11 @@ def pipeline(
     return Pipeline(steps)
 
 
-def _is_short(embedder: Any) -> bool:
-    """Return whether embeddings are principal axes, the first of which matter most."""
+def _unwrapped(embedder: Any) -> FEIEmbedder:
+    """Return an embedder, or the one that a FrozenEstimator holds."""
     if isinstance(embedder, FrozenEstimator):
-        embedder = embedder.estimator
-    return embedder.n_components is not None
+        return embedder.estimator
+    return embedder
 
 
 def _embedder_step(embedder: Any) -> BaseEstimator:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from fei_sklearn._bridge import first_head as first_head_module
 from fei_sklearn._bridge.first_head import first_head
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 
@@ -42,6 +43,52 @@ def test_the_loss_draws_a_classifiers_head_to_where_it_began():
     drawn = gradient(moved, features, y) - gradient(moved, features, y, penalty=0.0)
     assert gradient(head, features, y).allclose(gradient(head, features, y, penalty=0.0))
     np.testing.assert_allclose(drawn, 2 * head.penalty * 0.5)  # down the slope is back
+
+
+@pytest.mark.parametrize(("noise", "least", "most"), [(0.01, 0.0, 0.02), (3.0, 5.0, 100.0)])
+def test_a_regressors_penalty_grows_with_the_noise_of_its_targets(noise, least, most):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(120, 60))
+    signal = features @ rng.normal(size=(60, 1)) / np.sqrt(60)
+    y = signal + noise * rng.normal(size=signal.shape)
+    head = first_head(features, y, warm=True)
+    per_feature = head.penalty * len(y) / 60
+    assert least < per_feature <= most
+
+
+def test_few_targets_have_a_fixed_penalty():
+    rng = np.random.default_rng(0)
+    head = first_head(rng.normal(size=(9, 20)), rng.normal(size=(9, 1)), warm=True)
+    assert head.penalty == pytest.approx(0.1 * 20 / 9)
+
+
+def test_a_sample_of_all_targets_chooses_the_penalty(monkeypatch):
+    rng = np.random.default_rng(0)
+    chosen_on = []
+
+    def record(model, targets, weights):
+        chosen_on.append(targets[:, 0])
+        return np.zeros_like(targets)
+
+    monkeypatch.setattr(first_head_module, "PENALTY_SAMPLE", 4)
+    monkeypatch.setattr(first_head_module, "_held_out_outputs", record)
+    first_head(rng.normal(size=(31, 5)), np.arange(31.0)[:, np.newaxis], warm=True)
+    np.testing.assert_array_equal(chosen_on, [[0, 10, 20, 30]] * 6)
+
+
+def test_one_scale_keeps_the_noise_of_small_features_small():
+    rng = np.random.default_rng(0)
+    deviation = np.geomspace(10.0, 1e-3, 40)
+    features = rng.normal(size=(80, 40)) * deviation
+    y = (features[:, 0] > 0).astype(np.int64)
+    training = np.arange(40)
+    errors = []
+    for one_scale in (False, True):
+        head = first_head(features, y, warm=True, rows=training, one_scale=one_scale)
+        coef, intercept = head.on_features()
+        outputs = features[40:] @ coef.T + intercept
+        errors.append(np.mean(outputs.argmax(axis=1) != y[40:]))
+    assert errors[1] < errors[0] / 2
 
 
 @pytest.mark.parametrize("noise", [1.0, 2.0, 3.0])

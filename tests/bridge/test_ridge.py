@@ -74,6 +74,24 @@ def test_weighted_statistics_are_those_of_repeated_samples():
     np.testing.assert_allclose(weighted.scale, repeated.scale)
 
 
+@pytest.mark.parametrize("weights", [None, np.arange(20) % 3])
+def test_one_scale_keeps_the_proportions_of_the_features(weights):
+    features, _, _ = sample(20, 600)
+    features[:, 0] *= 100
+    rows = np.arange(20)
+    of_each = StandardisedFeatures.fit(features, rows, weights)
+    of_all = StandardisedFeatures.fit(features, rows, weights, one_scale=True)
+    expected = (features - of_all.centre) / np.sqrt(np.mean(of_each.scale**2))
+    np.testing.assert_allclose(of_all.centre, of_each.centre)
+    np.testing.assert_allclose(of_all.samples(rows), expected)
+
+
+def test_one_scale_of_constant_features_is_1():
+    features = np.full((9, 4), 2.5)
+    standardised = StandardisedFeatures.fit(features, np.arange(9), one_scale=True)
+    np.testing.assert_array_equal(standardised.scale, np.ones(4))
+
+
 def test_a_constant_feature_has_no_weight():
     features, targets, weights = sample(*SHAPES["dual"])
     features[:, 5] = 2.5
