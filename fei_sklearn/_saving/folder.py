@@ -184,10 +184,10 @@ def read_folder(path: str | os.PathLike[str]) -> tuple[Config, Arrays]:
 
 def _read_config(path: Path) -> bytes:
     with _open_regular(path) as file:
-        text = file.read(MOST_CONFIG_BYTES + 1)
-    if len(text) > MOST_CONFIG_BYTES:
-        raise _foreign(path)
-    return text
+        n_bytes = os.fstat(file.fileno()).st_size
+        if n_bytes > MOST_CONFIG_BYTES:
+            raise _foreign(path)
+        return file.read()
 
 
 def _read_model(path: Path) -> bytes:
