@@ -27,6 +27,7 @@ from fei_sklearn._fitting.printing import printers
 from fei_sklearn._fitting.rollback import twin
 from fei_sklearn._fitting.watchers import Watchers
 from fei_sklearn._input.checks import check_fits, check_panel, share_features
+from fei_sklearn._input.targets import plain_weights
 from fei_sklearn._input.numbers import Number
 from fei_sklearn._saving.fine_tuned import tuner_from_folder, tuner_to_folder
 from fei_sklearn._saving.mixin import SavingMixin
@@ -345,7 +346,7 @@ def checked_weights(sample_weight, values):
     if sample_weight is None:
         return None
     weights = _check_sample_weight(
-        sample_weight, values, dtype=np.float64, ensure_non_negative=True
+        plain_weights(sample_weight), values, dtype=np.float64, ensure_non_negative=True
     )
     largest = weights.max()
     if largest == 0:

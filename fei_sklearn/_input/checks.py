@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from fei_sklearn._input.columns import refuse_text
 from fei_sklearn._input.containers import as_array
 from fei_sklearn._input.stored import StoredPanel, is_stored, sums_may_overflow
 from fei_sklearn._input.stretching import MIN_TIMEPOINTS
@@ -80,17 +81,21 @@ or list of arrays of shape (n_channels, n_timepoints_i) or (n_timepoints_i,)
         # a conversion or a look at the values would make the outline as large as the panel
         dtype = None
         finite = False
-    with sums_may_overflow():
-        checked = validate_data(
-            estimator,
-            X,
-            y,
-            reset=reset,
-            dtype=dtype,
-            ensure_all_finite=finite,
-            allow_nd=True,
-            **y_checks,
-        )
+    try:
+        with sums_may_overflow():
+            checked = validate_data(
+                estimator,
+                X,
+                y,
+                reset=reset,
+                dtype=dtype,
+                ensure_all_finite=finite,
+                allow_nd=True,
+                **y_checks,
+            )
+    except ValueError:
+        refuse_text(given, "X")  # scikit-learn names no column
+        raise
     has_targets = isinstance(checked, tuple)
     values = checked[0] if has_targets else checked
     _check_shape(values.shape)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence, Set
 from typing import Any, NoReturn
 
 import numpy as np
 
 from fei_sklearn._input.cells import fill_missing, refuse_dates
+from fei_sklearn._input.columns import column_names, refuse_repeated
 from fei_sklearn._input.unequal import UnequalSeries
 
 #: Methods that return the items of a column, in pandas and polars, and in Arrow.
@@ -65,12 +67,15 @@ def refuse_misread(X: Any) -> None:
     Raises
     ------
     ValueError
-        If X is a group of arrays or a frame whose rows are not series.
+        If X is a group of arrays, a frame whose rows are not series or whose names are repeated,
+        or the path of a file.
     TypeError
-        If X is a lazy frame or holds dates or durations.
+        If X is a lazy frame, can be read only once, or holds dates or durations.
     """
+    _refuse_no_array(X)
     _refuse_groups(X)
     _refuse_frames(X)
+    refuse_repeated(column_names(X), "X")
     refuse_dates(X, "X")
 
 
@@ -97,6 +102,17 @@ def _with_readable_names(X: Any) -> Any:
     import pandas as pd
 
     return pd.DataFrame(X.to_numpy(), columns=X.columns)
+
+
+def _refuse_no_array(X: Any) -> None:
+    """Raise for paths, and for what has no order or can be read only once."""
+    if isinstance(X, str | os.PathLike):
+        raise ValueError(
+            f"X is the path {str(X)!r}: give the series in it, for example "
+            "fei_sklearn.datasets.load_dataset(path).X_train."
+        )
+    if isinstance(X, Iterator | Set):
+        raise TypeError(f"X is a {type(X).__name__}: give a list of the series, in their order.")
 
 
 def _refuse_groups(X: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fei_sklearn._input.cells import first_missing, refuse_dates
+from fei_sklearn._input.columns import column_names, refuse_repeated
 from fei_sklearn._input.containers import plain_array
 
 
@@ -34,7 +35,7 @@ def plain_targets(
     ValueError
         If y is a string, or some of it is masked or missing.
     TypeError
-        If y is numeric and holds dates or durations.
+        If y is numeric and holds dates or durations, or if labels are of text and of other types.
     """
     if isinstance(y, str | bytes):
         raise ValueError(f"y is the string {y!r}: give an array of one target per series.")
@@ -42,6 +43,7 @@ def plain_targets(
         _refuse_masked(y)
         return y.data
     y = plain_array(y)
+    refuse_repeated(column_names(y), "y")
     if numeric:
         refuse_dates(y, "y")
     if _may_hold_objects(y):
@@ -65,6 +67,53 @@ def _refuse_cells(
             f"Input y contains NaN: y[{position}] is {cells[position]!r}. Leave out the series "
             "without a target."
         )
+    if not numeric:
+        _refuse_mixed(cells)
+
+
+def _refuse_mixed(labels: np.ndarray) -> None:
+    """Raise if some labels are text and others are not: they have no order."""
+    are_text = np.array([isinstance(label, str) for label in labels], dtype=bool)
+    if not are_text.any() or are_text.all():
+        return
+    text = labels[are_text][0]
+    other = labels[~are_text][0]
+    raise TypeError(
+        f"y has the text {text!r} as well as {other!r}, a {type(other).__name__}: give labels of "
+        "one type, for example by map(str, y)."
+    )
+
+
+def plain_weights(sample_weight: Any) -> Any:
+    """Convert tensors, and raise for weights that scikit-learn would misread.
+
+    Parameters
+    ----------
+    sample_weight : object
+        Weights as a user passes them.
+
+    Returns
+    -------
+    object
+        Weights for scikit-learn to validate.
+
+    Raises
+    ------
+    ValueError
+        If some weights are masked.
+    TypeError
+        If they are dates or durations.
+    """
+    if isinstance(sample_weight, np.ma.MaskedArray):
+        n_masked = np.count_nonzero(np.ma.getmaskarray(sample_weight))
+        if n_masked > 0:
+            raise ValueError(
+                f"sample_weight is a masked array of which {n_masked} weights are masked: give "
+                "sample_weight.filled(0) to leave their series out."
+            )
+        return sample_weight.data
+    refuse_dates(sample_weight, "sample_weight")
+    return plain_array(sample_weight)
 
 
 def _refuse_masked(y: np.ma.MaskedArray) -> None:

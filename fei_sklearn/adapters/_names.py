@@ -6,6 +6,8 @@ from collections.abc import Hashable, Iterable
 
 import numpy as np
 
+from fei_sklearn._input.columns import refuse_repeated
+
 
 def positions_by_name(
     fitted: Iterable[Hashable],
@@ -55,14 +57,6 @@ def positions_by_name(
     if new:
         faults.append(f"has {new}, which fit did not see")
     raise ValueError(f"{container} {' and '.join(faults)}: give the columns {fitted}.")
-
-
-def refuse_repeated(names: list[Hashable], container: str) -> None:
-    """Raise if a name occurs twice."""
-    for name in names:
-        count = names.count(name)
-        if count > 1:
-            raise ValueError(f"{container} has {count} columns {name!r}: give each its own name.")
 
 
 def _is_unnamed(names: list[Hashable]) -> bool:

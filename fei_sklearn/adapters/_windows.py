@@ -77,25 +77,64 @@ def _check_finite(frame: pd.DataFrame, container: str) -> None:
 
 
 def refuse_gaps(index: pd.Index) -> None:
-    """Raise if periods or whole numbers, sorted, lack a time point between others.
+    """Raise if steps of a horizon do not lead from one time point, sorted, to the next.
 
-    Dates may differ by design, as business days and month ends do.
+    Periods and whole numbers follow each other one by one. Dates need a frequency that pandas finds,
+    such as business days or month ends.
+
+    Raises
+    ------
+    ValueError
+        If a time point is repeated, if one is missing between others, or if the index holds
+        durations.
     """
-    if isinstance(index, pd.PeriodIndex):
-        times = index.asi8
+    if index.has_duplicates:
+        repeated = index[index.duplicated()][0]
+        raise ValueError(f"y has several values at {repeated}: give one of them, or their mean.")
+    if isinstance(index, pd.DatetimeIndex):
+        _refuse_irregular_dates(index)
+    elif isinstance(index, pd.PeriodIndex):
+        _refuse_numbers_apart(index, index.asi8)
     elif isinstance(index.dtype, np.dtype) and index.dtype.kind in "iu":
-        times = index.to_numpy()
-    else:
+        _refuse_numbers_apart(index, index.to_numpy())
+    elif isinstance(index, pd.TimedeltaIndex):
+        raise ValueError(
+            f"y is indexed by durations, such as {index[0]}, to which sktime adds no steps: give "
+            "dates, periods or whole numbers."
+        )
+
+
+def _refuse_irregular_dates(index: pd.DatetimeIndex) -> None:
+    """Raise if dates follow no frequency, by which sktime would count steps."""
+    fewest = 3  # dates by which pandas infers a frequency
+    if index.freq is not None or len(index) < fewest or pd.infer_freq(index) is not None:
         return
-    distances = np.diff(times)
-    if len(distances) == 0 or distances.min() == distances.max():
-        return
-    usual = distances.min()
-    gap = int(np.flatnonzero(distances > usual)[0])
+    distances = np.diff(index.asi8)
+    widest = int(distances.argmax())
     raise ValueError(
-        f"y has no value between {index[gap]} and {index[gap + 1]}, though its other time points "
-        "are closer: give the values between, for instance by y.reindex(...).interpolate()."
+        f"y has dates at no regular distance, such as none between {index[widest]} and "
+        f"{index[widest + 1]}: give all dates of a frequency, for instance by "
+        'y.asfreq("D").interpolate().'
     )
+
+
+def _refuse_numbers_apart(
+    index: pd.Index,
+    times: np.ndarray,
+) -> None:
+    """Raise if a time point is more than one away from the next."""
+    distances = np.diff(times)
+    apart = np.flatnonzero(distances > 1)
+    if len(apart) == 0:
+        return
+    gap = int(apart[0])
+    remedy = ": give the values between, for instance by y.reindex(...).interpolate()."
+    if distances.min() == distances.max():
+        remedy = (
+            ", nor between later time points, but fh counts single steps: number y by "
+            "y.reset_index(drop=True), or give periods of that length."
+        )
+    raise ValueError(f"y has no value between {index[gap]} and {index[gap + 1]}{remedy}")
 
 
 def append_observations(old, new):

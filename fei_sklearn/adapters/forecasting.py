@@ -13,11 +13,12 @@ from sklearn.frozen import FrozenEstimator
 from sktime.forecasting.base import BaseForecaster
 
 from fei_sklearn import FEIEmbedder
+from fei_sklearn._input.columns import refuse_repeated
 from fei_sklearn._transform import plain_embeddings
 from fei_sklearn._warnings import warn
 from fei_sklearn.adapters._head_design import DIFFERENCES, HeadDesign, window_needed
 from fei_sklearn.adapters._head_search import EMBEDDING_WEIGHTS, HeadSearch
-from fei_sklearn.adapters._names import positions_by_name, refuse_repeated
+from fei_sklearn.adapters._names import positions_by_name
 from fei_sklearn.adapters._ridge_head import RidgeHead
 from fei_sklearn.adapters._window_table import WindowTable
 from fei_sklearn.adapters._windows import (

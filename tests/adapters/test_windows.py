@@ -23,6 +23,7 @@ from fei_sklearn.adapters._windows import (
 )
 
 MONTHS = pd.period_range("2000-01", periods=5, freq="M")
+DAYS = pd.date_range("2000-01-01", periods=6)._with_freq(None)
 
 
 def test_windows_are_all_those_of_the_series():
@@ -109,15 +110,38 @@ def test_observations_that_a_head_cannot_use_are_named(change, sentence):
 
 
 def test_gaps_are_refused_where_the_next_time_point_is_known():
-    with pytest.raises(ValueError, match=r"^y has no value between 2000-02 and 2000-05, though"):
+    with pytest.raises(ValueError, match=r"^y has no value between 2000-02 and 2000-05: give"):
         refuse_gaps(MONTHS[[0, 1, 4]])
-    with pytest.raises(ValueError, match=r"^y has no value between 3 and 9, though"):
-        refuse_gaps(pd.Index([1, 3, 9]))
+    with pytest.raises(ValueError, match=r"^y has no value between 2 and 9: give the values"):
+        refuse_gaps(pd.Index([1, 2, 9]))
     for index in (
-        MONTHS[[0, 2, 4]],
         MONTHS[:1],
         pd.RangeIndex(5),
         pd.date_range("2000", periods=3),
     ):
         refuse_gaps(index)
     refuse_gaps(pd.bdate_range("2000-01-01", periods=9))
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (MONTHS[[0, 2, 4]], "no value between 2000-01 and 2000-03, nor between later"),
+        (pd.Index([3, 5, 7]), "no value between 3 and 5, nor between later"),
+        (MONTHS[[0, 1, 1]], "several values at 2000-02: give one of them"),
+        (DAYS[[0, 0, 1]], "several values at 2000-01-01 00:00:00"),
+        (DAYS[[0, 1, 2, 4, 5]], "dates at no regular distance, such as none between 2000-01-03"),
+        (pd.to_timedelta([0, 1, 2], unit="h"), "indexed by durations, such as 0 days 00:00:00"),
+    ],
+)
+def test_an_index_along_which_no_step_leads_is_refused(index, message):
+    with pytest.raises(ValueError, match=f"^y (has|is) {message}"):
+        refuse_gaps(index)
+
+
+@pytest.mark.parametrize("frequency", ["D", "W", "B", "MS", "ME", "QE", "2h", "YS"])
+@pytest.mark.parametrize("timezone", [None, "Europe/Berlin"])
+def test_dates_of_a_frequency_need_not_name_it(frequency, timezone):
+    index = pd.date_range("2000-01-01", periods=150, freq=frequency, tz=timezone)
+    refuse_gaps(index)
+    refuse_gaps(index._with_freq(None))

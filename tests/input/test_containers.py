@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -189,3 +191,19 @@ def test_a_tensor_of_bfloat16_is_taken():
 def test_what_numpy_would_misread_is_refused(panel, message):
     with pytest.raises((ValueError, TypeError), match=message):
         fast().fit(panel)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ("panel.npy", ValueError, "X is the path 'panel.npy': give the series in it"),
+        (Path("panel.npy"), ValueError, "X is the path 'panel.npy': give the series in it"),
+        (iter([[1.0, 2.0]]), TypeError, "X is a list_iterator: give a list of the series"),
+        ((row for row in [[1.0, 2.0]]), TypeError, "X is a generator: give a list of the series"),
+        ({1.0, 2.0}, TypeError, "X is a set: give a list of the series"),
+    ],
+    ids=["text", "path", "iterator", "generator", "set"],
+)
+def test_what_is_no_array_is_refused(X, error, message):
+    with pytest.raises(error, match=message):
+        read(X)

@@ -9,7 +9,7 @@ import torch
 from panels import fast, noise
 
 from fei_sklearn import FEIClassifier, FEIRegressor
-from fei_sklearn._input.targets import plain_targets
+from fei_sklearn._input.targets import plain_targets, plain_weights
 
 X = noise(8, 20)
 NUMBERS = np.arange(8.0)
@@ -76,3 +76,19 @@ def test_any_container_of_targets_is_as_good_as_an_array(y):
 def test_labels_of_any_kind_stay_as_they_are():
     for labels in (["b", "a"], np.array(["b", "a"], dtype=object), pd.Series([1, 2])):
         assert plain_targets(labels, numeric=False) is labels
+
+
+@pytest.mark.parametrize("y", [["a", 1] * 4, np.array([True, "b"] * 4, dtype=object)])
+def test_labels_of_text_and_of_other_types_are_refused(y):
+    with pytest.raises(TypeError, match=r"^y has the text '[ab]' as well as (1|True), a "):
+        tuner(FEIClassifier).fit(X, y)
+
+
+def test_weights_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="1 weights are masked: give sample_weight.filled"):
+        tuner(FEIRegressor).fit(X, NUMBERS, sample_weight=MASKED)
+    with pytest.raises(TypeError, match="sample_weight holds dates or durations"):
+        tuner(FEIClassifier).fit(X, NUMBERS, sample_weight=np.arange(8).astype("m8[s]"))
+    assert plain_weights(np.ma.array(NUMBERS)) is not None
+    gradient = torch.from_numpy(NUMBERS).requires_grad_()
+    np.testing.assert_array_equal(plain_weights(gradient), NUMBERS)
