@@ -27,8 +27,8 @@ from fei_sklearn._fitting.printing import printers
 from fei_sklearn._fitting.rollback import twin
 from fei_sklearn._fitting.watchers import Watchers
 from fei_sklearn._input.checks import check_fits, check_panel, share_features
-from fei_sklearn._input.targets import plain_weights
 from fei_sklearn._input.numbers import Number
+from fei_sklearn._input.targets import plain_weights
 from fei_sklearn._saving.fine_tuned import tuner_from_folder, tuner_to_folder
 from fei_sklearn._saving.mixin import SavingMixin
 from fei_sklearn._warnings import warn

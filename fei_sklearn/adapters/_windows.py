@@ -79,8 +79,8 @@ def _check_finite(frame: pd.DataFrame, container: str) -> None:
 def refuse_gaps(index: pd.Index) -> None:
     """Raise if steps of a horizon do not lead from one time point, sorted, to the next.
 
-    Periods and whole numbers follow each other one by one. Dates need a frequency that pandas finds,
-    such as business days or month ends.
+    Periods and whole numbers follow each other one by one. Dates need a frequency that pandas
+    finds, such as business days or month ends.
 
     Raises
     ------

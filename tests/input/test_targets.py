@@ -85,7 +85,7 @@ def test_labels_of_text_and_of_other_types_are_refused(y):
 
 
 def test_weights_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="1 weights are masked: give sample_weight.filled"):
+    with pytest.raises(ValueError, match=r"1 weights are masked: give sample_weight\.filled"):
         tuner(FEIRegressor).fit(X, NUMBERS, sample_weight=MASKED)
     with pytest.raises(TypeError, match="sample_weight holds dates or durations"):
         tuner(FEIClassifier).fit(X, NUMBERS, sample_weight=np.arange(8).astype("m8[s]"))
