@@ -21,7 +21,7 @@ from sktime.datasets import (
 #: Time points per season by frequency.
 SEASONS = {"yearly": 1, "quarterly": 4, "monthly": 12, "half-hourly": 48}
 
-#: Countries of which the fertility is forecast.
+#: Countries whose fertility is forecast.
 COUNTRIES = ("Brazil", "China", "France", "India", "United States")
 
 

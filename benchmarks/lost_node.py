@@ -4,7 +4,7 @@
 
 Two of torchrun's agents on this machine play two nodes of one CPU process each. They fit without
 interruption, and then twice again, writing their state after every step. Once a state is on disk,
-the second agent or both are killed with their processes, and started anew. The fit must go on from
+the second agent or both are killed with their processes, and started again. The fit must go on from
 the state and end with the weights of the uninterrupted fit, bit by bit. POSIX only.
 """
 

@@ -156,7 +156,7 @@ def pages() -> Iterator[Path]:
 
 
 def with_tables(text: str) -> str:
-    """Return the text of a page with its tables made anew."""
+    """Return the text of a page with its tables made from the records."""
 
     def block(match: re.Match[str]) -> str:
         beginning, name, end = match.groups()

@@ -207,7 +207,7 @@ class FineTuner(
             given = FEIEmbedder(pretrained=given)
         elif hasattr(given, "weights_"):
             warn(
-                "The embedder is fitted already and is pretrained anew on X, as in any "
+                "The embedder is fitted already and is pretrained again on X, as in any "
                 "meta-estimator: wrap it in sklearn.frozen.FrozenEstimator to start from its "
                 "weights."
             )

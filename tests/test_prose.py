@@ -25,6 +25,9 @@ THINGS = r"(?:line|record|row|value|number|vector|feature|step|byte|MB|GB|kB|tar
 UNITS = r"(?:series|epoch|step|channel|stage|view|feature|fit|batch|row|set|seed|class|second|core)"
 RATE = re.compile(rf"\b{THINGS} an? {UNITS}\b")
 
+#: Words of older English, and an ending that English sentences do not need.
+ARCHAIC = re.compile(r"\b(?:anew|in vain|thereof|whereof|upon)\b|, too[.,;:]")
+
 MAX_PAGE_LINE = 100
 
 #: Beginnings of lines that Markdown cannot break: table rows, headings, pictures.
@@ -58,6 +61,12 @@ def test_rates_are_per_unit(path):
     assert RATE.findall(text) == []
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_sources_are_in_modern_english(path):
+    text = path.read_text(encoding="utf-8")
+    assert ARCHAIC.findall(text) == []
+
+
 @pytest.mark.parametrize("path", PAGES, ids=relative)
 def test_lines_of_pages_are_short(path):
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -71,3 +80,6 @@ def test_the_rules_find_what_they_are_for():
     assert RATE.search("one record an epoch")
     assert not RATE.search("one record per epoch")
     assert "What times the distance.".startswith(POOR_BEGINNINGS)
+    assert ARCHAIC.search("It is drawn anew.")
+    assert ARCHAIC.search("Panels, too.")
+    assert not ARCHAIC.search("Panels that are too long, too many of them.")

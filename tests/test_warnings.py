@@ -47,7 +47,7 @@ def without_common_times():
 
 
 def classifier_of_fitted():
-    """Return a classifier that pretrains a fitted embedder anew."""
+    """Return a classifier that pretrains a fitted embedder again."""
     return FEIClassifier(quick(max_epochs=0).fit(X), max_epochs=0)
 
 

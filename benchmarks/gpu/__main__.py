@@ -44,7 +44,7 @@ def main() -> int:
     for outcome in run_parts(parts, [args.device, args.authors], SECONDS):
         print(f"{outcome.verdict:18}{outcome.seconds:6.1f} s  {outcome.title}", flush=True)
         outcomes.append(outcome)
-        # written anew after each part, so that an interrupted run leaves a report
+        # written after each part, so that an interrupted run leaves a report
         args.report.write_text(markdown(outcomes, args.device), encoding="utf-8")
     print(f"{verdict_line(outcomes)} The report is {args.report}.")
     return int(any(outcome.verdict == FAILED for outcome in outcomes))

@@ -115,7 +115,7 @@ def pretrain(
     panel : Panel
         Training series.
     start : FittedModel or None
-        Model to start from. Its weights of another shape than the spec's are drawn anew.
+        Model to start from. Weights of another shape than the spec's are drawn again.
     watcher : Watcher
         Follows the run.
     follow : callable, default=None

@@ -266,7 +266,7 @@ class StoredPanel:
         lines = str(error).splitlines() or [""]
         return (
             f"X, a {self._type_name}, cannot be read{place} ({type(error).__name__}: {lines[0]}): "
-            "its file is closed or damaged; open it, and keep it open, or write it anew."
+            "its file is closed or damaged; open it, and keep it open, or write it again."
         )
 
 

@@ -337,8 +337,8 @@ class FEIForecaster(BaseForecaster):
             return embedder
         if hasattr(given, "weights_"):
             warn(
-                "The embedder is fitted already and is pretrained anew on windows of y: wrap it in "
-                "sklearn.frozen.FrozenEstimator to use its weights.",
+                "The embedder is fitted already and is pretrained again on windows of y: wrap it "
+                "in sklearn.frozen.FrozenEstimator to use its weights.",
             )
         if self.random_state is not None:
             embedder.set_params(random_state=self.random_state)

@@ -100,7 +100,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 
 
 class NpyFile:
-    """Array in a .npy file, mapped anew for each read, so that a task holds the path alone.
+    """Array in a .npy file, mapped for each read, so that a task holds only the path.
 
     Parameters
     ----------

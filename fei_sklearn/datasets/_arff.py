@@ -88,7 +88,7 @@ def _in_ascii(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Return a text of which `_in_ascii` made a part of its result."""
+    """Return the text that `_in_ascii` has encoded."""
     return ENCODED.sub(lambda match: chr(int(match[1], 16)), text)
 
 

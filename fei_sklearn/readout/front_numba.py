@@ -159,7 +159,7 @@ def _convolve_pair(padded, length, dilation, kernels, maps):
     first = maps[0]
     second = maps[1]
     for t in range(length):
-        # loaded once, because the compiler loads anew after a store
+        # loaded once, because the compiler reloads after a store
         y0 = x0[t]
         y1 = x1[t]
         y2 = x2[t]

@@ -1,4 +1,4 @@
-"""Specification of a readout: which statistics of which maps make an embedding, and how many.
+"""Specification of a readout: the statistics and maps that make an embedding, and their numbers.
 
 Torch-free, so that an estimator can count its features; :mod:`fei_sklearn.readout.pooling`
 computes them.

@@ -229,7 +229,7 @@ def test_infinite_values_and_gaps_are_refused_before_anything_is_stored(exogenou
 
 
 def test_a_fitted_embedder_is_trained_anew_with_a_warning():
-    with pytest.warns(UserWarning, match="fitted already and is pretrained anew"):
+    with pytest.warns(UserWarning, match="fitted already and is pretrained again"):
         FEIForecaster(quick().fit(walks(n_channels=1))).fit(series(), fh=[1])
 
 

@@ -344,13 +344,13 @@ def test_a_closed_file(tmp_path):
     X = in_hdf5(walks(), tmp_path)
     X.file.close()
     assert refused(X).startswith("X, a Dataset, cannot be read (")
-    assert refused(X).endswith("or write it anew.")
+    assert refused(X).endswith("or write it again.")
 
 
 def test_a_damaged_chunk(tmp_path):
     assert refused(Noting(walks(), 4, broken_at=14)) == (
         "X, a Noting, cannot be read at rows 8 to 16 (OSError: checksum of a chunk): its file is "
-        "closed or damaged; open it, and keep it open, or write it anew."
+        "closed or damaged; open it, and keep it open, or write it again."
     )
     in_zarr(walks(), tmp_path)
     chunk = tmp_path / "X.zarr" / "c" / "2" / "0" / "0"
