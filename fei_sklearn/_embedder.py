@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 
 from fei_sklearn import _specs
-from fei_sklearn._bridge.spec import chunk_seed
+from fei_sklearn._bridge.seeds import chunk_seed
 from fei_sklearn._fitting.callbacks import CallbackSupportMixin, EpochCallbacks, with_callbacks
 from fei_sklearn._fitting.collapse import warn_of_collapse
 from fei_sklearn._fitting.printing import printers

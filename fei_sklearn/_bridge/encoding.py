@@ -25,15 +25,9 @@ from fei_sklearn._bridge.front import (
     require_front_kernels,
 )
 from fei_sklearn._bridge.private_draws import PrivateDraws
-from fei_sklearn._bridge.spec import (
-    EncodingSpec,
-    FittedModel,
-    MachineSpec,
-    Weights,
-    bias_name,
-    encoder_weights,
-)
+from fei_sklearn._bridge.spec import EncodingSpec, FittedModel, MachineSpec
 from fei_sklearn._bridge.torch_state import own_torch_state
+from fei_sklearn._bridge.weight_names import Weights, bias_name, encoder_weights
 from fei_sklearn._input.stored import StoredPanel, check_target
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm

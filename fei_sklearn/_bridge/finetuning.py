@@ -16,14 +16,9 @@ from fei_sklearn._bridge.encoding import build_readout, restore_encoder
 from fei_sklearn._bridge.first_head import HeadArrays
 from fei_sklearn._bridge.front import trainable_front
 from fei_sklearn._bridge.pretraining import as_arrays, training_options
-from fei_sklearn._bridge.spec import (
-    EncodingSpec,
-    FinetuningSpec,
-    OptimisationSpec,
-    Weights,
-    as_model_weights,
-)
+from fei_sklearn._bridge.spec import EncodingSpec, FinetuningSpec, OptimisationSpec
 from fei_sklearn._bridge.torch_state import own_torch_state
+from fei_sklearn._bridge.weight_names import Weights, as_model_weights
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.supervised import Features, LinearHead, SupervisedObjective
 from fei_sklearn.readout.spec import FrontSpec

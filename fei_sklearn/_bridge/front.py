@@ -9,11 +9,11 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
-from fei_sklearn._bridge.spec import (
+from fei_sklearn._bridge.spec import FittedModel
+from fei_sklearn._bridge.weight_names import (
     AXES_COMPONENTS,
     AXES_MEAN,
     AXES_SCALE,
-    FittedModel,
     Weights,
     threshold_name,
 )

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from fei_sklearn._bridge.pretraining import prepared
-from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec, Weights
+from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec
 from fei_sklearn._bridge.stream import split_state
 from fei_sklearn._bridge.torch_state import own_torch_state
+from fei_sklearn._bridge.weight_names import Weights
 from fei_sklearn.data import Panel
 from fei_sklearn.masking import MaskKind, MaskRatio, apply_mask, n_positions, sample_mask
 from fei_sklearn.objectives.fei import FEIObjective

@@ -12,7 +12,8 @@ from torch import nn
 
 from fei_sklearn._bridge.devices import Devices, resolve_devices
 from fei_sklearn._bridge.processes import run_on_ranks
-from fei_sklearn._bridge.spec import PretrainingSpec, Weights
+from fei_sklearn._bridge.spec import PretrainingSpec
+from fei_sklearn._bridge.weight_names import Weights
 from fei_sklearn.data import Panel
 from fei_sklearn.objectives.base import Objective
 from fei_sklearn.training.checkpointing import RunFolder

@@ -21,16 +21,10 @@ from fei_sklearn._bridge.devices import (
 from fei_sklearn._bridge.divergence import check_converged
 from fei_sklearn._bridge.front import front_arrays, front_kernels, warn_of_missing_axes
 from fei_sklearn._bridge.launch import TrainingRun, train_on
-from fei_sklearn._bridge.spec import (
-    EncoderSpec,
-    FittedModel,
-    OptimisationSpec,
-    PretrainingSeeds,
-    PretrainingSpec,
-    Weights,
-    bias_name,
-)
+from fei_sklearn._bridge.seeds import PretrainingSeeds
+from fei_sklearn._bridge.spec import EncoderSpec, FittedModel, OptimisationSpec, PretrainingSpec
 from fei_sklearn._bridge.torch_state import own_torch_state
+from fei_sklearn._bridge.weight_names import Weights, bias_name
 from fei_sklearn._files import refuse_empty
 from fei_sklearn.data import Panel
 from fei_sklearn.encoder.maps import check_has_layers, map_widths

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fei_sklearn._bridge.weight_names import Weights
 from fei_sklearn._input.preparation import to_panel
 from fei_sklearn._input.scaling import Scaler
 from fei_sklearn._input.stored import StoredPanel
@@ -22,47 +23,12 @@ from fei_sklearn.readout.spec import FrontSpec, ReadoutSpec
 if TYPE_CHECKING:
     from fei_sklearn.data import Panel
 
-Weights = dict[str, np.ndarray]
-
 #: A user's own function from a number of channels to a torch module.
 EncoderBuilder = Callable[[int], object]
 
 #: Bounds of the batch size "auto", as powers of 2: 16 and the paper's 512.
 SMALLEST_BATCH_POWER = 4
 LARGEST_BATCH_POWER = 9
-
-_ENCODER = "encoder."
-_BIASES = "biases."
-_THRESHOLDS = "thresholds."
-
-#: Names that the arrays of principal axes have among a model's weights.
-AXES_MEAN = "axes.mean"
-AXES_SCALE = "axes.scale"
-AXES_COMPONENTS = "axes.components"
-
-
-def encoder_weights(weights: Mapping[str, np.ndarray]) -> Weights:
-    """Return a model's encoder weights under the names that the encoder itself gives them."""
-    return {
-        name.removeprefix(_ENCODER): array
-        for name, array in weights.items()
-        if name.startswith(_ENCODER)
-    }
-
-
-def as_model_weights(encoder_state: Mapping[str, np.ndarray]) -> Weights:
-    """Return encoder weights under the names that they have among a model's weights."""
-    return {f"{_ENCODER}{name}": array for name, array in encoder_state.items()}
-
-
-def bias_name(view: str) -> str:
-    """Return the name that the "ppv" biases of a view have among a model's weights."""
-    return f"{_BIASES}{view}"
-
-
-def threshold_name(view: str) -> str:
-    """Return the name that the thresholds of a view of the front have among a model's weights."""
-    return f"{_THRESHOLDS}{view}"
 
 
 @dataclass(frozen=True)
@@ -147,41 +113,6 @@ class OptimisationSpec:
             return int(self.batch_size)
         power = np.rint(np.log2(n_series / 8))
         return int(2 ** np.clip(power, SMALLEST_BATCH_POWER, LARGEST_BATCH_POWER))
-
-
-@dataclass(frozen=True)
-class PretrainingSeeds:
-    """Seeds of the independent random streams of a pretraining.
-
-    Attributes
-    ----------
-    initial_weights : int
-        Seed of the initial weights of encoder, heads and prompts.
-    training : int
-        Seed of the order of the series and of the masks.
-    validation_split : int
-        Seed of the draw of the series that validate.
-    calibration : int
-        Seed of the order of the series in the calibration of batch norm.
-    """
-
-    initial_weights: int
-    training: int
-    validation_split: int
-    calibration: int
-
-    @classmethod
-    def from_seed(cls, seed: int) -> PretrainingSeeds:
-        """Derive the seeds from a single one."""
-        states = np.random.SeedSequence(seed).generate_state(4)
-        initial_weights, training, validation_split, calibration = states.tolist()
-        return cls(initial_weights, training, validation_split, calibration)
-
-
-def chunk_seed(seed: int, n_earlier_epochs: int) -> int:
-    """Return the seed of a chunk of a stream: equal chunks draw different orders and masks."""
-    sequence = np.random.SeedSequence([seed, n_earlier_epochs])
-    return int(sequence.generate_state(1)[0])
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import torch
 from fei_sklearn._bridge.divergence import check_converged
 from fei_sklearn._bridge.front import warn_of_missing_axes
 from fei_sklearn._bridge.pretraining import Pretrained, as_arrays, prepared
-from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec, Weights
+from fei_sklearn._bridge.spec import FittedModel, PretrainingSpec
 from fei_sklearn._bridge.torch_state import own_torch_state
+from fei_sklearn._bridge.weight_names import Weights
 from fei_sklearn.data import Panel
 from fei_sklearn.training.loop import train
 from fei_sklearn.training.progress import Watcher

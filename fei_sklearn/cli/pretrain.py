@@ -92,7 +92,7 @@ def _by_recipe(args: argparse.Namespace) -> tuple[FEIEmbedder, int]:
 def _on_dataset(args: argparse.Namespace) -> tuple[FEIEmbedder, int]:
     """Return the saved embedder of a dataset's training part, and its number of series."""
     from fei_sklearn.datasets import load_dataset
-    from fei_sklearn.evaluation.models import check_params
+    from fei_sklearn.evaluation.models import embedder_of
     from fei_sklearn.evaluation.pretraining import Corpus
 
     params: dict[str, Any] = {"verbose": _verbosity(args)}
@@ -100,7 +100,7 @@ def _on_dataset(args: argparse.Namespace) -> tuple[FEIEmbedder, int]:
     params["device"] = args.device
     params["n_jobs"] = args.jobs
     params["random_state"] = args.seed or 0
-    embedder = check_params(params)
+    embedder = embedder_of(params)
     dataset = load_dataset(
         args.dataset,
         root=args.data,

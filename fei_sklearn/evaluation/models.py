@@ -163,7 +163,7 @@ def adapt_embedder(
     return embedder
 
 
-def check_params(params: dict[str, Any]) -> FEIEmbedder:
+def embedder_of(params: dict[str, Any]) -> FEIEmbedder:
     """Return an embedder of these parameters.
 
     Parameters
@@ -268,7 +268,7 @@ class UntrainedModel(Model):
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = {**params, "max_epochs": 0}
-        all_params = check_params(self.params).get_params(deep=False)
+        all_params = embedder_of(self.params).get_params(deep=False)
         self.fingerprint = model_fingerprint(all_params)
 
     def adapt(self, X: np.ndarray, seed: int, conditions: Conditions) -> FEIEmbedder:

@@ -15,7 +15,7 @@ from fei_sklearn.evaluation.models import (
     Conditions,
     Model,
     adapt_embedder,
-    check_params,
+    embedder_of,
     model_fingerprint,
 )
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
@@ -87,7 +87,7 @@ class Variant(Model):
         self.corpus = corpus
         self.params = {**params, **corpus.scaling}
         self.folder = folder
-        all_params = check_params(self.params).get_params(deep=False)
+        all_params = embedder_of(self.params).get_params(deep=False)
         for param in MACHINE_PARAMS:
             del all_params[param]
         self.fingerprint = model_fingerprint([all_params, corpus.fingerprint])

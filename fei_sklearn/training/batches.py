@@ -246,7 +246,7 @@ def _fits(
     device: torch.device,
     free_bytes: int | None,
 ) -> bool:
-    """Whether a panel may be copied to a device as a whole."""
+    """Return whether a panel may be copied to a device as a whole."""
     if isinstance(panel.values, LazySeries):
         return False
     if free_bytes is None:

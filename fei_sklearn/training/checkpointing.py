@@ -108,7 +108,7 @@ class RunFolder:
             raise self._cannot_write(error) from error
 
     def due(self) -> bool:
-        """Whether it is time for the next state."""
+        """Return whether it is time for the next state."""
         return time.monotonic() - self.written_at >= self.interval
 
     def write(self, state: RunState) -> None:

@@ -174,8 +174,8 @@ class Session:
         n_pass_steps = n_batches(len(panel), options.batch_size)
         self.n_passes = math.ceil(options.min_epoch_steps / n_pass_steps)
         self.n_steps = options.max_epochs * self.n_passes * n_pass_steps
-        self.finished = False
-        self.ended = False
+        self.was_finished = False  # by an earlier process
+        self.has_ended = False
 
     def start_or_resume(self, moments: dict[str, Tensor] | None = None) -> None:
         """Start with AdamW's state of an earlier run, or resume from a state in the run's folder.
@@ -209,7 +209,7 @@ class Session:
         return self.train_epoch(epoch)
 
     def should_stop(self, record: EpochRecord) -> bool:
-        """Whether the run ends with the epoch of this record."""
+        """Return whether the run ends with the epoch of this record."""
         asked_to_stop = False
         if self.watcher is not None:
             asked_to_stop = self.watcher.end_epoch(record)
@@ -218,13 +218,13 @@ class Session:
             return False
         is_last = record["epoch"] == self.options.max_epochs
         is_stale = self.progress.is_stale(self.options.n_iter_no_change)
-        self.ended = self.finished or is_last or is_stale
-        return asked_to_stop or self.ended
+        self.has_ended = self.was_finished or is_last or is_stale
+        return asked_to_stop or self.has_ended
 
     def result(self) -> TrainingResult:
         """Restore the best weights, and return the result of the run."""
         progress = self.progress
-        if not self.ended:
+        if not self.has_ended:
             self._write_state()  # the watcher stopped the run, which may go on without the watcher
         if progress.best_weights:
             self.objective.load_state_dict(progress.best_weights)
@@ -232,7 +232,7 @@ class Session:
         self.engine.copy_weights_from_first(self.objective)
         self.objective.to("cpu", torch.float32)
         self.objective.eval()
-        if self.run_folder is not None and self.ended and not self.finished:
+        if self.run_folder is not None and self.has_ended and not self.was_finished:
             outcome = progress.outcome(self.objective)
             self.run_folder.finish(outcome)
         return TrainingResult(
@@ -384,7 +384,7 @@ class Session:
         """Continue from a state, or take the outcome of a run that has ended."""
         self.objective.load_state_dict(state.section("weights"))
         if state.plain.get("finished"):
-            self.finished = True
+            self.was_finished = True
             self.progress.history = state.plain["history"]
             self.progress.best_epoch = state.plain["best_epoch"]
             return

@@ -193,7 +193,7 @@ class Progress:
         return weights, self.best_epoch
 
     def is_stale(self, patience: int | None) -> bool:
-        """Whether none of the last `patience` epochs was better than the best one before them."""
+        """Return whether the last `patience` epochs were all no better than an earlier one."""
         if patience is None:
             return False
         return len(self.history) - self.best_epoch >= patience

@@ -46,7 +46,7 @@ class Group:
         return slice(start, start + n_each + is_larger)
 
     def computes(self, number: int) -> bool:
-        """Whether this process computes on a batch that is not shared, by its number."""
+        """Return whether this process computes on the unshared batch of a number."""
         return number % self.size == self.rank
 
 

@@ -20,7 +20,7 @@ from fei_sklearn._bridge.front import (
     trainable_front,
     warn_of_missing_axes,
 )
-from fei_sklearn._bridge.spec import AXES_COMPONENTS, AXES_MEAN, AXES_SCALE, threshold_name
+from fei_sklearn._bridge.weight_names import AXES_COMPONENTS, AXES_MEAN, AXES_SCALE, threshold_name
 from fei_sklearn.data import Panel
 from fei_sklearn.readout.front import FrontReadout, fit_thresholds
 from fei_sklearn.readout.spec import FRONT_VIEWS, FrontSpec

@@ -14,7 +14,7 @@ from fei_sklearn.evaluation.models import (
     Raw,
     SavedModel,
     UntrainedModel,
-    check_params,
+    embedder_of,
     find_model,
     model_fingerprint,
 )
@@ -133,7 +133,7 @@ def test_bad_models(fitted):
     with pytest.raises(ValueError, match="leave out"):
         find_model(fitted, {"pooling": "max"})
     with pytest.raises(ValueError, match="'depth'"):
-        check_params({"depth": 3})
+        embedder_of({"depth": 3})
 
 
 @pytest.mark.slow
