@@ -1,6 +1,6 @@
 """Fit and embed a panel on disk that is larger than the memory the process may have.
 
-    python benchmarks/memory.py --folder /somewhere/with/room
+    python benchmarks/memory.py --folder /somewhere/with/room --out memory.jsonl
 
 The panel is of float64 and 8 GB: random walks of 256 to 1024 time points, padded with NaN to 65,536
 as series of unequal length are, so that there is much to read and little to compute. The script
@@ -19,6 +19,7 @@ keeps because there is room.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from results import table_head, table_row
+from results import append_json, markdown_table
 
 N_TIMEPOINTS = 65536
 GB = 2**30
@@ -118,7 +119,7 @@ def limit_memory(store, limit):
 
 
 def measure(store, path, limit):
-    """Fit and embed in this process, under the limit, and print a row of the table."""
+    """Fit and embed in this process, under the limit, and print the record."""
     from fei_sklearn import FEIEmbedder
 
     embedder = FEIEmbedder(
@@ -138,15 +139,15 @@ def measure(store, path, limit):
         embedder.transform(X, out=out)
         embedded = time.perf_counter()
     check_embeddings(embedder, X, out)
-    cells = [
-        store,
-        f"{before / GB:.2f}",
-        f"{peak.bytes / GB:.2f}",
-        "fits" if fits_whole(X) else "MemoryError",
-        f"{fitted - started:.0f}",
-        f"{embedded - fitted:.0f}",
-    ]
-    print(table_row(cells), flush=True)
+    record = {
+        "store": store,
+        "bytes before": before,
+        "peak bytes": peak.bytes,
+        "fits whole": fits_whole(X),
+        "fit": fitted - started,
+        "transform": embedded - fitted,
+    }
+    print(json.dumps(record))
 
 
 def check_embeddings(embedder, X, out):
@@ -169,7 +170,7 @@ def fits_whole(X):
 
 
 def measure_in_child(store, args):
-    """Write the panel to a store, measure it in a process of its own, and delete it."""
+    """Write the panel to a store, measure it in a process of its own, and return the record."""
     n_series = int(args.gb * GB) // (8 * N_TIMEPOINTS)
     folder = args.folder / "fei-sklearn-memory"
     folder.mkdir(parents=True)
@@ -177,9 +178,36 @@ def measure_in_child(store, args):
     try:
         write_panel(store, path, n_series)
         options = ["--folder", str(path), "--limit", str(args.limit), "--child", store]
-        subprocess.run([sys.executable, __file__, *options], check=True)
+        command = [sys.executable, __file__, *options]
+        child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     finally:
         shutil.rmtree(folder)
+    return json.loads(child.stdout)
+
+
+def table(records):
+    """Return the peaks of memory and the seconds by store."""
+    rows = []
+    for record in records:
+        rows.append(
+            [
+                record["store"],
+                f"{record['bytes before'] / GB:.2f}",
+                f"{record['peak bytes'] / GB:.2f}",
+                "fits" if record["fits whole"] else "MemoryError",
+                f"{record['fit']:.0f}",
+                f"{record['transform']:.0f}",
+            ]
+        )
+    columns = [
+        "store",
+        "GB of anonymous memory before",
+        "at most",
+        "loading it whole",
+        "fit, s",
+        "transform, s",
+    ]
+    return markdown_table(columns, rows)
 
 
 def main():
@@ -188,20 +216,18 @@ def main():
     parser.add_argument("--gb", type=float, default=8.0, help="size of the panel")
     parser.add_argument("--limit", type=float, default=1.5, help="limit on data, in GB")
     parser.add_argument("--stores", nargs="+", default=list(FILES))
+    parser.add_argument("--out", type=Path, help="JSON lines, one per store")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         measure(args.child, args.folder, int(args.limit * GB))
         return
-    n_series = int(args.gb * GB) // (8 * N_TIMEPOINTS)
-    print(
-        f"{n_series} series of {N_TIMEPOINTS} time points, {args.gb:g} GB; "
-        f"data limited to {args.limit:g} GB\n"
-    )
-    columns = ["store", "GB before", "peak GB", "loading it whole", "fit, s", "transform, s"]
-    print(table_head(columns), flush=True)
+    records = []
     for store in args.stores:
-        measure_in_child(store, args)
+        record = measure_in_child(store, args)
+        append_json(args.out, record)
+        records.append(record)
+    print(table(records))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Embeddings and probes after pretraining in bfloat16, beside float32.
 
     python benchmarks/precision.py [--data FOLDER] [--encoder tiny] [--epochs 20] [--seeds 2]
+                                   [--out precision.jsonl]
 
 Each set is pretrained on in float32 and in mixed bfloat16, from the same seeds. A standardised
 ridge head is cross-validated on the training part; test parts are never touched. The likeness of
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from heads import cross_validated
+from results import append_json, markdown_table
 from sktime_sets import UNIVARIATE, load_training_part
 
 from fei_sklearn import FEIEmbedder
@@ -53,13 +55,13 @@ def mean_likeness(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
     return np.mean([likeness(a, b) for a, b in pairs])
 
 
-def measure(name: str, args: argparse.Namespace) -> str:
-    """Return the line of a set: scores by precision, and likeness of embeddings."""
+def measure(name: str, args: argparse.Namespace) -> dict:
+    """Return the record of a set: scores by precision, and likeness of embeddings."""
     X, y = training_part(name, args.data)
     embeddings = {}
-    line = [f"{name:18s}"]
+    scores = {}
     for precision in PRECISIONS:
-        scores = []
+        scores[precision] = []
         embeddings[precision] = []
         for seed in range(args.seeds):
             embedder = FEIEmbedder(
@@ -72,14 +74,34 @@ def measure(name: str, args: argparse.Namespace) -> str:
             )
             embedded = embedder.fit_transform(X).astype(np.float64)
             embeddings[precision].append(embedded)
-            scores.append(cross_validated(embedded, y, seed))
-        line.append(f"{precision} " + " ".join(f"{score:.3f}" for score in scores))
+            scores[precision].append(cross_validated(embedded, y, seed))
     single, mixed = embeddings.values()
-    between_precisions = mean_likeness(list(zip(single, mixed, strict=True)))
-    between_seeds = mean_likeness(list(itertools.combinations(single, 2)))
-    line.append(f"likeness of precisions {between_precisions:.4f}")
-    line.append(f"likeness of seeds {between_seeds:.4f}")
-    return "   ".join(line)
+    return {
+        "set": name,
+        **scores,
+        "likeness of precisions": mean_likeness(list(zip(single, mixed, strict=True))),
+        "likeness of seeds": mean_likeness(list(itertools.combinations(single, 2))),
+    }
+
+
+def table(records: list[dict]) -> str:
+    """Return the accuracies of each precision and seed, and the likeness of embeddings."""
+    rows = []
+    for record in records:
+        accuracies = [
+            ", ".join(f"{score:.3f}" for score in record[precision]) for precision in PRECISIONS
+        ]
+        precisions = f"{record['likeness of precisions']:.3f}"
+        seeds = f"{record['likeness of seeds']:.3f}"
+        rows.append([record["set"], *accuracies, precisions, seeds])
+    columns = [
+        "set",
+        "float32",
+        "bfloat16",
+        "similarity (CKA) of both precisions",
+        "of two seeds",
+    ]
+    return markdown_table(columns, rows)
 
 
 def main() -> None:
@@ -89,9 +111,14 @@ def main() -> None:
     parser.add_argument("--encoder", default="tiny")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="JSON lines, one per set")
     args = parser.parse_args()
+    records = []
     for name in args.sets:
-        print(measure(name, args), flush=True)
+        record = measure(name, args)
+        append_json(args.out, record)
+        records.append(record)
+    print(table(records))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
 """Gain of reading ahead: an epoch on a source that waits before it returns a batch.
 
-    python benchmarks/prefetch.py
+    python benchmarks/prefetch.py --out prefetch.jsonl
 
 The source is an array in memory that sleeps before each read, like a disk or a network for which
-the process waits. Epochs with and without reading ahead take turns. The batches, and so the
-weights, are the same.
+the process waits: 512 series of 256 time points, encoder tiny, batches of 64. Epochs with and
+without reading ahead take turns. The batches, and so the weights, are the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from statistics import median
 
 import numpy as np
+from results import append_json, markdown_table
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.training import batches
@@ -77,22 +79,40 @@ def epochs(source):
     return without, with_it
 
 
+def measure(rounds):
+    """Return a record of each delay: median seconds of an epoch of 8 steps."""
+    X = np.random.default_rng(0).normal(size=(512, 1, 256)).cumsum(axis=-1)
+    source = SlowArray(X)
+    records = []
+    for delay in DELAYS:
+        source.delay = delay
+        seconds = [epochs(source) for _ in range(rounds)]
+        without, with_it = (median(column) for column in zip(*seconds, strict=True))
+        records.append({"delay": delay, "without": without, "read ahead": with_it})
+    return records
+
+
+def table(records):
+    """Return the seconds of an epoch without and with reading ahead, and their ratio."""
+    rows = []
+    for record in records:
+        without = record["without"]
+        with_it = record["read ahead"]
+        cells = [record["delay"], without, with_it, without / with_it]
+        rows.append([f"{cell:.2f}" for cell in cells])
+    columns = ["seconds per read", "epoch without, s", "epoch with reading ahead, s", "ratio"]
+    return markdown_table(columns, rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="JSON lines, one per delay")
     args = parser.parse_args()
-    X = np.random.default_rng(0).normal(size=(512, 1, 256)).cumsum(axis=-1)
-    source = SlowArray(X)
-    print("512 series of 256 time points, tiny, batches of 64")
-    print("Seconds per epoch of 8 steps, medians\n")
-    print("| s per read | without | read ahead | ratio |")
-    print("|---|---|---|---|")
-    for delay in DELAYS:
-        source.delay = delay
-        seconds = [epochs(source) for _ in range(args.rounds)]
-        without, with_it = (median(column) for column in zip(*seconds, strict=True))
-        ratio = without / with_it
-        print(f"| {delay:.2f} | {without:.2f} | {with_it:.2f} | {ratio:.2f} |", flush=True)
+    records = measure(args.rounds)
+    for record in records:
+        append_json(args.out, record)
+    print(table(records))
 
 
 if __name__ == "__main__":

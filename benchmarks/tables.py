@@ -27,6 +27,7 @@ import from_scratch
 import front_views
 import peers
 import peers_speed
+import precision
 import regression
 import rival_tables
 import scaling
@@ -112,6 +113,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "adapting": partial(from_records, adapting.table, "adapting", "default"),
     "adapting_paper": partial(from_records, adapting.table, "adapting", "paper"),
     "channels": partial(from_records, channels.table, "channels"),
+    "channels_small": partial(from_records, checkpoints.table, "channels_small"),
     "peers": partial(from_records, peers.table, "peers"),
     "peers_speed": partial(from_records, peers_speed.table, "peers_speed"),
     "unequal_lengths": partial(from_records, unequal_lengths.table, "unequal_lengths"),
@@ -124,6 +126,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed_front": partial(from_records, speed.rate_table, "speed", "front"),
     "speed_minirocket": partial(from_records, speed.rate_table, "speed", "minirocket"),
     "speed_growth": partial(from_records, speed.growth_table, "speed"),
+    "precision": partial(from_records, precision.table, "precision"),
     "authors": partial(from_records, authors.table, "authors"),
     "semi_supervised_default": of_panels("classification", "default"),
     "semi_supervised_short": of_panels("classification", "64 numbers"),
