@@ -28,6 +28,7 @@ import front_views
 import peers
 import peers_speed
 import precision
+import readouts
 import regression
 import rival_tables
 import scaling
@@ -112,6 +113,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "from_scratch": partial(from_records, from_scratch.table_of_ways, "from_scratch"),
     "adapting": partial(from_records, adapting.table, "adapting", "default"),
     "adapting_paper": partial(from_records, adapting.table, "adapting", "paper"),
+    "readouts": partial(from_records, readouts.table, "readouts"),
     "channels": partial(from_records, channels.table, "channels"),
     "channels_small": partial(from_records, checkpoints.table, "channels_small"),
     "peers": partial(from_records, peers.table, "peers"),
