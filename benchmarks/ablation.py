@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -35,14 +35,18 @@ from fei_sklearn.evaluation.sets import Task
 UNTRAINED = "untrained"
 FEI = "fei"
 
-#: Study -> variants, FEI first. FEI itself has discrete masks.
+#: Variants that are FEI itself, under the names of its masks and of its momentum.
+SAME = (FEI, "discrete", "0.995")
+
+#: Study -> parameters of the embedder by variant.
 VARIANTS = {
-    "ablation": [variant for variant, _ in STUDIES["ablation"]],
-    "masking": [FEI, "continuous", "temporal"],
+    study: {variant: params for variant, params in STUDIES[study] if variant not in SAME}
+    for study in ("ablation", "masking", "momentum")
 }
+VARIANTS["ablation"] = {UNTRAINED: {}} | VARIANTS["ablation"]
 
 #: Parameters of the embedder by variant.
-PARAMS = {UNTRAINED: {}} | dict(STUDIES["ablation"] + STUDIES["masking"][1:])
+PARAMS = {FEI: {}} | VARIANTS["ablation"] | VARIANTS["masking"] | VARIANTS["momentum"]
 
 #: Variants that cost most in the paper, and what they are compared with.
 MAIN = (UNTRAINED, FEI, "fei-no-embedding-inference", "fei-no-mask-prompt", "fei-no-momentum")
@@ -95,8 +99,9 @@ def measure(key: dict, X: np.ndarray, tasks: dict[str, Task]) -> dict:
     seconds = time.process_time() - started
     steps = key["passes"] * (len(X) // key["batch_size"])
     record = key | {"steps": steps, "seconds": round(seconds, 1)}
-    for epoch in embedder.history_[-1:]:
-        record["losses"] = {name: round(epoch[f"train_{name}"], 5) for name in LOSSES}
+    if embedder.history_:
+        last = embedder.history_[-1]
+        record["losses"] = {name: round(last[f"train_{name}"], 5) for name in LOSSES}
     return record | {"scores": scores_of(embedder, tasks, key["seed"])}
 
 
@@ -149,7 +154,18 @@ def points(records: list[dict], head: str, setting: Setting, variant: str) -> di
 
 def title(variant: str) -> str:
     """Return the name of a variant in tables, that of the paper for its ablations."""
+    if variant == FEI:
+        return "FEI"
+    if variant in VARIANTS["masking"]:
+        return f"{variant} masks"
+    if variant in VARIANTS["momentum"]:
+        return f"momentum {variant}"
     return variant.replace("fei-no-", "w/o ").replace("-", " ")
+
+
+def without_sign(values: Sequence[float]) -> str:
+    """Return the mean of positive values, and its standard error."""
+    return str(mean_with_error(np.array(values))).lstrip("+")
 
 
 def measured_rows(
@@ -158,13 +174,14 @@ def measured_rows(
     """Return the accuracies of FEI, and the differences of other variants seed by seed."""
     reference = points(records, head, setting, FEI)
     of_columns = zip(*reference.values(), strict=True)
-    cells = [str(mean_with_error(np.array(column))).lstrip("+") for column in of_columns]
+    cells = [without_sign(column) for column in of_columns]
     rows = [[*setting, "FEI: accuracy", len(reference), *cells]]
     for variant in variants:
         of_variant = points(records, head, setting, variant)
-        if not of_variant:
+        seeds = of_variant.keys() & reference.keys()
+        if not seeds:
             continue
-        differences = [of_variant[seed] - reference[seed] for seed in of_variant]
+        differences = [of_variant[seed] - reference[seed] for seed in sorted(seeds)]
         of_columns = zip(*differences, strict=True)
         cells = [str(mean_with_error(np.array(column))) for column in of_columns]
         rows.append([*setting, title(variant), len(differences), *cells])
@@ -187,21 +204,19 @@ def published_rows(study: str) -> list[list]:
 
 def table(records: list[dict], study: str, head: str) -> str:
     """Return the table of a study: accuracies of FEI, and points that a variant is above FEI."""
-    _, *variants = VARIANTS[study]
-    if study == "ablation":
-        variants = [UNTRAINED, *variants]
     settings = {setting_of(record) for record in records if record["variant"] == FEI}
     rows = []
     for setting in sorted(settings, key=order):
-        of_setting = measured_rows(records, head, setting, variants)
+        of_setting = measured_rows(records, head, setting, list(VARIANTS[study]))
         if len(of_setting) > 1:
             rows += of_setting
-    rows += published_rows(study)
+    if study in PUBLISHED:
+        rows += published_rows(study)
     return markdown_table(["encoder", "batch", "passes", "variant", "seeds", *SETS, "mean"], rows)
 
 
 def loss_table(records: list[dict]) -> str:
-    """Return the share of the variance that a variant leaves unexplained, mean over a pass."""
+    """Return the table of the shares of variance that variants leave unexplained."""
     trained = [record for record in records if "losses" in record]
     rows = []
     for setting in sorted({setting_of(record) for record in trained}, key=order):
@@ -210,9 +225,8 @@ def loss_table(records: list[dict]) -> str:
             of_seeds = [record for record in trained if wanted.items() <= record.items()]
             if not of_seeds:
                 continue
-            shares = np.array([record["losses"]["unexplained"] for record in of_seeds])
-            share = mean_with_error(shares)
-            rows.append([*setting, title(variant), len(shares), str(share).lstrip("+")])
+            shares = [record["losses"]["unexplained"] for record in of_seeds]
+            rows.append([*setting, title(variant), len(shares), without_sign(shares)])
     return markdown_table(["encoder", "batch", "passes", "variant", "seeds", "unexplained"], rows)
 
 

@@ -150,6 +150,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "ablation_linear": of_study("ablation", "linear"),
     "masking_ridge": of_study("masking", "ridge"),
     "masking_linear": of_study("masking", "linear"),
+    "momentum_ridge": of_study("momentum", "ridge"),
+    "momentum_linear": of_study("momentum", "linear"),
     "ablation_losses": partial(from_records, ablation.loss_table, "ablation"),
 }
 

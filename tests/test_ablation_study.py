@@ -113,6 +113,6 @@ def test_losses_are_averaged_over_seeds(ablation):
     ]
     _, _, *rows = ablation.loss_table(records).splitlines()
     assert rows == [
-        "| tiny | 32 | 1 | fei | 2 | 1.25 (1.00) |",
+        "| tiny | 32 | 1 | FEI | 2 | 1.25 (1.00) |",
         "| tiny | 32 | 1 | w/o momentum | 2 | 1.50 (1.00) |",
     ]
