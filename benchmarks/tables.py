@@ -19,6 +19,7 @@ import adapting
 import authors
 import channels
 import checkpoints
+import choices
 import compare_heads
 import cost
 import few_labels
@@ -114,6 +115,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "adapting": partial(from_records, adapting.table, "adapting", "default"),
     "adapting_paper": partial(from_records, adapting.table, "adapting", "paper"),
     "readouts": partial(from_records, readouts.table, "readouts"),
+    "choices_scaling": partial(from_records, choices.table, "choices", "scaling"),
     "channels": partial(from_records, channels.table, "channels"),
     "channels_small": partial(from_records, checkpoints.table, "channels_small"),
     "peers": partial(from_records, peers.table, "peers"),
