@@ -28,7 +28,8 @@ from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import BlockMaps
-from fei_sklearn.readout.pooling import proportion_above, view_of
+from fei_sklearn.readout.statistics import proportion_above
+from fei_sklearn.readout.views_torch import view_of
 
 VIEWS = ("level", "shape", "change", "half", "sum", "autocorrelation")
 N_BLOCKS = 8

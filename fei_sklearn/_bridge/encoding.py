@@ -33,7 +33,8 @@ from fei_sklearn.data import Panel
 from fei_sklearn.encoder.folding import fold_batch_norm
 from fei_sklearn.encoder.maps import FrontKernels, has_step_positions
 from fei_sklearn.inference import embed, rows_per_tile
-from fei_sklearn.readout.pooling import Readout, biases_of_layers
+from fei_sklearn.readout.biases import biases_of_layers
+from fei_sklearn.readout.pooling import Readout
 from fei_sklearn.readout.spec import FrontSpec, ReadoutSpec
 from fei_sklearn.training.prefetch import read_ahead
 

@@ -31,7 +31,8 @@ from fei_sklearn.encoder.maps import check_has_layers, map_widths
 from fei_sklearn.inference import embed
 from fei_sklearn.objectives import objective_class
 from fei_sklearn.objectives.base import PretrainingObjective
-from fei_sklearn.readout.pooling import Readout, fit_biases
+from fei_sklearn.readout.biases import fit_biases
+from fei_sklearn.readout.pooling import Readout
 from fei_sklearn.training.batches import rows_to_pad, split
 from fei_sklearn.training.calibration import calibrate
 from fei_sklearn.training.checkpointing import RunFolder

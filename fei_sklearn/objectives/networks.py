@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fei_sklearn.encoder.layers import initialise
 from fei_sklearn.encoder.maps import feature_maps
-from fei_sklearn.readout.pooling import pool
+from fei_sklearn.readout.statistics import pool
 
 Module = TypeVar("Module", bound=nn.Module)
 Arguments = ParamSpec("Arguments")

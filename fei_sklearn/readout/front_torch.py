@@ -14,8 +14,8 @@ from fei_sklearn.encoder.dilated import convolve
 from fei_sklearn.encoder.layers import valid_mask
 from fei_sklearn.encoder.layout import KERNELS_PER_GROUP
 from fei_sklearn.encoder.maps import has_front
-from fei_sklearn.readout.pooling import view_of
 from fei_sklearn.readout.spec import FLAT_BAND, FrontSpec
+from fei_sklearn.readout.views_torch import view_of
 
 #: Values of a view whose maps are computed at once on a device.
 VALUES_AT_ONCE = 2**17

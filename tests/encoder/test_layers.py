@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fei_sklearn.encoder.layers import Conv1d, MaskedBatchNorm1d, time_first, valid_mask
 from fei_sklearn.encoder.resnet import FEIEncoder
-from fei_sklearn.readout.pooling import pool
+from fei_sklearn.readout.statistics import pool
 
 
 def test_a_mask_is_one_on_the_steps_of_a_series():

@@ -13,7 +13,7 @@ from scipy import stats
 from torch import nn
 
 from fei_sklearn.encoder.resnet import ENCODER_WIDTHS, FEIEncoder
-from fei_sklearn.readout.pooling import pool
+from fei_sklearn.readout.statistics import pool
 
 strides = pytest.mark.parametrize("stride", [1, 2])
 modes = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])

@@ -24,7 +24,7 @@ from reference import arrays_of, digest, objective, set_weights_by_rule
 
 from fei_sklearn.encoder.resnet import FEIEncoder
 from fei_sklearn.objectives.fei import FEIObjective, Inference
-from fei_sklearn.readout.pooling import pool
+from fei_sklearn.readout.statistics import pool
 from fei_sklearn.training.schedules import momentum_at
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "authors_step.npz"

@@ -1,4 +1,4 @@
-"""Pooling: views, statistics, biases, and the features of an embedding, against NumPy."""
+"""Pooling: the features of an embedding, against NumPy."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from quick import assert_close, dilated, quick, walks
+from numpy_readouts import Staged, numpys_maps, ragged, rich
+from quick import dilated, quick, walks
 from torch import nn
 
 from fei_sklearn import FEIEmbedder
-from fei_sklearn._bridge.pretraining import BIAS_SAMPLE
-from fei_sklearn.encoder.maps import BlockMaps
 from fei_sklearn.encoder.resnet import FEIEncoder
-from fei_sklearn.readout import pooling
+from fei_sklearn.readout.pooling import Readout
 from fei_sklearn.readout.spec import (
     BIAS_QUANTILES,
     STATISTICS,
@@ -24,7 +23,6 @@ from fei_sklearn.readout.spec import (
     resolve,
 )
 
-LENGTHS = np.array([30, 17, 2, 9])
 NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
 
 
@@ -32,201 +30,6 @@ def resolved(**params):
     """Return the readout of two encoded channels and a narrow encoder."""
     given = {"pooling": "auto", "layers": "auto", "views": "auto"} | params
     return resolve(**given, stage_widths=(2, 4, 8, 16), n_encoded=2)
-
-
-def rich(**params):
-    return quick(**({"pooling": "auto"} | params))
-
-
-def ragged(n=20):
-    """Return series of two channels and of several lengths."""
-    return [series[:, : LENGTHS[i % 4]] for i, series in enumerate(walks(n))]
-
-
-class Staged(nn.Module):
-    """A user's own encoder with stages, and no blocks."""
-
-    def __init__(self, n_channels):
-        super().__init__()
-        self.first = nn.Conv1d(n_channels, 6, 3, padding=1)
-        self.second = nn.Conv1d(6, 12, 3, padding=1)
-
-    def stages(self, x, lengths=None):
-        first = self.first(x).relu()
-        return [(first, lengths), (self.second(first), lengths)]
-
-    def forward(self, x):
-        return self.stages(x)[-1][0]
-
-
-# Views and statistics
-
-
-def numpys_view(series, view):
-    """Return a view of one series of shape (n_channels, n_timepoints)."""
-    if view == "level":
-        return series
-    if view == "change":
-        series = np.diff(series, axis=1)
-        series = np.concatenate([series[:, :1], series], axis=1)
-    deviation = series.std(axis=1, keepdims=True)
-    centred = series - series.mean(axis=1, keepdims=True)
-    return np.divide(centred, deviation, out=np.zeros_like(series), where=deviation > 1e-6)
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_views_are_numpys(view):
-    X = walks(4)
-    X[1, 0] = 0.25
-    of_all = pooling.view_of(torch.from_numpy(X), view)
-    expected = np.stack([numpys_view(series, view) for series in X])
-    np.testing.assert_allclose(of_all, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_views_leave_padding_out_and_zero(view):
-    X = walks(4)
-    X[1, 0] = 0.25  # whose end the differences must not see
-    expected = np.zeros_like(X)
-    for row, series, n in zip(expected, X, LENGTHS, strict=True):
-        row[:, :n] = numpys_view(series[:, :n], view)
-        series[:, n:] = 0.0
-    seen = pooling.view_of(torch.from_numpy(X), view, torch.from_numpy(LENGTHS))
-    np.testing.assert_allclose(seen, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["dense", "ragged"])
-def test_proportions_are_numpys_bias_by_bias(lengths):
-    maps = walks(4, 3)
-    biases = np.array([[-1.0, 0.0, 2.0], [0.5, 1.5, -0.5]])
-    n_steps = np.full(4, 30) if lengths is None else lengths
-    expected = [
-        [(m[i, :n] > bias[i]).mean() for bias in biases for i in range(3)]
-        for m, n in zip(maps, n_steps, strict=True)
-    ]
-    lengths = None if lengths is None else torch.from_numpy(lengths)
-    seen = pooling.proportion_above(torch.from_numpy(maps), torch.from_numpy(biases), lengths)
-    np.testing.assert_allclose(seen, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("n_steps", [1, 2, 7, 30])
-def test_proportions_in_halves_are_those_of_the_halves(n_steps):
-    maps = walks(4, 3, n_steps)
-    biases = np.array([[-1.0, 0.0, 2.0], [0.5, 1.5, -0.5]])
-    half = (n_steps + 1) // 2
-    expected = np.concatenate(
-        [
-            pooling.proportion_above(torch.from_numpy(part), torch.from_numpy(biases))
-            for part in (maps[..., :half], maps[..., n_steps - half :])
-        ],
-        axis=1,
-    )
-    padded = np.concatenate([maps, np.full((4, 3, 5), 9.0)], axis=2)
-    for x, lengths in ((maps, None), (padded, torch.full((4,), n_steps))):
-        seen = pooling.proportion_above_in_halves(
-            torch.from_numpy(x), torch.from_numpy(biases), lengths
-        )
-        np.testing.assert_allclose(seen, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("statistic", NUMPY)
-def test_statistics_are_numpys_and_leave_padding_out(statistic):
-    maps = walks(4, 5, 8) - 3.0
-    n_steps = np.array([8, 3, 1, 5])
-    expected = [NUMPY[statistic](m[:, :n], axis=1) for m, n in zip(maps, n_steps, strict=True)]
-    for row, n in zip(maps, n_steps, strict=True):
-        row[:, n:] = 0.0
-    pooled = pooling.pool(torch.from_numpy(maps), torch.from_numpy(n_steps), statistic)
-    np.testing.assert_allclose(pooled, np.stack(expected), rtol=1e-12, atol=1e-12)
-    whole = pooling.pool(torch.from_numpy(maps), None, statistic)
-    np.testing.assert_allclose(whole, NUMPY[statistic](maps, axis=2), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("n_steps", [None, torch.tensor([1, 4])], ids=["dense", "ragged"])
-def test_the_deviation_of_a_constant_has_a_gradient(n_steps):
-    maps = torch.ones((2, 3, 4), requires_grad=True)
-    pooling.pool(maps, n_steps, "std").sum().backward()
-    assert torch.isfinite(maps.grad).all()
-
-
-# Biases
-
-
-def numpys_maps(encoder, series, view):
-    """Return (activated, summed) of each block for one series that is scaled already."""
-    seen = numpys_view(series.astype(np.float64), view).astype(np.float32)
-    with torch.no_grad():
-        blocks = encoder.block_maps(torch.from_numpy(seen[np.newaxis]))
-    return [(block.activated[0].numpy(), block.summed[0].numpy()) for block in blocks]
-
-
-@pytest.mark.parametrize("n_samples", [20, 150])
-def test_biases_are_quantiles_over_series_spread_over_the_panel(n_samples):
-    X = walks(n_samples, n_channels=1)
-    embedder = rich(scaling=None).fit(X)
-    encoder = embedder.encoder_
-    rows = np.unique(np.linspace(0, n_samples - 1, BIAS_SAMPLE).astype(int))
-    for view in VIEWS:
-        per_series = [numpys_maps(encoder, series, view) for series in X[rows]]
-        pooled = [np.concatenate([maps[b][1] for maps in per_series], axis=1) for b in range(8)]
-        expected = [np.quantile(values, BIAS_QUANTILES, axis=1) for values in pooled]
-        biases = embedder.weights_[f"biases.{view}"]
-        assert biases.shape == (9, 2 * (2 + 4 + 8 + 16)) and biases.dtype == np.float32
-        assert_close(biases, np.concatenate(expected, axis=1))
-
-
-def test_biases_leave_padding_out():
-    series = ragged()
-    embedder = rich(scaling=None, channels="mix").fit(series)
-    encoder = embedder.encoder_
-    pooled = [numpys_maps(encoder, item, "shape") for item in series]
-    first = np.concatenate([maps[0][1] for maps in pooled], axis=1)
-    expected = np.quantile(first, BIAS_QUANTILES, axis=1)
-    assert_close(embedder.weights_["biases.shape"][:, :2], expected)
-
-
-def test_many_values_are_thinned(monkeypatch):
-    monkeypatch.setattr(pooling, "MOST_BIAS_VALUES", 40)
-    values = np.random.default_rng(0).normal(size=(5, 3, 30)).astype(np.float32)
-    every_fourth = np.moveaxis(values, 1, 2).reshape(-1, 3)[::4]
-    expected = np.quantile(every_fourth, BIAS_QUANTILES, axis=0)
-    maps = torch.from_numpy(values)
-    quantiles = pooling._quantiles(BlockMaps(maps, maps, None))
-    np.testing.assert_allclose(quantiles, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_a_fit_from_a_model_takes_the_biases_of_its_own_panel(tmp_path):
-    model = rich().fit(walks())
-    model.save(tmp_path)
-    panel = 3.0 * walks(seed=1)
-    start = rich(pretrained=tmp_path, max_epochs=0).fit(panel)
-    for name, array in model.weights_.items():
-        same = np.array_equal(start.weights_[name], array)
-        assert same != name.startswith("biases."), name
-
-
-@pytest.mark.parametrize(
-    ("encoder", "layers", "taken"),
-    [
-        (FEIEncoder(1, 8), "blocks", slice(0, 30)),
-        (FEIEncoder(1, 8), "last", slice(22, 30)),
-        (Staged(1), "all", slice(0, 18)),
-        (Staged(1), "last", slice(6, 18)),
-        (dilated(1), "last", slice(0, 12)),
-    ],
-    ids=["blocks", "last block", "stages", "last stage", "map"],
-)
-def test_biases_of_layers_are_those_of_their_maps(encoder, layers, taken):
-    stage_widths = {FEIEncoder: (1, 2, 4, 8), Staged: (6, 12)}.get(type(encoder), (12,))
-    biases = torch.arange(60.0).reshape(2, 30)[:, : taken.stop]
-    selected = pooling.biases_of_layers(biases, encoder, stage_widths, layers)
-    assert torch.equal(selected, biases[:, taken])
-
-
-def test_biases_of_stages_are_those_of_their_last_blocks():
-    biases = torch.arange(30.0)[None]
-    selected = pooling.biases_of_layers(biases, FEIEncoder(1, 8), (1, 2, 4, 8), "all")
-    assert selected.tolist() == [[1, 4, 5, *range(10, 14), *range(22, 30)]]
 
 
 # The features
@@ -301,7 +104,7 @@ def test_stages_come_one_by_one_and_in_them_the_statistics():
         def stages(self, x, lengths):
             return [(torch.from_numpy(m), None) for m in maps]
 
-    readout = pooling.Readout(StagedMaps(), ReadoutSpec(("std", "mean"), "all"))
+    readout = Readout(StagedMaps(), ReadoutSpec(("std", "mean"), "all"))
     expected = [NUMPY[s](m, axis=2) for m in maps for s in ("std", "mean")]
     np.testing.assert_allclose(readout(torch.zeros(3, 1, 9)), np.concatenate(expected, axis=1))
 
@@ -430,4 +233,4 @@ def test_the_default_readout_is_the_papers():
     encoder = FEIEncoder(2, 16).eval()
     x = torch.from_numpy(walks(3).astype(np.float32))
     with torch.no_grad():
-        torch.testing.assert_close(pooling.Readout(encoder)(x), encoder(x).mean(dim=-1))
+        torch.testing.assert_close(Readout(encoder)(x), encoder(x).mean(dim=-1))
