@@ -26,6 +26,7 @@ import few_labels
 import forecasting
 import from_scratch
 import front_views
+import paper_sets
 import peers
 import peers_speed
 import precision
@@ -97,6 +98,11 @@ def of_study(study: str, head: str) -> Callable[[], str]:
     return partial(from_records, ablation.table, "ablation", study, head)
 
 
+def of_paper_sets(protocol: str, metric: str) -> Callable[[], str]:
+    """Return the maker of a table of ``paper_sets.py``."""
+    return partial(from_records, paper_sets.table, "paper_sets", protocol, metric)
+
+
 #: Makers of tables by the name that pages give.
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary,
@@ -139,6 +145,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "semi_supervised_regression_short": of_panels("regression", "64 numbers"),
     "semi_supervised_kept": of_panels("classification", "default", "semi_supervised_kept"),
     "semi_supervised_femto": of_panels("regression", "default", "semi_supervised_kept"),
+    "paper_linear": of_paper_sets("linear", "accuracy"),
+    "paper_linear_mse": of_paper_sets("linear", "mse"),
+    "paper_linear_mae": of_paper_sets("linear", "mae"),
+    "paper_probe": of_paper_sets("probe", "accuracy"),
+    "paper_probe_mse": of_paper_sets("probe", "mse"),
     "rivals_ranks_steps": of_rivals(rival_tables.rank_table, "steps"),
     "rivals_ranks_seconds": of_rivals(rival_tables.rank_table, "seconds"),
     "rivals_steps": of_rivals(rival_tables.accuracy_table, "steps"),

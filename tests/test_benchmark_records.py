@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+from result_records import record, regression_record
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -108,4 +109,35 @@ def test_choices_are_compared_readout_by_readout(benchmark):
         ["default", "series", "0.900"],
         ["paper", "channel", "0.800"],
         ["paper", "series", "0.950"],
+    ]
+
+
+def test_checkpoints_are_compared_with_their_twins_beside_the_published_figures(benchmark):
+    paper_sets = benchmark("paper_sets")
+    records = [
+        record("EMG", 0.80, model="default"),
+        record("GES", 0.60, model="default"),
+        record("EMG", 0.70, model="default-untrained", seed=0, fingerprint="b"),
+        record("EMG", 0.76, model="default-untrained", seed=1, fingerprint="c"),
+        record("GES", 0.60, model="default-untrained"),
+        record("EMG", 0.99, model="default", protocol="probe"),
+    ]
+    table = paper_sets.table(records, "linear", "accuracy")
+    assert table.startswith("| set | default | default-untrained | Rand. Init., published |")
+    assert rows_of(table) == [
+        ["EMG", "80.0", "73.0 ± 4.2", "46.34", "87.8"],
+        ["GES", "60.0", "60.0", "12.5", "75.0"],
+        ["**points over the twin**", "+3.50 (3.50)", "", "", ""],
+    ]
+
+
+def test_errors_are_compared_in_percent_of_the_twins(benchmark):
+    paper_sets = benchmark("paper_sets")
+    records = [
+        regression_record(0.03, 0.1, model="fei-tiny"),
+        regression_record(0.04, 0.1, model="fei-tiny-untrained"),
+    ]
+    assert rows_of(paper_sets.table(records, "linear", "mse")) == [
+        ["FD001", "0.0300", "0.0400", "0.065", "0.034"],
+        ["**percent below the twin**", "+25.00", "", "", ""],
     ]
