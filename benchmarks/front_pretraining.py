@@ -2,10 +2,10 @@
 
     python benchmarks/front_pretraining.py DIR MODELS --most 200 --longest 1500 --out RECORDS
 
-DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every variant starts from
-the weights of "untrained", sees the recipe's corpus once, a third of the recipe's steps, and is
-calibrated on that corpus. MODELS is a folder that keeps the variants. Variants and sets that
-RECORDS has are not measured again.
+DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. Every trained variant
+starts from the weights of "untrained", takes a third of the recipe's steps, which show its corpus
+once, and is calibrated on that corpus. MODELS is a folder that keeps the variants. Variants and
+sets that RECORDS has are not measured again.
 
 The families of the sets are dealt into two halves, in turn. A variant that was chosen on the first
 half has to hold on the second.
@@ -71,7 +71,11 @@ class Variant:
     views: tuple[str, ...] = ("level",)
 
 
+#: Parameters of an encoder with kernels of its own that is not trained.
+OTHER_KERNELS = {"pretrained": None, "random_state": 1, "max_epochs": 0}
+
 VARIANTS = {
+    "none, other kernels": Variant(OTHER_KERNELS),
     "recipe": Variant(),
     "kernels x 10": Variant(kernel_rate=10.0),
     "kernels x 30": Variant(kernel_rate=30.0),
@@ -126,9 +130,8 @@ def run(variant: Variant, models: Path, corpus: np.ndarray, seed: int) -> FEIEmb
     """Return a run of a variant."""
     start = models / "scratch"
     save(with_smaller_kernels(models / UNTRAINED, variant.kernel_rate), start)
-    embedder = FEIEmbedder(**PARAMS | variant.params)
-    embedder.set_params(pretrained=start, random_state=seed)
-    return embedder.fit(under_views(corpus, variant.views))
+    params = PARAMS | {"pretrained": start, "random_state": seed} | variant.params
+    return FEIEmbedder(**params).fit(under_views(corpus, variant.views))
 
 
 def averaged(runs: list[FEIEmbedder]) -> FEIEmbedder:

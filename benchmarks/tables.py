@@ -25,6 +25,7 @@ import cost
 import few_labels
 import forecasting
 import from_scratch
+import front_pretraining
 import front_views
 import paper_sets
 import peers
@@ -108,6 +109,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "summary": summary,
     "checkpoints": partial(from_records, checkpoints.table, "checkpoints"),
     "front_views": partial(from_records, front_views.table, "front_views"),
+    "front_pretraining": partial(from_records, front_pretraining.table, "front_pretraining"),
     "short_embeddings": partial(from_records, short_embeddings.table, "short_embeddings"),
     "few_labels": partial(from_records, few_labels.table, "few_labels"),
     "few_labels_paper": partial(from_records, few_labels.table, "few_labels_paper"),

@@ -34,7 +34,7 @@ def models(script, corpus, tmp_path_factory):
     """Return a folder with variants of the small corpus."""
     folder = tmp_path_factory.mktemp("models")
     script.make_untrained(folder, corpus)
-    for title in ("recipe", "kernels x 10", AVERAGED):
+    for title in ("none, other kernels", "recipe", "kernels x 10", AVERAGED):
         script.make_model(title, folder, corpus)
     return folder
 
@@ -44,6 +44,12 @@ def test_smaller_kernels_are_turned_further(script, models):
     recipe = script.turned("recipe", models)
     assert recipe > 0.05
     assert script.turned("kernels x 10", models) == pytest.approx(10 * recipe, rel=0.2)
+
+
+def test_other_kernels_are_a_draw_of_their_own(script, models):
+    assert script.turned("none, other kernels", models) > 45
+    other = FEIEmbedder.from_pretrained(models / "none, other kernels")
+    assert other.history_ == []
 
 
 def test_the_kernels_of_several_runs_are_averaged(script, models, corpus):
