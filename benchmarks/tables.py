@@ -23,6 +23,7 @@ import choices
 import compare_heads
 import cost
 import few_labels
+import finetuning
 import forecasting
 import from_scratch
 import front_pretraining
@@ -114,6 +115,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "few_labels": partial(from_records, few_labels.table, "few_labels"),
     "few_labels_paper": partial(from_records, few_labels.table, "few_labels_paper"),
     "heads": partial(from_records, compare_heads.table, "heads"),
+    "finetuning": partial(from_records, finetuning.accuracy_table, "finetuning"),
+    "finetuning_errors": partial(from_records, finetuning.error_table, "finetuning"),
     "forecasting": partial(from_records, forecasting.table, "forecasting"),
     "forecasting_series": partial(from_records, forecasting.series_table, "forecasting"),
     "regression": partial(from_records, regression.table, "regression", "R2"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from result_records import record, regression_record
 
@@ -79,6 +80,41 @@ def test_further_pretraining_is_compared_with_the_checkpoint_as_it_is(benchmark)
         ["default", "1,000", "Crop", "0.6000", "+5.00"],
         ["default", "1,000", "Wafer", "0.9000", "+2.00"],
         ["default", "1,000", "**mean**", "0.7500", "+3.50 (1.50)"],
+    ]
+
+
+def test_fine_tuning_is_compared_on_the_sets_that_a_way_has(benchmark):
+    finetuning = benchmark("finetuning")
+
+    def record(name, way, seed, accuracy, seconds):
+        cell = {"set": f"UCR:{name}", "seed": seed, "series": 1200, "way": way}
+        return cell | {"accuracy": accuracy, "seconds": seconds}
+
+    records = [
+        record("Adiac", finetuning.RIDGE, 0, 0.5, 2.0),
+        record("Adiac", finetuning.RIDGE, 1, 0.7, 2.0),
+        record("Crop", finetuning.RIDGE, 0, 0.5, 1.0),
+        record("Adiac", finetuning.TRAINED_HEAD, 0, 0.5, 1.0),
+        record("Crop", finetuning.TRAINED_HEAD, 0, 0.6, 1.0),
+        record("Crop", "fine-tuned", 0, 0.62, 30.0),
+    ]
+    assert rows_of(finetuning.accuracy_table(records)) == [
+        ["Adiac", "1,200", "0.600", "0.500", ""],
+        ["Crop", "1,200", "0.500", "0.600", "0.620"],
+        ["points above frozen, ridge", "", "+0.00 (0.00)", "+0.00 (10.00)", "+12.00"],
+        ["points above frozen, trained head", "", "+0.00 (10.00)", "+0.00 (0.00)", "+2.00"],
+        ["times the seconds of frozen, trained head", "", "1.4", "1.0", "30.0"],
+    ]
+
+
+def test_errors_of_fine_tuning_are_compared_in_percent(benchmark):
+    finetuning = benchmark("finetuning")
+    errors = {finetuning.RIDGE: 0.2, finetuning.TRAINED_HEAD: 0.1, "fine-tuned": 0.1 * np.e}
+    cell = {"set": "FD001", "seed": 0, "series": 2000, "seconds": 1.0}
+    records = [cell | {"way": way, "RMSE": error} for way, error in errors.items()]
+    assert rows_of(finetuning.error_table(records))[1:3] == [
+        ["percent above frozen, ridge", "", "+0.00", "-69.31", "+30.69"],
+        ["percent above frozen, trained head", "", "+69.31", "+0.00", "+100.00"],
     ]
 
 
