@@ -132,6 +132,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "peers": partial(from_records, peers.table, "peers"),
     "peers_speed": partial(from_records, peers_speed.table, "peers_speed"),
     "unequal_lengths": partial(from_records, unequal_lengths.table, "unequal_lengths"),
+    "unequal_lengths_small": partial(from_records, unequal_lengths.table, "unequal_lengths_small"),
     "cut_series": partial(from_records, unequal_lengths.table, "cut_series"),
     "cost": partial(from_records, cost.cost_table, "cost"),
     "cost_rates": partial(from_records, cost.rates_table, "cost"),

@@ -5,10 +5,10 @@
 
 DIR holds ``.npz`` panels with the keys X_train, y_train, X_test, y_test. The first command takes
 the sets of `PADDED`, which the archive padded by noise of a small amplitude or by one repeated
-value, and two sets of sktime. A padded series ends for it where that quiet tail begins. The second
-command takes all other sets, and cuts a window of random length, a fifth of a series or more, from
-each series. Copies are read by one checkpoint, and their features stand side by side where two
-copies are named.
+value, and two sets of sktime, or those of them that ``--sets`` names. A padded series ends for it
+where that quiet tail begins. The second command takes all other sets, and cuts a window of random
+length, a fifth of a series or more, from each series. Copies are read by one checkpoint, and their
+features stand side by side where two copies are named.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ucr_sets import Split, add_set_arguments, embed, sample_split, set_paths
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset
 
-#: Sets of unequal length that the archive padded. sktime has PLAID without the padding.
+#: Sets of unequal length that the archive padded.
 PADDED = (
     "AllGestureWiimoteX",
     "AllGestureWiimoteY",
@@ -38,6 +38,9 @@ PADDED = (
     "PickupGestureWiimoteZ",
     "ShakeGestureWiimoteZ",
 )
+
+#: Sets that sktime has without the padding.
+UNPADDED = ("PLAID", "JapaneseVowels")
 
 #: Largest change from point to point in a quiet tail, for series of up to three deviations.
 QUIET = 2.1e-3
@@ -98,22 +101,23 @@ def stretched(X: np.ndarray) -> np.ndarray:
 
 def unequal_splits(args: argparse.Namespace) -> Iterator[tuple[str, Split, Split]]:
     """Yield names of sets, and their series with NaN behind their ends, and padded."""
-    for name in PADDED:
+    for name in args.sets or (*PADDED, *UNPADDED):
+        if name in UNPADDED:
+            own = Split(*load_unequal(name))
+            yield name, own, padded_by_zeros(own)
+            continue
         dataset = load_dataset(args.folder / f"{name}.npz")
         rng = np.random.default_rng(args.seed)
         padded = sample_split(dataset, rng, most_train=args.most, most_test=args.most)
         train = without_tail(padded.X_train)
         test = without_tail(padded.X_test)
         yield name, padded._replace(X_train=train, X_test=test), padded
-    for name in ("PLAID", "JapaneseVowels"):
-        own = Split(*load_unequal(name))
-        yield name, own, padded_by_zeros(own)
 
 
 def cut_splits(args: argparse.Namespace) -> Iterator[tuple[str, Split, Split]]:
     """Yield the same of sets of equal length whose series are cut."""
     for path in set_paths(args):
-        if path.stem in (*PADDED, "PLAID"):
+        if path.stem in (*PADDED, *UNPADDED):
             continue
         rng = np.random.default_rng(args.seed)
         split = sample_split(load_dataset(path), rng, most_train=args.most, most_test=args.most)

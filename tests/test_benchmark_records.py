@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_sets
 from result_records import record, regression_record
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -177,3 +179,12 @@ def test_errors_are_compared_in_percent_of_the_twins(benchmark):
         ["FD001", "0.0300", "0.0400", "0.065", "0.034"],
         ["**percent below the twin**", "+25.00", "", "", ""],
     ]
+
+
+def test_sets_of_unequal_length_may_be_chosen(benchmark, tmp_path):
+    unequal_lengths = benchmark("unequal_lengths")
+    for name in unequal_lengths.PADDED[-2:]:
+        tiny_sets.write(tmp_path, name)
+    chosen = unequal_lengths.PADDED[-1]
+    args = argparse.Namespace(folder=tmp_path, sets=[chosen], seed=0, most=None)
+    assert [name for name, _, _ in unequal_lengths.unequal_splits(args)] == [chosen]
