@@ -3,13 +3,13 @@
     python benchmarks/rivals.py DIR --out results.jsonl
     python benchmarks/rival_tables.py results.jsonl --picture ranks.png
 
-Every method pretrains the paper's encoder "tiny" on the same series, in batches of the same size,
-at the same learning rate and schedule. "steps" gives each method the same number of optimiser
-steps, "seconds" as many whole passes over the corpus as fit a number of CPU seconds. The seconds of
-a step are measured before, in a process of their own for each method. Frozen embeddings then feed a
-ridge head with all labels of a set ("ridge"), one with few of them in several draws ("few"), and
-on the paper's sets its linear evaluation ("linear"). Every panel is standardised per time index.
-Scores are accuracy, or R2 for targets. A run that was stopped goes on where it was.
+Every method pretrains the same encoder on the same series, in batches of the same size, at the same
+learning rate and schedule. A budget of ``rival_budgets.py`` gives each method the same number of
+optimiser steps, or as many whole passes over the corpus as fit a number of CPU seconds. The seconds
+of a step are measured before, in a process of their own for each method. Frozen embeddings then
+feed a ridge head with all labels of a set ("ridge"), one with few of them in several draws ("few"),
+and on the paper's sets its linear evaluation ("linear"). Every panel is standardised per time
+index. Scores are accuracy, or R2 for targets. A run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,7 +27,17 @@ from pathlib import Path
 import numpy as np
 from heads import PENALTIES
 from memory import Peak, status
-from results import append_json, read_json
+from results import append_json, is_measured, read_json
+from rival_budgets import (
+    BUDGETS,
+    CORPORA,
+    METHODS,
+    OPTIONS,
+    READOUTS,
+    TRAINED,
+    WITH_STAGES,
+    Budget,
+)
 from semi_supervised import labelled_rows
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from sklearn.metrics import r2_score
@@ -34,27 +45,11 @@ from sklearn.preprocessing import StandardScaler
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import load_dataset, make_corpus
-from fei_sklearn.evaluation import STUDIES
 from fei_sklearn.evaluation.models import Conditions, adapt_embedder
 from fei_sklearn.evaluation.protocols import end_to_end
 from fei_sklearn.evaluation.sets import SetOptions, Task, load_task
 from fei_sklearn.evaluation.splits import folds, thin
 from fei_sklearn.evaluation.standardise import TimeIndexStandardiser, as_panel
-
-#: Parameters of the embedder by the name of the method.
-METHODS = dict(STUDIES["rivals"])
-UNTRAINED = "random"
-
-#: Options of FEI that have what a rival has, and controls without training; at equal steps alone.
-#: Stride 1 is that of TS2Vec, TimesURL and InfoTS. TF-C has an encoder of the spectrum. Only FEI
-#: has a momentum encoder, which moves a quarter of the way in 128 steps.
-OPTIONS = {
-    "random, stride 1": METHODS[UNTRAINED] | {"stride": 1},
-    "random, tfc": METHODS["tfc"],
-    "fei, stride 1": METHODS["fei"] | {"stride": 1},
-    "fei, time points": METHODS["fei"] | {"mask_kind": "temporal"},
-    "fei, momentum 0.9": METHODS["fei"] | {"momentum": 0.9},
-}
 
 #: TimeDRL embeds no series that is longer than the longest it was fitted on, or shorter than 16.
 N_TIMEPOINTS = 178
@@ -78,22 +73,7 @@ SETS = (
 )
 #: Linear evaluation takes thousands of steps for each of these.
 WITHOUT_LINEAR = set(SETS) - set(PAPER_SETS)
-CORPORA = ("sleep", "synthetic")
-#: Budgets and their methods. No budget changes the untrained encoder.
-METHODS_OF_BUDGET = {
-    "steps": [*METHODS, *OPTIONS],
-    "seconds": [method for method in METHODS if method != UNTRAINED],
-}
-BUDGETS = tuple(METHODS_OF_BUDGET)
 BATCH_SIZE = 32
-
-#: Keyword arguments of the embedder by readout.
-READOUTS = {
-    "paper": {"pooling": "mean"},
-    "default": {"pooling": "auto"},
-}
-#: Methods that are also read out by default: every stage. The maps of the rivals have one stage.
-WITH_STAGES = (UNTRAINED, "fei")
 
 #: Panels are standardised before they are embedded.
 CONDITIONS = Conditions("cpu", 1, standardised=True)
@@ -102,22 +82,23 @@ CONDITIONS = Conditions("cpu", 1, standardised=True)
 FEW = {True: 5, False: 20}
 
 
-def corpus(name: str, args: argparse.Namespace) -> np.ndarray:
+@cache
+def corpus(name: str, n_series: int, folder: Path) -> np.ndarray:
     """Return the series of a corpus, standardised per time index."""
     if name == "synthetic":
-        series = make_corpus(args.series, N_TIMEPOINTS, random_state=0)[:, np.newaxis]
+        series = make_corpus(n_series, N_TIMEPOINTS, random_state=0)[:, np.newaxis]
     else:
-        recorded = load_dataset("SLE-UCDDB", root=args.folder, paper_protocol=True).X_train
+        recorded = load_dataset("SLE-UCDDB", root=folder, paper_protocol=True).X_train
         rows = np.random.default_rng(0).permutation(len(recorded))
-        series = recorded[rows[: args.series]]
+        series = recorded[rows[:n_series]]
     panel = as_panel(series)
     return TimeIndexStandardiser(panel)(panel).astype(np.float32)
 
 
-def embedder_for(method: str, seed: int, n_passes: int) -> FEIEmbedder:
+def embedder_for(method: str, seed: int, n_passes: int, encoder: str = "tiny") -> FEIEmbedder:
     """Return an unfitted embedder that makes a number of passes over its corpus."""
     common = {
-        "encoder": "tiny",
+        "encoder": encoder,
         "batch_size": BATCH_SIZE,
         "max_epochs": n_passes,
         "min_epoch_steps": 1,
@@ -158,8 +139,8 @@ def cost(method: str) -> dict:
 def costs(args: argparse.Namespace) -> dict[str, float]:
     """Return the seconds of a step by method; a process measures each that has no record."""
     known = {record["cost"]: record for record in read_json(args.out) if "cost" in record}
-    for method in METHODS:
-        if method == UNTRAINED or method in known:
+    for method in TRAINED:
+        if method in known:
             continue
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             known[method] = process.submit(cost, method).result()
@@ -168,14 +149,15 @@ def costs(args: argparse.Namespace) -> dict[str, float]:
     return {method: record["seconds"] for method, record in known.items()}
 
 
-def passes(method: str, budget: str, seconds_per_step: float, args: argparse.Namespace) -> int:
-    """Return the passes over the corpus that a budget pays for, at least one."""
-    if method.startswith(UNTRAINED):
+def passes(method: str, budget: Budget, seconds_per_step: Mapping[str, float]) -> int:
+    """Return the passes over the corpus that a budget pays for: none, or at least one."""
+    params = METHODS | OPTIONS
+    if params[method].get("max_epochs") == 0:
         return 0
-    n_steps = args.steps
-    if budget == "seconds":
-        n_steps = args.seconds / seconds_per_step
-    return max(round(n_steps / steps_per_pass(args.series)), 1)
+    n_steps: float = budget.n_steps
+    if budget.seconds is not None:
+        n_steps = budget.seconds / seconds_per_step[method]
+    return max(round(n_steps / steps_per_pass(budget.n_series)), 1)
 
 
 def task_of(name: str, args: argparse.Namespace) -> Task:
@@ -249,14 +231,15 @@ def measure(
     tasks: dict[str, Task],
     n_draws: int,
 ) -> Iterator[dict]:
-    """Pretrain a method, and yield a record of scores for each of its readouts."""
+    """Pretrain a method, and yield a record of scores for each readout of its budget."""
+    budget = BUDGETS[key["budget"]]
     method = key["method"]
     seed = key["seed"]
     started = time.process_time()
-    embedder = embedder_for(method, seed, n_passes).fit(X)
+    embedder = embedder_for(method, seed, n_passes, budget.encoder).fit(X)
     seconds = time.process_time() - started
     trained = {"steps": n_passes * steps_per_pass(len(X)), "seconds": round(seconds, 2)}
-    for readout in READOUTS:
+    for readout in budget.readouts:
         if readout == "default" and method not in WITH_STAGES:
             continue
         scores: dict[str, dict[str, float]] = {}
@@ -269,27 +252,30 @@ def measure(
         yield key | trained | {"readout": readout, "scores": scores}
 
 
+def keys_of(args: argparse.Namespace) -> Iterator[dict]:
+    """Yield what each pretraining is known by, one budget after the other."""
+    for name in args.budgets:
+        budget = BUDGETS[name]
+        for seed, corpus_name, method in product(budget.seeds, budget.corpora, budget.methods):
+            if corpus_name in args.corpora and method in args.methods:
+                yield {"corpus": corpus_name, "budget": name, "method": method, "seed": seed}
+
+
 def run(args: argparse.Namespace) -> None:
-    """Measure what is missing, one budget after the other."""
+    """Measure what is missing."""
     tasks = {name: task_of(name, args) for name in args.sets}
-    corpora = {name: corpus(name, args) for name in args.corpora}
-    done = {key_of(record) for record in read_json(args.out) if "scores" in record}
-    for budget in args.budgets:
-        seconds_per_step = costs(args) if budget == "seconds" else {}
-        for seed, name, method in product(args.seeds, args.corpora, args.methods):
-            key = {"corpus": name, "budget": budget, "method": method, "seed": seed}
-            if key_of(key) in done or method not in METHODS_OF_BUDGET[budget]:
-                continue
-            n_passes = passes(method, budget, seconds_per_step.get(method, 0.0), args)
-            records = list(measure(key, corpora[name], n_passes, tasks, args.draws))
-            for record in records:
-                append_json(args.out, record)
-            print(json.dumps(key), f"{time.process_time():.0f} s", flush=True)
-
-
-def key_of(record: dict) -> tuple:
-    """Return what a pretraining is known by."""
-    return record["corpus"], record["budget"], record["method"], record["seed"]
+    done = read_json(args.out)
+    for key in keys_of(args):
+        if is_measured(key, done):
+            continue
+        budget = BUDGETS[key["budget"]]
+        seconds_per_step = costs(args) if budget.seconds is not None else {}
+        X = corpus(key["corpus"], budget.n_series, args.folder)
+        n_passes = passes(key["method"], budget, seconds_per_step)
+        records = list(measure(key, X, n_passes, tasks, args.draws))
+        for record in records:
+            append_json(args.out, record)
+        print(json.dumps(key), f"{time.process_time():.0f} s", flush=True)
 
 
 def main() -> None:
@@ -299,12 +285,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON lines")
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--corpora", nargs="+", default=CORPORA, choices=CORPORA)
-    parser.add_argument("--budgets", nargs="+", default=BUDGETS, choices=BUDGETS)
+    parser.add_argument("--budgets", nargs="+", default=list(BUDGETS), choices=list(BUDGETS))
     parser.add_argument("--methods", nargs="+", default=[*METHODS, *OPTIONS])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--series", type=int, default=512, help="series of a corpus")
-    parser.add_argument("--steps", type=int, default=128, help="optimiser steps, if equal")
-    parser.add_argument("--seconds", type=float, default=6.0, help="CPU seconds, if equal")
     parser.add_argument("--most", type=int, default=150, help="training series of a set")
     parser.add_argument("--most-test", type=int, default=300, help="test series of a set")
     parser.add_argument("--draws", type=int, default=5, help="draws of few labels")

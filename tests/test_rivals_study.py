@@ -39,7 +39,7 @@ def rival_tables(monkeypatch):
     return imported("rival_tables", monkeypatch)
 
 
-def arguments(folder, **changes):
+def arguments(folder):
     options = {
         "folder": folder,
         "out": folder / "rivals.jsonl",
@@ -47,22 +47,21 @@ def arguments(folder, **changes):
         "corpora": ["synthetic"],
         "budgets": ["steps", "seconds"],
         "methods": SMALL,
-        "seeds": [0],
-        "series": 64,
-        "steps": 4,
-        "seconds": 0.08,
         "most": 20,
         "most_test": 10,
         "draws": 2,
     }
-    return argparse.Namespace(**(options | changes))
+    return argparse.Namespace(**options)
 
 
 @pytest.fixture
 def small_study(rivals, monkeypatch, tmp_path):
     """Return the arguments of a run of two trained methods, whose costs are known."""
-    methods = {name: rivals.METHODS[name] for name in SMALL}
-    monkeypatch.setattr(rivals, "METHODS", methods)
+    trained = SMALL[1:]
+    steps = rivals.Budget(SMALL, n_series=64, n_steps=4, readouts=("paper", "default"))
+    seconds = rivals.Budget(trained, n_series=64, seconds=0.08)
+    monkeypatch.setattr(rivals, "TRAINED", trained)
+    monkeypatch.setattr(rivals, "BUDGETS", {"steps": steps, "seconds": seconds})
     tiny_sets.write(tmp_path, "sines")
     args = arguments(tmp_path)
     costs = [{"cost": "tfc", "seconds": 0.04, "MiB": 1}, {"cost": "fei", "seconds": 0.01, "MiB": 1}]
@@ -112,19 +111,39 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(rivals, small_study, monkey
 
 
 def test_a_method_is_scored_again_from_the_same_seed(rivals, small_study):
-    X = rivals.corpus("synthetic", small_study)
+    X = rivals.corpus("synthetic", 64, small_study.folder)
     tasks = {"sines": rivals.task_of(small_study.sets[0], small_study)}
     key = {"corpus": "synthetic", "budget": "steps", "method": "fei", "seed": 3}
     first, second = (list(rivals.measure(key, X, 1, tasks, 2)) for _ in range(2))
     assert [record["scores"] for record in first] == [record["scores"] for record in second]
 
 
-def test_few_passes_are_rounded_and_never_none(rivals, tmp_path):
-    args = arguments(tmp_path, series=320, steps=24, seconds=1.0)
-    assert rivals.passes("fei", "steps", 0.1, args) == 2
-    assert rivals.passes("fei", "seconds", 0.03, args) == 3
-    assert rivals.passes("fei", "seconds", 10.0, args) == 1
-    assert rivals.passes("random", "steps", 0.1, args) == 0
+def test_few_passes_are_rounded_and_never_none(rivals):
+    steps = rivals.Budget(n_series=320, n_steps=24)
+    seconds = rivals.Budget(n_series=320, seconds=1.0)
+    assert rivals.passes("fei", steps, {}) == 2
+    assert rivals.passes("fei", seconds, {"fei": 0.03}) == 3
+    assert rivals.passes("fei", seconds, {"fei": 10.0}) == 1
+    assert rivals.passes("random", steps, {}) == 0
+    assert rivals.passes("random, tfc", steps, {}) == 0
+
+
+def test_a_budget_sets_the_encoder(rivals):
+    assert rivals.embedder_for("fei", 0, 1, "small").encoder == "small"
+    assert rivals.embedder_for("fei", 0, 1).encoder == "tiny"
+
+
+def test_every_pretraining_of_the_budgets_is_run_once(rivals, tmp_path):
+    args = arguments(tmp_path)
+    args.corpora = rivals.CORPORA
+    args.methods = [*rivals.METHODS, *rivals.OPTIONS]
+    args.budgets = list(rivals.BUDGETS)
+    keys = [tuple(key.values()) for key in rivals.keys_of(args)]
+    assert len(keys) == len(set(keys))
+    assert ("sleep", "longer", "random", 0) in keys
+    assert ("sleep", "longer", "infots", 0) not in keys
+    assert ("synthetic", "seconds", "random", 0) not in keys
+    assert ("sleep", "options", "fei, stride 1", 1) in keys
 
 
 def test_the_critical_difference_is_that_of_the_article(ranks):
@@ -154,18 +173,16 @@ def test_groups_are_the_widest_ranges_below_the_critical_difference(ranks):
 def records(rivals, rival_tables):
     """Return records in which FEI is best everywhere, and the second seed 2 points above."""
     made = [{"cost": "fei", "seconds": 0.02, "MiB": 5.0}]
-    methods = enumerate([*rivals.METHODS, *rivals.OPTIONS])
-    keys = itertools.product(methods, rivals.CORPORA, rivals.BUDGETS, (0, 1))
-    for (place, method), corpus, budget, seed in keys:
-        if (method, budget) == ("random", "seconds"):
-            continue
-        by_set = dict.fromkeys(rivals.SETS, 0.5 + 0.01 * place + 0.02 * seed)
-        by_set["FEMTO"] = -1.0
-        key = {"corpus": corpus, "budget": budget, "method": method, "seed": seed}
-        trained = {"steps": 7, "seconds": 1.25}
-        heads = dict.fromkeys(rival_tables.HEADS, by_set)
-        for readout in ("paper", "default"):
-            made.append(key | trained | {"readout": readout, "scores": heads})
+    places = {method: place for place, method in enumerate([*rivals.METHODS, *rivals.OPTIONS])}
+    for name, budget in rivals.BUDGETS.items():
+        for corpus, method, seed in itertools.product(budget.corpora, budget.methods, (0, 1)):
+            by_set = dict.fromkeys(rivals.SETS, 0.5 + 0.01 * places[method] + 0.02 * seed)
+            by_set["FEMTO"] = -1.0
+            key = {"corpus": corpus, "budget": name, "method": method, "seed": seed}
+            trained = {"steps": 7, "seconds": 1.25}
+            heads = dict.fromkeys(rival_tables.HEADS, by_set)
+            for readout in budget.readouts:
+                made.append(key | trained | {"readout": readout, "scores": heads})
     return made
 
 
@@ -180,15 +197,28 @@ def test_tables_hold_means_over_seeds_and_average_ranks(rival_tables, records):
     assert named.splitlines()[-1].endswith("| 0.58 ± 0.01 | -1.00 ± 0.00 |")
     assert "| FEI | default | 58.0 ± 1.4 |" in rival_tables.readout_table(records)
     options = rival_tables.option_table(records)
-    assert "| FEI, `stride=1` | 60.0 |" in options
+    assert "| FEI, `stride=1` | 61.0 ± 1.4 |" in options
+    assert "| FEI | 58.0 ± 1.4 |" in options
     assert "| FEI | 20 | 5 | 7 | 1.2 | 7 | 1.2 |" in rival_tables.cost_table(records)
 
 
-def test_the_picture_is_drawn(rival_tables, records, tmp_path):
+def test_budgets_are_compared_by_their_common_methods_and_seed(rival_tables, records):
+    accuracies = rival_tables.budget_table(records)
+    assert "| FEI |" + " 57.0 |" * 9 in accuracies
+    assert "| untrained |" + " 50.0 |" * 9 in accuracies
+    ranks = rival_tables.budget_rank_table(records)
+    # first on 18 sets, one of five equals on FEMTO
+    assert "| FEI |" + f" {(18 * 1 + 3) / 19:.2f} |" * 9 in ranks
+    for table in (accuracies, ranks):
+        assert "InfoTS" not in table
+
+
+def test_the_picture_has_a_diagram_for_each_budget_and_corpus(rival_tables, records, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "ranks.png"
-    title = "equal steps, sleep EEG"
-    ranks = {title: rival_tables.ranks(records, "sleep", "steps", "ridge")}
-    rival_tables.draw(ranks, path)
+    pictures = rival_tables.pictures(records)
+    assert len(pictures) == 6
+    assert len(pictures["tiny, 512 steps, sleep EEG"].averages) == 5
+    assert all(np.isfinite(ranks.critical_difference) for ranks in pictures.values())
+    rival_tables.draw(pictures, path)
     assert path.read_bytes().startswith(b"\x89PNG")
-    assert np.isfinite(ranks[title].critical_difference)
