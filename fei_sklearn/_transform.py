@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import wraps
+
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.frozen import FrozenEstimator
@@ -38,7 +40,8 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             are read block by block.
         out : array of shape (n_samples, n_features_out), default=None
             Array to write the embeddings to, such as ``np.lib.format.open_memmap(file, "w+",
-            ...)``, or an array of zarr or h5py. None makes a new array.
+            ...)``, or an array of zarr or h5py. None makes a new array, or the container that
+            scikit-learn's ``set_output`` names.
 
         Returns
         -------
@@ -56,7 +59,8 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             does not fit, or if scikit-learn is set to return frames and ``pooling=None``.
         """
         check_is_fitted(self)
-        _check_container(self)
+        if out is None:
+            _check_container(self)
         return _embed(self, X, out)
 
     def transform_chunks(self, X, *, n_rows=None):
@@ -119,12 +123,19 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         NotFittedError
             If `fit` was not called.
         ValueError
-            If the window is longer than the series or shorter than 2, or the step is below 1.
+            If the window is longer than the series or shorter than 2, if the step is below 1, or if
+            the embedder was fitted on a 2-D panel of another length than the window's.
         """
         check_is_fitted(self)
         check_integer("window_length", window_length)
         check_integer("step", step)
         windows, ends = sliding_windows(X, window_length, step)
+        if self.input_ndim_ == 2 and window_length != self.n_features_in_:
+            raise ValueError(
+                f"window_length={window_length}, but the embedder was fitted on a 2-D panel of "
+                f"{self.n_features_in_} time points: fit it on X[:, np.newaxis], which windows of "
+                "any length match."
+            )
         fitted = twin(self)
         embeddings = [_embed(fitted, of_series, owner=self) for of_series in windows]
         return np.stack(embeddings), ends
@@ -199,6 +210,24 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         from fei_sklearn._bridge.encoding import restore_encoder
 
         return restore_encoder(_specs.fitted_model(twin(self)))
+
+
+def _with_out_unwrapped(transform):
+    """Return scikit-learn's wrapper of `transform`, past which `out` is returned as it was given.
+
+    A frame of `out` would be a copy in memory of what may be an array on disk.
+    """
+
+    @wraps(transform)
+    def unwrapped(self, X, out=None):
+        if out is None:
+            return transform(self, X)
+        return transform.__wrapped__(self, X, out)
+
+    return unwrapped
+
+
+EmbeddingMixin.transform = _with_out_unwrapped(EmbeddingMixin.transform)  # type: ignore[method-assign]
 
 
 def plain_embeddings(transformer, X):

@@ -119,3 +119,34 @@ def test_plain_embeddings_are_arrays_whatever_is_configured():
 def test_other_transformers_have_plain_embeddings():
     last = FunctionTransformer(lambda series: series[:, :, -1])
     np.testing.assert_array_equal(plain_embeddings(last, X), X[:, :, -1])
+
+
+# Containers and lengths that do not fit
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+@pytest.mark.parametrize("pooling", ["mean", None])
+def test_an_array_for_the_result_is_returned_as_it_is(container, pooling):
+    embedder = quick(pooling=pooling).fit(X)
+    expected = embedder.transform(X)
+    out = np.zeros_like(expected)
+    with sklearn.config_context(transform_output=container):
+        assert embedder.transform(X, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_an_array_on_disk_is_returned_as_it_is(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    embedder = quick().set_output(transform="pandas").fit(X)
+    expected = embedder.transform(X).to_numpy()
+    out = zarr.create_array(tmp_path / "z", shape=expected.shape, dtype="float32")
+    assert embedder.transform(X, out=out) is out
+    np.testing.assert_array_equal(out[:], expected)
+
+
+def test_windows_of_another_length_than_a_2d_panel_are_refused():
+    embedder = quick().fit(X[:, 0])
+    embedder.transform_sliding(walks(2, 1, 60)[:, 0], window_length=24)
+    message = "window_length=10, but the embedder was fitted on a 2-D panel of 24 time points"
+    with pytest.raises(ValueError, match=message):
+        embedder.transform_sliding(X[:, 0], window_length=10)
