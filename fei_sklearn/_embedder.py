@@ -24,6 +24,7 @@ from fei_sklearn._fitting.watchers import Watchers
 from fei_sklearn._input.checks import check_panel
 from fei_sklearn._input.numbers import Number
 from fei_sklearn._saving.mixin import SavingMixin
+from fei_sklearn._saving.state import warn_of_dropped_weights
 from fei_sklearn._transform import EmbeddingMixin
 from fei_sklearn.objectives import OBJECTIVES
 from fei_sklearn.readout.spec import FRONT_VIEWS, LAYERS, STATISTICS
@@ -471,6 +472,8 @@ default="auto"
         from fei_sklearn._bridge import pretraining
 
         start = self._start()
+        if start is None:
+            warn_of_dropped_weights(self)
         _specs.check_readout(self, start)
         if values is None:
             values = check_panel(self, X, reset=True)
@@ -531,6 +534,7 @@ default="auto"
         self.scale_ = input_spec.scaler.scale
         self.separate_channels_ = input_spec.separate_channels
         self.weights_ = outcome.weights
+        vars(self).pop("_is_trained_elsewhere", None)
         self.stage_widths_ = outcome.stage_widths
         self.stride_ = outcome.stride
         self.architecture_ = outcome.architecture

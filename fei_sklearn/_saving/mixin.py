@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fei_sklearn._saving.folder import read_folder, write_folder
 from fei_sklearn._saving.hub import upload
-from fei_sklearn._saving.names import locate
+from fei_sklearn._saving.names import BUNDLED, locate
 from fei_sklearn._saving.state import FittedEmbedder, from_folder, to_folder
 
 
@@ -96,8 +96,9 @@ class SavingMixin:
             A folder that `save` wrote, a bundled checkpoint, or "owner/name" on the Hugging Face
             hub (needs the extra ``hub``). If there is a folder "owner", the name is a path.
             "default" is the recommended checkpoint. The bundled checkpoints store no scaling:
-            `transform` standardises each series by itself, and `fit` takes the scaling of its
-            panel.
+            `transform` standardises each series by itself. `fit` of the loaded estimator would
+            train new weights; ``FEIEmbedder(pretrained=name)`` takes the scaling of its panel and
+            keeps the weights.
         device, encoder
             As in `load`.
         revision : str, default=None
@@ -114,7 +115,10 @@ class SavingMixin:
             If there is no such model, or a damaged one.
         """
         folder = locate(name_or_path, revision=revision)
-        return cls.load(folder, device=device, encoder=encoder)
+        estimator = cls.load(folder, device=device, encoder=encoder)
+        if folder.parent == BUNDLED:  # trained on a synthetic corpus
+            estimator._is_trained_elsewhere = True
+        return estimator
 
     def push_to_hub(self, repo_id, *, private=False, token=None):
         """Upload the fitted estimator to the Hugging Face hub (needs the extra ``hub``).

@@ -15,6 +15,11 @@ BUNDLED = Path(__file__).parents[1] / "checkpoints"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
+def bundled_names() -> list[str]:
+    """Return the names of the checkpoints that come with the package."""
+    return sorted(folder.name for folder in BUNDLED.glob("*/"))
+
+
 def locate(
     name_or_path: str | os.PathLike[str],
     *,
@@ -52,7 +57,7 @@ def locate(
             )
         return download(name, revision)
     is_text = isinstance(name_or_path, str)
-    bundled = sorted(folder.name for folder in BUNDLED.glob("*/"))
+    bundled = bundled_names()
     if is_text and name in bundled:
         return BUNDLED / name
     if name and Path(name).is_dir():

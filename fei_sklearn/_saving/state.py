@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fei_sklearn._saving.names import bundled_names
+from fei_sklearn._warnings import warn
 from fei_sklearn.encoder.layout import RESIDUAL
 
 #: Parameters that JSON turns from tuples into lists.
@@ -29,6 +31,7 @@ MACHINE = {
 class FittedEmbedder(Protocol):
     """Attributes of a fitted embedder that are saved."""
 
+    _is_trained_elsewhere: bool
     n_features_in_: int
     n_channels_in_: int
     n_timepoints_in_: int
@@ -78,6 +81,7 @@ def to_folder(embedder: FittedEmbedder) -> tuple[dict[str, Any], dict[str, np.nd
         "class": type(embedder).__name__,
         "params": _saved_params(embedder),
         "fitted": _plain_attributes(embedder),
+        "trained_elsewhere": _is_trained_elsewhere(embedder),
         "output": getattr(embedder, "_sklearn_output_config", {}).get("transform"),
     }
     arrays = dict(embedder.weights_)
@@ -94,7 +98,14 @@ def _saved_params(embedder: FittedEmbedder) -> dict[str, Any]:
     if callable(params["encoder"]):
         params["encoder"] = None  # code is not data: load() receives it again
     params["random_state"] = saved_seed(params["random_state"])
-    return params | MACHINE
+    return params | MACHINE | {"pretrained": _bundled(params["pretrained"])}
+
+
+def _bundled(pretrained: Any) -> str | None:
+    """Return the name of a bundled checkpoint, which every machine has, None of another model."""
+    if isinstance(pretrained, str) and pretrained in bundled_names():
+        return pretrained
+    return None
 
 
 def saved_seed(random_state: Any) -> int | None:
@@ -195,14 +206,35 @@ def from_folder(
         raise ValueError(
             f"The model's weights do not fit the encoder of its configuration: {first_line}"
         ) from error
+    if config.get("trained_elsewhere"):  # earlier versions saved none
+        embedder._is_trained_elsewhere = True
     return embedder
+
+
+def warn_of_dropped_weights(embedder: Any) -> None:
+    """Warn if an embedder's parameters would train quite other weights than it has loaded."""
+    if hasattr(embedder, "_is_trained_elsewhere"):
+        warn(
+            "fit trains new weights in place of those that were loaded: use transform without fit, "
+            "FEIEmbedder(pretrained=...) to start from a model, or partial_fit or warm_start=True "
+            "to train it further."
+        )
+
+
+def _is_trained_elsewhere(embedder: Any) -> bool:
+    """Return whether the weights come from another model, which the parameters will not name."""
+    if hasattr(embedder, "_is_trained_elsewhere"):
+        return True
+    return embedder.pretrained is not None and _bundled(embedder.pretrained) is None
 
 
 def _loaded_params(
     saved: dict[str, Any],
     encoder: Callable[[int], Any] | None,
 ) -> dict[str, Any]:
-    params = saved | MACHINE  # a stranger's file sets nothing of this machine
+    pretrained = _bundled(saved.get("pretrained"))
+    # a stranger's file sets nothing of this machine
+    params = saved | MACHINE | {"pretrained": pretrained}
     if params["encoder"] is None and encoder is None:
         raise ValueError(
             "The model was fitted with a user's own encoder, which is code and not saved: give it "

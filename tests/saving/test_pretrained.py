@@ -72,7 +72,33 @@ def test_a_model_that_started_from_another_stands_alone(plain, saved, tmp_path):
     loaded = FEIEmbedder.load(tmp_path / "own")
     plain.check(loaded)
     assert loaded.pretrained is None
-    assert loaded.fit(plain.panel).n_iter_ == 0
+    with pytest.warns(UserWarning, match="fit trains new weights in place of those that"):
+        assert loaded.fit(plain.panel).n_iter_ == 0
+    loaded.fit(plain.panel)  # whose weights are its own by now
+
+
+def test_fit_of_a_bundled_checkpoint_warns_that_its_weights_go(plain, tmp_path):
+    FEIEmbedder.from_pretrained("fei-tiny").save(tmp_path)
+    for loaded in (FEIEmbedder.from_pretrained("fei-tiny"), FEIEmbedder.load(tmp_path)):
+        loaded.set_params(max_epochs=0)
+        with pytest.warns(UserWarning, match="fit trains new weights in place of those that"):
+            loaded.fit(plain.panel)
+
+
+@pytest.mark.parametrize("params", [{"warm_start": True}, {"pretrained": "fei-tiny"}])
+def test_a_model_that_is_trained_further_is_no_reason_to_warn(params, plain):
+    loaded = FEIEmbedder.from_pretrained("fei-tiny").set_params(**params, max_epochs=0)
+    loaded.fit(plain.panel)
+    FEIEmbedder.from_pretrained("fei-tiny").partial_fit(plain.panel)
+
+
+def test_the_name_of_a_bundled_checkpoint_is_saved(plain, tmp_path):
+    model = quick(pretrained="fei-tiny", max_epochs=0).fit(plain.panel)
+    model.save(tmp_path / "own")
+    loaded = FEIEmbedder.load(tmp_path / "own")
+    assert loaded.pretrained == "fei-tiny"
+    again = loaded.fit(plain.panel).transform(plain.panel)
+    np.testing.assert_array_equal(again, model.transform(plain.panel))
 
 
 def test_heads_and_prompts_start_from_the_model(plain, saved):
