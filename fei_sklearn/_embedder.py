@@ -534,7 +534,8 @@ default="auto"
         self.scale_ = input_spec.scaler.scale
         self.separate_channels_ = input_spec.separate_channels
         self.weights_ = outcome.weights
-        vars(self).pop("_is_trained_elsewhere", None)
+        if hasattr(self, "_is_trained_elsewhere"):
+            del self._is_trained_elsewhere
         self.stage_widths_ = outcome.stage_widths
         self.stride_ = outcome.stride
         self.architecture_ = outcome.architecture
