@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_sets
 
 from fei_sklearn import FEIEmbedder
 from fei_sklearn.datasets import make_corpus
@@ -74,6 +76,33 @@ def test_the_corpus_is_shown_under_the_views_by_turns(script, corpus):
     deviation = change.std(axis=-1, keepdims=True)
     expected = (change - change.mean(axis=-1, keepdims=True)) / deviation
     np.testing.assert_allclose(seen[1::3, :, :-1], expected, atol=1e-4)
+
+
+def test_a_set_is_measured_once_at_every_readout(script, models, tmp_path):
+    tiny_sets.write(tmp_path, "Crop")
+    out = tmp_path / "records.jsonl"
+    args = argparse.Namespace(
+        folder=tmp_path, sets=None, longest=None, models=models, most=20, out=out
+    )
+    for _ in range(2):
+        script.measure_variant("recipe", args)
+    (record,) = script.read_json(out)
+    assert record["set"] == "Crop"
+    assert all(record[readout] > 0.9 for readout in script.READOUTS)
+
+
+def test_short_numbers_are_on_the_axes_of_the_training_part(script):
+    rng = np.random.default_rng(0)
+    labels = np.zeros(9)
+    features = script.Split(rng.normal(size=(9, 20)), labels, rng.normal(size=(9, 20)), labels)
+    short = script.on_axes(features)
+    assert short.X_train.shape == (9, 8)
+    deviations = short.X_train.std(axis=0)
+    np.testing.assert_array_equal(deviations, np.sort(deviations)[::-1])
+    # all axes together keep the distances of the standardised series
+    scaled = features.X_train / features.X_train.std(axis=0)
+    expected = np.linalg.norm(scaled[0] - scaled[1])
+    assert np.linalg.norm(short.X_train[0] - short.X_train[1]) == pytest.approx(expected)
 
 
 def test_the_halves_hold_whole_families(script):
