@@ -89,20 +89,6 @@ def means_by_way(records: list[dict], measure: str) -> dict[str, dict[str, float
     }
 
 
-def of_all_sets(records: list[dict]) -> list[dict]:
-    """Return the records of the ways that were measured on every set."""
-    n_sets = len({record["set"] for record in records})
-    by_way = means_by_way(records, "accuracy")
-    return [record for record in records if len(by_way[record["fit"]]) == n_sets]
-
-
-def of_all_ways(records: list[dict]) -> list[dict]:
-    """Return the records of the sets on which every way was measured."""
-    by_way = means_by_way(records, "accuracy")
-    common = set.intersection(*(set(by_set) for by_set in by_way.values()))
-    return [record for record in records if record["set"] in common]
-
-
 def table(records: list[dict]) -> str:
     """Return each way's differences to MiniRocket and to the first way, under both readouts."""
     accuracy = means_by_way(records, "accuracy")
@@ -123,16 +109,6 @@ def table(records: list[dict]) -> str:
     minus = f"minus {first}"
     columns = ["fit", "seconds", "accuracy", "above MiniRocket", "won, lost", minus]
     return markdown_table([*columns, "body", f"body, {minus}"], rows)
-
-
-def table_of_ways(records: list[dict]) -> str:
-    """Return the table of the ways that were measured on every set."""
-    return table(of_all_sets(records))
-
-
-def table_of_epochs(records: list[dict]) -> str:
-    """Return the table of every way, on the sets that all of them were measured on."""
-    return table(of_all_ways(records))
 
 
 def table_of_stretching(records: list[dict]) -> str:
@@ -165,7 +141,7 @@ def main() -> None:
     for seed in args.seeds:
         for path in paths:
             measure_set(path, seed, args)
-    print(table_of_ways(read_json(args.out)))
+    print(table(read_json(args.out)))
 
 
 if __name__ == "__main__":

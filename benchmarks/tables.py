@@ -33,6 +33,7 @@ import peers
 import peers_speed
 import precision
 import readouts
+import recipes
 import regression
 import rival_tables
 import scaling
@@ -122,11 +123,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "regression": partial(from_records, regression.table, "regression", "R2"),
     "regression_errors": partial(from_records, regression.error_table, "regression"),
     "regression_folds": partial(from_records, regression.table, "regression", "folds"),
-    "from_scratch": partial(from_records, from_scratch.table_of_ways, "from_scratch"),
+    "from_scratch": partial(from_records, from_scratch.table, "from_scratch"),
     "adapting": partial(from_records, adapting.table, "adapting", "default"),
     "adapting_paper": partial(from_records, adapting.table, "adapting", "paper"),
     "readouts": partial(from_records, readouts.table, "readouts"),
     "choices_scaling": partial(from_records, choices.table, "choices", "scaling"),
+    "recipes": partial(from_records, recipes.table, "recipes"),
     "channels": partial(from_records, channels.table, "channels"),
     "channels_small": partial(from_records, checkpoints.table, "channels_small"),
     "peers": partial(from_records, peers.table, "peers"),
