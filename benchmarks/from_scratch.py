@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from families import compare, family, mean_with_error
+from families import compare
 from heads import ridge_accuracy
 from minirocket import MiniRocket
 from results import append_json, is_measured, markdown_table, read_json
@@ -109,23 +109,6 @@ def table(records: list[dict]) -> str:
     minus = f"minus {first}"
     columns = ["fit", "seconds", "accuracy", "above MiniRocket", "won, lost", minus]
     return markdown_table([*columns, "body", f"body, {minus}"], rows)
-
-
-def table_of_stretching(records: list[dict]) -> str:
-    """Return the gains of stretching over none, on short series and on sets of phalanges."""
-    accuracy = means_by_way(records, "accuracy")
-    none, *others = [way for way in accuracy if way != REFERENCE]
-    short = [name for name in accuracy[none] if family(name) != "phalanges"]
-    rows = []
-    for way in others:
-        gains: dict[bool, list[float]] = {True: [], False: []}
-        for name, start in accuracy[none].items():
-            gains[name in short].append(100 * (accuracy[way][name] - start))
-        of_short = [f"{gain:+.2f}" for gain in gains[True]]
-        means = [mean_with_error(np.array(of_group)) for of_group in gains.values()]
-        rows.append([way, *of_short, *means])
-    columns = ["fit", *short, "mean of these", "ten sets of phalanges"]
-    return markdown_table(columns, rows)
 
 
 def main() -> None:

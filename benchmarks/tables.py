@@ -124,6 +124,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "regression_errors": partial(from_records, regression.error_table, "regression"),
     "regression_folds": partial(from_records, regression.table, "regression", "folds"),
     "from_scratch": partial(from_records, from_scratch.table, "from_scratch"),
+    "stretching": partial(from_records, from_scratch.table, "stretching"),
     "adapting": partial(from_records, adapting.table, "adapting", "default"),
     "adapting_paper": partial(from_records, adapting.table, "adapting", "paper"),
     "readouts": partial(from_records, readouts.table, "readouts"),

@@ -52,19 +52,6 @@ def test_fits_from_scratch_are_compared_with_minirocket_and_an_untrained_encoder
     assert rocket == ["MiniRocket", "1.00", "0.6000"]
 
 
-def test_stretching_is_compared_on_short_series_and_on_phalanges(benchmark):
-    from_scratch = benchmark("from_scratch")
-    by_way = {"untrained, not stretched": (0.5, 0.8), "untrained": (0.6, 0.78)}
-    records = [
-        {"set": name, "seed": 0, "fit": way, "accuracy": accuracy}
-        for way, accuracies in by_way.items()
-        for name, accuracy in zip(("Crop", "DistalPhalanxTW"), accuracies, strict=True)
-    ]
-    assert rows_of(from_scratch.table_of_stretching(records)) == [
-        ["untrained", "+10.00", "+10.00", "-2.00"]
-    ]
-
-
 def test_further_pretraining_is_compared_with_the_checkpoint_as_it_is(benchmark):
     adapting = benchmark("adapting")
     accuracies = {("Crop", "as it is"): (0.5, 0.7), ("Crop", "1e-4"): (0.6, 0.7)}
