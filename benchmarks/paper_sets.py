@@ -69,6 +69,7 @@ RUNS = (
     Run("probe", (*DEFAULT_PAIR, *BASELINES), SETS, (0,), PROBE),
     # 14,496 features of 25,000 windows and more would take most of the time
     Run("probe", TINY_PAIR, (*QUICK_SETS, "HAR", "FEMTO"), (0,), PROBE),
+    Run("finetune", PAIRS, QUICK_SETS[:4], (0,), {"most": 200}),
 )
 
 

@@ -159,6 +159,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "paper_linear_mae": of_paper_sets("linear", "mae"),
     "paper_probe": of_paper_sets("probe", "accuracy"),
     "paper_probe_mse": of_paper_sets("probe", "mse"),
+    "paper_finetune": of_paper_sets("finetune", "accuracy"),
     "rivals_ranks_steps": of_rivals(rival_tables.rank_table, "steps"),
     "rivals_ranks_seconds": of_rivals(rival_tables.rank_table, "seconds"),
     "rivals_steps": of_rivals(rival_tables.accuracy_table, "steps"),
