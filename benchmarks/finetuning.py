@@ -151,7 +151,7 @@ def differences(of_way: dict[str, float], reference: dict[str, float]) -> Differ
 
 
 def relative_differences(of_way: dict[str, float], reference: dict[str, float]) -> Difference:
-    """Return the mean difference of errors over the sets that a way has, in percent."""
+    """Return the mean logarithm of the ratio of errors over the sets that a way has, in percent."""
     logarithms = [100 * np.log(error / reference[name]) for name, error in of_way.items()]
     return mean_with_error(np.array(logarithms))
 

@@ -175,7 +175,7 @@ def gives_principal_axes(embedder):
     Parameters
     ----------
     embedder : FEIEmbedder
-        Fitted, or still without an encoder. `n_components` has no effect on a fitted encoder
+        Fitted or not. The parameter `n_components` decides; it has no effect on a fitted encoder
         without a front end.
     """
     if embedder.n_components is None:
