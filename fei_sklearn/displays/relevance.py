@@ -78,8 +78,17 @@ def output_name(model: Any) -> str:
     return "probability"
 
 
+def _as_in_fit(model: Any, panel: np.ndarray) -> np.ndarray:
+    """Return a 3-D panel as a 2-D one if a model was fitted on 2-D panels of its length."""
+    _, n_channels, n_timepoints = panel.shape
+    if n_channels == 1 and getattr(model, "n_features_in_", None) == n_timepoints:
+        return panel[:, 0]
+    return panel
+
+
 def _outputs(model: Any, panel: np.ndarray, target: Any) -> np.ndarray:
     """Return a model's output for one class, or the output of a regressor."""
+    panel = _as_in_fit(model, panel)
     if not hasattr(model, "classes_"):
         outputs = np.asarray(model.predict(panel), dtype=np.float64)
         if outputs.size != len(panel):
@@ -167,8 +176,8 @@ class RelevanceDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted classifier or regressor of 3-D panels, such as a pipeline of an embedder and a
-            linear head, or a fine-tuner.
+            Fitted classifier or regressor of 2-D or 3-D panels, such as a pipeline of an embedder
+            and a linear head, or a fine-tuner.
         series : array-like of shape (n_channels, n_timepoints) or (n_timepoints,)
             The series.
         target : object, default=None
@@ -197,7 +206,8 @@ class RelevanceDisplay:
                 "one series, such as X[0]."
             )
         if target is None and hasattr(estimator, "classes_"):
-            target = estimator.predict(values[np.newaxis])[0]
+            panel = _as_in_fit(estimator, values[np.newaxis])
+            target = estimator.predict(panel)[0]
         relevance = relevance_of(estimator, values, target=target, window=window)
         title = "output" if target is None else f"class {target}"
         unit = output_name(estimator)

@@ -118,3 +118,15 @@ def test_what_is_wrong_is_named(planted):
         RelevanceDisplay.from_estimator(model, X[0], target="storm")
     with pytest.raises(ValueError, match=r"series must have the shape .* such as X.0."):
         RelevanceDisplay.from_estimator(model, X)
+
+
+def test_a_model_of_2d_panels_is_asked_in_2d(planted):
+    X, y = planted
+    flat = X[:, 0]
+    model = make_pipeline(StandardScaler(), RidgeClassifier()).fit(flat, y)
+    of_panels = make_pipeline(FEIEmbedder(pretrained="default", pooling="small"), RidgeClassifier())
+    for fitted in (model, of_panels.fit(flat, y)):
+        for series in (flat[1], X[1]):
+            display = RelevanceDisplay.from_estimator(fitted, series)
+            assert display.title == "class burst"
+            assert display.relevance.shape == (N_TIMEPOINTS,)
