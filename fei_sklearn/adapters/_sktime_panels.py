@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 
+from fei_sklearn._input.cells import refuse_dates
+from fei_sklearn._input.columns import refuse_text
 from fei_sklearn.adapters._grid import on_grid, ranks_of
 
 #: Indices of frames that can only be one series.
@@ -43,13 +45,21 @@ def _level_names(X):
 
 
 def as_panel(X):
-    """Return a panel of one of the inner mtypes as FEIEmbedder accepts it."""
+    """Return a panel of one of the inner mtypes as FEIEmbedder accepts it.
+
+    Raises
+    ------
+    ValueError
+        If a cell holds text or an array.
+    TypeError
+        If a column holds dates or durations.
+    """
     if isinstance(X, np.ndarray):
         return X
     id_name, time_name = _level_names(X)
     series, instances = pd.factorize(X.index.get_level_values(0))
     codes, times = pd.factorize(X.index.get_level_values(1))
-    values = X.to_numpy(dtype=np.float64, na_value=np.nan).T
+    values = _numbers(X).T
     return on_grid(
         values,
         series,
@@ -58,6 +68,19 @@ def as_panel(X):
         id=id_name,
         time=time_name,
     )
+
+
+def _numbers(frame):
+    """Return the values of a frame as float64."""
+    refuse_dates(frame, "X")
+    try:
+        return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    except ValueError as error:
+        refuse_text(frame, "X")
+        raise ValueError(
+            f"X has cells that are no numbers ({error}): give a number in each cell of a frame "
+            "with an index of ids and times, and a pd.Series in each cell of a nested frame."
+        ) from error
 
 
 def check_container(X):

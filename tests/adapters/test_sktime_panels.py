@@ -54,3 +54,19 @@ def test_nullable_values_are_nan(frame):
 def test_a_row_that_occurs_twice_is_named(frame):
     with pytest.raises(ValueError, match=r"more than one row for \(d, 0\): keep one"):
         check_container(frame.iloc[[0, *range(len(frame))]])
+
+
+@pytest.mark.parametrize(
+    ("cells", "error", "message"),
+    [
+        ("walk", ValueError, "X has the text 'walk' in column 'w'"),
+        (pd.Timestamp("2026-01-01"), TypeError, r"X holds dates .* in column 'w'"),
+        (pd.Timedelta("1D"), TypeError, r"X holds dates or durations .* in column 'w'"),
+        (np.zeros(3), ValueError, r"X has cells that are no numbers .*pd\.Series in each cell"),
+    ],
+    ids=["text", "dates", "durations", "arrays"],
+)
+def test_cells_that_are_no_numbers_are_refused(cells, error, message, frame):
+    column = pd.Series([cells] * len(frame), index=frame.index)
+    with pytest.raises(error, match=message):
+        as_panel(frame.assign(w=column))
