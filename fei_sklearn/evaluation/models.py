@@ -206,7 +206,8 @@ class SavedModel(Model):
         config, arrays = saved_state.to_folder(fitted)
         for param in (*MACHINE_PARAMS, "verbose"):
             del config["params"][param]
-        config["fitted"].pop("history_")  # contains timings
+        del config["fitted"]["history_"]  # contains timings
+        del config["trained_elsewhere"]  # only says whether fit warns
         digest = hashlib.sha256()
         for key in sorted(arrays):
             content = np.ascontiguousarray(arrays[key])

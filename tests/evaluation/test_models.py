@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 from quick import quick
 from tiny_sets import arrays, dataset, sines
 
+from fei_sklearn import FEIEmbedder
 from fei_sklearn.evaluation import evaluate
 from fei_sklearn.evaluation.models import (
     Conditions,
@@ -78,6 +79,11 @@ def test_the_seed_is_not_in_a_fingerprint():
     )
     first, second = records
     assert first["fingerprint"] == second["fingerprint"]
+
+
+def test_a_bundled_model_has_one_fingerprint_by_name_and_in_memory():
+    in_memory = SavedModel(FEIEmbedder.from_pretrained("default"), "mine")
+    assert find_model("default", {}).fingerprint == in_memory.fingerprint
 
 
 def test_a_saved_model_is_found_by_its_folder(fitted, panel, tmp_path):
