@@ -29,9 +29,11 @@ import from_scratch
 import front_pretraining
 import front_views
 import paper_sets
+import memory
 import peers
 import peers_speed
 import precision
+import prefetch
 import readouts
 import recipes
 import regression
@@ -146,6 +148,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed_minirocket": partial(from_records, speed.rate_table, "speed", "minirocket"),
     "speed_growth": partial(from_records, speed.growth_table, "speed"),
     "precision": partial(from_records, precision.table, "precision"),
+    "memory": partial(from_records, memory.table, "memory"),
+    "prefetch": partial(from_records, prefetch.table, "prefetch"),
     "authors": partial(from_records, authors.table, "authors"),
     "semi_supervised_default": of_panels("classification", "default"),
     "semi_supervised_short": of_panels("classification", "64 numbers"),
