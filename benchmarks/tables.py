@@ -28,8 +28,8 @@ import forecasting
 import from_scratch
 import front_pretraining
 import front_views
-import paper_sets
 import memory
+import paper_sets
 import peers
 import peers_speed
 import precision
