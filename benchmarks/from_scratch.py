@@ -100,7 +100,9 @@ def table(records: list[dict]) -> str:
     for way in (*body, REFERENCE):
         default = compare(accuracy[way], rocket)
         cells = [way, f"{np.median(list(seconds[way].values())):.2f}", default["accuracy"]]
-        if way != REFERENCE:
+        if way == REFERENCE:
+            cells += [""] * 5
+        else:
             cells += [default["over sets"], f"{default['won']}, {default['lost']}"]
             cells.append(compare(accuracy[way], accuracy[first])["over sets"])
             of_body = compare(body[way], body[first])

@@ -130,6 +130,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "adapting": partial(from_records, adapting.table, "adapting", "default"),
     "adapting_paper": partial(from_records, adapting.table, "adapting", "paper"),
     "readouts": partial(from_records, readouts.table, "readouts"),
+    "choices_channels": partial(from_records, choices.table, "choices", "channels"),
     "choices_scaling": partial(from_records, choices.table, "choices", "scaling"),
     "recipes": partial(from_records, recipes.table, "recipes"),
     "channels": partial(from_records, channels.table, "channels"),
