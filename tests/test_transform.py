@@ -54,7 +54,11 @@ def test_names_follow_the_readout(front, params, n_channels, ends, tmp_path):
 # The encoder
 
 
-@pytest.mark.parametrize("params", [{}, {"encoder": dilated}, {"encoder": 8, "stride": 1}], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"encoder": dilated}, {"encoder": 8, "stride": 1}],
+    ids=["default", "of the user", "stride"],
+)
 def test_the_encoder_is_a_module_of_its_own_in_evaluation_mode(params):
     embedder = quick(scaling=None, channels="mix", **params).fit(X)
     expected = embedder.transform(X)
