@@ -122,7 +122,7 @@ def keys(args: argparse.Namespace) -> Iterator[dict]:
 def run(args: argparse.Namespace) -> None:
     """Measure what is missing."""
     tasks = {name: task_of(name, args) for name in args.sets}
-    X = corpus("sleep", args)
+    X = corpus("sleep", args.series, args.folder)
     for key in keys(args):
         if is_measured(key, read_json(args.out)):
             continue

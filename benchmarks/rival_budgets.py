@@ -76,7 +76,7 @@ class Budget:
 #: encoder, which therefore has no runs of its own at equal seconds.
 BUDGETS = {
     "steps": Budget(seeds=(0, 1, 2), readouts=("paper", "default")),
-    "seconds": Budget(TRAINED, seeds=(0, 1), seconds=6.0),
+    "seconds": Budget(TRAINED, seeds=(0, 1, 2), seconds=6.0),
     "longer": Budget((UNTRAINED, *LEADERS), ("sleep",), (0, 1), n_series=2048, n_steps=512),
     "options": Budget(tuple(OPTIONS), ("sleep",), seeds=(0, 1)),
     "small": Budget((UNTRAINED, *LEADERS), ("sleep",), encoder="small"),

@@ -83,8 +83,8 @@ FEW = {True: 5, False: 20}
 
 
 @cache
-def corpus(name: str, n_series: int, folder: Path) -> np.ndarray:
-    """Return the series of a corpus, standardised per time index."""
+def corpus(name: str, n_series: int | None, folder: Path) -> np.ndarray:
+    """Return series of a corpus, all recorded ones for None, standardised per time index."""
     if name == "synthetic":
         series = make_corpus(n_series, N_TIMEPOINTS, random_state=0)[:, np.newaxis]
     else:

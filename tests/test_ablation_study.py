@@ -23,11 +23,12 @@ def ablation(monkeypatch):
 def small_study(ablation, monkeypatch, tmp_path):
     """Return the arguments of a run on sines, which are also its corpus."""
     series, _ = tiny_sets.sines(64)
-    monkeypatch.setattr(ablation, "corpus", lambda *_: series)
+    monkeypatch.setattr(ablation, "corpus", lambda name, n_series, folder: series)
     path = tiny_sets.write(tmp_path, "sines")
     return argparse.Namespace(
         folder=tmp_path,
         out=tmp_path / "ablation.jsonl",
+        series=None,
         sets=[str(path)],
         widths=["tiny"],
         variants=["untrained", "fei", "temporal"],
@@ -53,7 +54,7 @@ def test_every_variant_is_pretrained_and_scored_by_both_heads(ablation, small_st
 
 
 def test_variants_of_a_seed_start_from_the_same_encoder(ablation, small_study):
-    series = ablation.corpus("sleep", small_study)
+    series = ablation.corpus("sleep", None, small_study.folder)
     setting = ablation.Setting("tiny", batch_size=32, passes=0)
     variants = ("untrained", "fei-no-subspace", "continuous")
     embedded = [
