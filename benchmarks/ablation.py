@@ -1,4 +1,4 @@
-"""FEI without its components and under other masks, at several widths of the encoder.
+"""FEI without its components and with other masks and momenta, at several widths of the encoder.
 
     python benchmarks/ablation.py DIR --out ablation.jsonl
     python benchmarks/ablation.py DIR --out ablation.jsonl --widths tiny --variants fei continuous
@@ -35,18 +35,18 @@ from fei_sklearn.evaluation.sets import Task
 UNTRAINED = "untrained"
 FEI = "fei"
 
-#: Variants that are FEI itself, under the names of its masks and of its momentum.
-SAME = (FEI, "discrete", "0.995")
+#: Variants that are FEI itself, under the names of its masks, momentum and ratios.
+SAME = (FEI, "discrete", "0.995", "0-0.7")
 
 #: Study -> parameters of the embedder by variant.
 VARIANTS = {
     study: {variant: params for variant, params in STUDIES[study] if variant not in SAME}
-    for study in ("ablation", "masking", "momentum")
+    for study in ("ablation", "masking", "momentum", "ratio")
 }
 VARIANTS["ablation"] = {UNTRAINED: {}} | VARIANTS["ablation"]
 
 #: Parameters of the embedder by variant.
-PARAMS = {FEI: {}} | VARIANTS["ablation"] | VARIANTS["masking"] | VARIANTS["momentum"]
+PARAMS = {FEI: {}} | {name: params for study in VARIANTS.values() for name, params in study.items()}
 
 #: Variants that cost most in the paper, and what they are compared with.
 MAIN = (UNTRAINED, FEI, "fei-no-embedding-inference", "fei-no-mask-prompt", "fei-no-momentum")
@@ -160,6 +160,8 @@ def title(variant: str) -> str:
         return f"{variant} masks"
     if variant in VARIANTS["momentum"]:
         return f"momentum {variant}"
+    if variant in VARIANTS["ratio"]:
+        return f"ratios {variant}"
     return variant.replace("fei-no-", "w/o ").replace("-", " ")
 
 

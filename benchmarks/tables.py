@@ -181,6 +181,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "masking_linear": of_study("masking", "linear"),
     "momentum_ridge": of_study("momentum", "ridge"),
     "momentum_linear": of_study("momentum", "linear"),
+    "ratio_ridge": of_study("ratio", "ridge"),
+    "ratio_linear": of_study("ratio", "linear"),
     "ablation_losses": partial(from_records, ablation.loss_table, "ablation"),
 }
 

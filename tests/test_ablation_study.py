@@ -105,6 +105,19 @@ def test_tables_hold_paired_differences_over_seeds(ablation):
     assert "tiny" not in ablation.table(records, "masking", "ridge")
 
 
+@pytest.mark.parametrize(
+    ("variant", "title"),
+    [
+        ("fei-no-mask-prompt", "w/o mask prompt"),
+        ("temporal", "temporal masks"),
+        ("0.99", "momentum 0.99"),
+        ("0-0.3", "ratios 0-0.3"),
+    ],
+)
+def test_variants_of_each_study_have_titles(ablation, variant, title):
+    assert ablation.title(variant) == title
+
+
 def test_losses_are_averaged_over_seeds(ablation):
     setting = ablation.Setting("tiny", 32, 1)
     records = [
