@@ -40,7 +40,7 @@ def plain_targets(
     if isinstance(y, str | bytes):
         raise ValueError(f"y is the string {y!r}: give an array of one target per series.")
     if isinstance(y, np.ma.MaskedArray):
-        _refuse_masked(y)
+        _refuse_masked(y, "y", "leave out their series, with X[~y.mask] and y[~y.mask]")
         return y.data
     y = plain_array(y)
     refuse_repeated(column_names(y), "y")
@@ -105,26 +105,19 @@ def plain_weights(sample_weight: Any) -> Any:
         If they are dates or durations.
     """
     if isinstance(sample_weight, np.ma.MaskedArray):
-        n_masked = np.count_nonzero(np.ma.getmaskarray(sample_weight))
-        if n_masked > 0:
-            raise ValueError(
-                f"sample_weight is a masked array of which {n_masked} weights are masked: give "
-                "sample_weight.filled(0) to leave their series out."
-            )
+        advice = "give sample_weight.filled(0) to leave their series out"
+        _refuse_masked(sample_weight, "sample_weight", advice)
         return sample_weight.data
     refuse_dates(sample_weight, "sample_weight")
     return plain_array(sample_weight)
 
 
-def _refuse_masked(y: np.ma.MaskedArray) -> None:
-    """Raise if some targets are masked: what is under the mask would be fitted."""
-    mask = np.ma.getmaskarray(y)
+def _refuse_masked(values: np.ma.MaskedArray, name: str, advice: str) -> None:
+    """Raise if some values are masked: what is under the mask would be used."""
+    mask = np.ma.getmaskarray(values)
     n_masked = np.count_nonzero(mask)
     if n_masked > 0:
-        raise ValueError(
-            f"y is a masked array with {n_masked} masked targets: leave out their series, for "
-            "example with X[~y.mask] and y[~y.mask]."
-        )
+        raise ValueError(f"{name} is a masked array with {n_masked} masked values: {advice}.")
 
 
 def _may_hold_objects(y: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from fei_sklearn.evaluation.choices import (
@@ -107,8 +108,8 @@ class Settings:
             raise ValueError(
                 f"labels={list(labels)} is for protocol='probe', not for {self.protocol!r}."
             )
-        n_numbers = sum(int(n) == n >= 1 for n in set(labels))
-        if not labels or n_numbers < len(labels):
+        are_counts = all(isinstance(n, Integral) and n >= 1 for n in labels)
+        if not labels or not are_counts or len(set(labels)) < len(labels):
             raise ValueError(
                 f"labels must be different whole numbers, each at least 1, got {list(labels)}."
             )

@@ -77,3 +77,10 @@ def test_numbers_of_labels_are_settings_of_their_own():
     one, five = settings.per_labels([1, 5])
     assert one.as_record(Raw()) == settings.as_record(Raw()) | {"labels": 1}
     assert five.n_labels == 5
+
+
+@pytest.mark.parametrize("labels", [[], [0], [1, 1], [2.5], ["a"], [float("nan")]], ids=repr)
+def test_numbers_of_labels_are_different_counts(labels):
+    settings = resolve_settings(**UNSET, protocol="probe")
+    with pytest.raises(ValueError, match=r"labels must be different whole numbers.*got \["):
+        settings.per_labels(labels)

@@ -24,7 +24,7 @@ def tuner(kind):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (MASKED, r"1 masked targets.*y\[~y.mask\]"),
+        (MASKED, r"y is a masked array with 1 masked values.*y\[~y.mask\]"),
         (pd.Series([1, 0, pd.NA, 1, 0, 1, 0, 1], dtype="Int64"), r"y\[2\] is <NA>"),
         (np.array([1, 0, 1, pd.NA, 0, 1, 0, 1], dtype=object), r"y\[3\] is <NA>"),
         ([1.0, 0.0, None, 1.0, 0.0, 1.0, 0.0, 1.0], r"y\[2\] is None"),
@@ -85,7 +85,9 @@ def test_labels_of_text_and_of_other_types_are_refused(y):
 
 
 def test_weights_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"1 weights are masked: give sample_weight\.filled"):
+    with pytest.raises(
+        ValueError, match=r"sample_weight .* 1 masked values: give sample_weight\.filled"
+    ):
         tuner(FEIRegressor).fit(X, NUMBERS, sample_weight=MASKED)
     with pytest.raises(TypeError, match="sample_weight holds dates or durations"):
         tuner(FEIClassifier).fit(X, NUMBERS, sample_weight=np.arange(8).astype("m8[s]"))
