@@ -29,7 +29,7 @@ import pandas as pd
 from families import mean_with_error
 from forecasting_sets import SEASONS, ForecastingSet, forecasting_sets
 from heads import ridge_regressor
-from results import append_json, markdown_table, read_json
+from results import append_json, is_measured, markdown_table, read_json
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sktime.forecasting.compose import TransformedTargetForecaster, make_reduction
@@ -203,10 +203,9 @@ def main() -> None:
         return
     # a filter does not last: sktime puts its FutureWarnings back on with each forecast
     warnings.showwarning = lambda *_, **__: None
-    done = {record["set"] for record in records}
     available = forecasting_sets()
     for name in args.sets or available:
-        if name not in done:
+        if not is_measured({"set": name}, records):
             record = measure_set(name, available[name])
             print(json.dumps(record), flush=True)
             append_json(args.out, record)

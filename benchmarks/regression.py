@@ -22,7 +22,7 @@ import numpy as np
 from families import mean_with_error
 from heads import ridge_regressor
 from minirocket import MiniRocket, MultiRocket, Rocket
-from results import append_json, markdown_table, read_json
+from results import append_json, is_measured, markdown_table, read_json
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor, VotingRegressor
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GroupKFold, KFold, cross_val_score
@@ -134,11 +134,16 @@ def measure(
         yield record
 
 
-def measure_set(name: str, seed: int, args: argparse.Namespace, done: set) -> Iterator[dict]:
-    """Yield the records of a set and a seed that are not done."""
+def measure_set(
+    name: str, seed: int, args: argparse.Namespace, records: list[dict]
+) -> Iterator[dict]:
+    """Yield the records of a set and a seed that are missing among others."""
     split, groups = samples(name, seed, args)
     for features in args.features:
-        missing = [each for each in HEADS[features] if (name, seed, features, each) not in done]
+        cell = {"set": name, "seed": seed, "features": features}
+        missing = [
+            head for head in HEADS[features] if not is_measured(cell | {"head": head}, records)
+        ]
         if not missing:
             continue
         place = {"set": name, "seed": seed, "series": len(split.y_train), "features": features}
@@ -212,10 +217,9 @@ def main() -> None:
     if args.report:
         print(table(records, "R2"), error_table(records), table(records, "folds"), sep="\n\n")
         return
-    done = {(each["set"], each["seed"], each["features"], each["head"]) for each in records}
     for seed in args.seeds:
         for name in args.sets:
-            for record in measure_set(name, seed, args, done):
+            for record in measure_set(name, seed, args, records):
                 print(json.dumps(record), flush=True)
                 append_json(args.out, record)
 

@@ -24,7 +24,7 @@ import numpy as np
 from families import mean_with_error
 from heads import PENALTIES
 from minirocket import MiniRocket
-from results import append_json, markdown_table, read_json
+from results import append_json, is_measured, markdown_table, read_json
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from sklearn.pipeline import make_pipeline
@@ -171,12 +171,15 @@ def panel_and_test(name: str, args: argparse.Namespace) -> tuple[str, Split]:
     return dataset.task, Split(X_train[train], y_train[train], X_test[test], y_test[test])
 
 
-def measure_set(name: str, args: argparse.Namespace, done: set) -> Iterator[dict]:
-    """Yield one record per method and readout that is not done."""
+def measure_set(name: str, args: argparse.Namespace, records: list[dict]) -> Iterator[dict]:
+    """Yield one record per method and readout that is missing among others."""
     task, split = panel_and_test(name, args)
     for method in args.methods:
         readouts = READOUTS[:2] if method in ("minirocket", "raw") else READOUTS
-        missing = [readout for readout in readouts if (name, method, readout) not in done]
+        cell = {"set": name, "method": method}
+        missing = [
+            readout for readout in readouts if not is_measured(cell | {"readout": readout}, records)
+        ]
         if not missing:
             continue
         started = time.perf_counter()
@@ -247,12 +250,11 @@ def main() -> None:
             for readout in READOUTS:
                 print(f"\n{task}, {readout}\n\n{table(records, task, readout)}")
         return
-    done = {(record["set"], record["method"], record["readout"]) for record in records}
     with tempfile.TemporaryDirectory() as folder:
         args.twin = Path(folder) / "twin"
         pretrain_recipe("default", max_epochs=0).save(args.twin)
         for name in args.sets:
-            for record in measure_set(name, args, done):
+            for record in measure_set(name, args, records):
                 print(json.dumps(record), flush=True)
                 append_json(args.out, record)
 
